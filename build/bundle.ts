@@ -1,0 +1,81 @@
+// Makes the one JavaScript file that every executable carries: the worker thread's program as a string inside the
+// main program, version and commit written in. How it is packed onto Node is decided in package.ts.
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { build } from 'esbuild';
+import { run } from './node-base.ts';
+import { ROOT } from './targets.ts';
+
+/** Paths of one bundle: the entries of the main thread and of a worker thread, and the file to write. */
+export interface BundlePaths {
+  readonly main: string;
+  readonly worker: string;
+  readonly output: string;
+}
+
+/** The program of this tree. */
+export const PROGRAM: BundlePaths = {
+  main: join(ROOT, 'src/main.ts'),
+  worker: join(ROOT, 'src/commands/worker.ts'),
+  output: join(ROOT, 'dist/main.cjs'),
+};
+
+/** `package.json`'s version. */
+export function version(): string {
+  return JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')).version;
+}
+
+/** Short commit, `+` when tracked files differ from it; GPT_LOAD_COMMIT where git is not at hand (image builds). */
+export function commit(): string {
+  const given = process.env.GPT_LOAD_COMMIT;
+  if (given !== undefined && given !== '') return given.slice(0, 12);
+  try {
+    const head = run('git', ['rev-parse', '--short=12', 'HEAD']).trim();
+    const changed = run('git', ['status', '--porcelain', '--untracked-files=no']) !== '';
+    return changed ? `${head}+` : head;
+  } catch {
+    return 'unknown';
+  }
+}
+
+async function compile(entry: string, define: Record<string, string>): Promise<string> {
+  const result = await build({
+    entryPoints: [entry],
+    absWorkingDir: ROOT,
+    bundle: true,
+    write: false,
+    minify: true,
+    metafile: true,
+    platform: 'node',
+    format: 'cjs',
+    target: 'node24',
+    loader: { '.html': 'text', '.css': 'text', '.svg': 'text' },
+    // A packed program has no files of its own: what reads import.meta.url is for running from source only.
+    define: { 'import.meta.url': '""', 'import.meta.main': 'true', ...define },
+    logLevel: 'warning',
+  });
+  // Whatever comes from node_modules brings a licence that the release would have to carry.
+  const foreign = Object.keys(result.metafile.inputs).find((path) => path.includes('node_modules'));
+  if (foreign !== undefined) throw new Error(`the bundle must hold our own code only: ${foreign}`);
+  const text = result.outputFiles[0]?.text;
+  if (text === undefined) throw new Error(`esbuild made nothing of ${entry}`);
+  return text;
+}
+
+/** Bundles, and returns the size of the written file in bytes. */
+export async function bundle(paths: BundlePaths = PROGRAM): Promise<number> {
+  const identity = {
+    __VERSION__: JSON.stringify(version()),
+    __COMMIT__: JSON.stringify(commit()),
+  };
+  const worker = await compile(paths.worker, identity);
+  const main = await compile(paths.main, {
+    ...identity,
+    __WORKER_SOURCE__: JSON.stringify(worker),
+  });
+  mkdirSync(dirname(paths.output), { recursive: true });
+  writeFileSync(paths.output, main);
+  return Buffer.byteLength(main);
+}
+
+if (import.meta.main) console.log(`dist/main.cjs: ${await bundle()} bytes`);

@@ -1,0 +1,187 @@
+// Packs the bundle onto Node, one executable a platform: `node build/package.ts` for this machine,
+// `node build/package.ts --all` for the five of a release, and build/SHA256SUMS over what is there.
+// Where a Node comes from is in node-base.ts; archives for download are made by release.ts.
+import { createHash } from 'node:crypto';
+import {
+  chmodSync,
+  copyFileSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
+import { createRequire } from 'node:module';
+import { dirname, join, relative } from 'node:path';
+import { parseArgs } from 'node:util';
+import { bundle, PROGRAM } from './bundle.ts';
+import { holdsProgram, recogniseExecutable } from './executable.ts';
+import { signAdHoc, signatureFault } from './macho-sign.ts';
+import { type NodeBase, nodeBase, run, strippedBinary } from './node-base.ts';
+import {
+  CACHE,
+  generatorPackage,
+  hostTarget,
+  nodePackageOf,
+  ROOT,
+  TARGETS,
+  type Target,
+} from './targets.ts';
+
+/** Flags of Node and V8 that every start gets. NODE_OPTIONS of the environment is ignored. */
+export const EXEC_ARGV: readonly string[] = ['--disable-warning=ExperimentalWarning'];
+
+const OUTPUT = join(ROOT, 'build');
+// pkg names platforms in its own way.
+const PKG_PLATFORM = { linux: 'linux', darwin: 'macos', win32: 'win' } as const;
+const FORMAT = { linux: 'elf', darwin: 'macho', win32: 'pe' } as const;
+
+type PackSea = (
+  entry: string,
+  options: {
+    targets: readonly { nodeRange: string; platform: string; arch: string; output: string }[];
+    seaConfig: Record<string, unknown>;
+    signature: boolean;
+  },
+) => Promise<void>;
+
+// pkg has no option for a Node of one's own, and its public call forwards no seaConfig; its inner sea() takes the
+// latter, and takes the former from its download cache. Hence the exact pin of pkg in package.json.
+const pkgRequire = createRequire(
+  createRequire(import.meta.url).resolve('@yao-pkg/pkg/package.json'),
+);
+const packSea: PackSea = pkgRequire('./lib-es5/sea.js').default;
+// It tells every step and its temporary paths; its warnings stay.
+pkgRequire('./lib-es5/log.js').log.info = () => {};
+
+/** Puts a Node where pkg keeps finished downloads, with the marks that say they are whole. */
+function seed(home: string, target: Pick<Target, 'platform' | 'arch'>, node: string, v: string) {
+  const windows = target.platform === 'win32';
+  const store = join(home, '.pkg-cache', 'sea');
+  const name = join(store, `node-v${v}-${windows ? 'win' : target.platform}-${target.arch}`);
+  const archive = `${name}${windows ? '.zip' : '.tar.gz'}`;
+  const binary = windows ? `${name}.exe` : join(name, 'bin', 'node');
+  mkdirSync(dirname(binary), { recursive: true });
+  copyFileSync(node, binary);
+  chmodSync(binary, 0o755);
+  for (const empty of [archive, `${archive}.ok`, `${binary}.ok`]) writeFileSync(empty, '');
+}
+
+/** The Node that makes blobs for Node `version`; throws with the cure when it does not start on this machine. */
+function blobGenerator(version: string): NodeBase {
+  const generator = nodeBase(generatorPackage(version));
+  try {
+    run(generator.binary, ['--version']);
+  } catch (fault) {
+    const cure = /libatomic/.test(String(fault)) ? ' (apt-get install libatomic1)' : '';
+    throw new Error(`Node ${version} does not start here${cure}: ${fault}`);
+  }
+  return generator;
+}
+
+/** Throws unless the file is what its name says. */
+function check(target: Target, image: Buffer): void {
+  const expected: string = `${FORMAT[target.platform]}-${target.arch}`;
+  const found = recogniseExecutable(image);
+  if (found !== expected) throw new Error(`${target.file} is ${found}, not ${expected}`);
+  if (!holdsProgram(image)) throw new Error(`${target.file} does not hold the program`);
+  const fault = target.platform === 'darwin' ? signatureFault(image) : undefined;
+  if (fault !== undefined) throw new Error(`${target.file}: signature: ${fault}`);
+}
+
+async function injectProgram(
+  target: Target,
+  base: NodeBase,
+  node: string,
+  program: string,
+): Promise<string> {
+  const work = join(CACHE, 'pack', target.file);
+  rmSync(work, { recursive: true, force: true });
+  const temporary = join(work, 'tmp');
+  mkdirSync(temporary, { recursive: true });
+  // pkg looks under the home directory and works in a folder of the temporary directory.
+  for (const name of ['HOME', 'USERPROFILE']) process.env[name] = work;
+  for (const name of ['TMPDIR', 'TEMP', 'TMP']) process.env[name] = temporary;
+  seed(work, target, node, base.version);
+  const generator = blobGenerator(base.version);
+  const host = hostTarget();
+  if (host !== undefined && host !== target) seed(work, host, generator.binary, base.version);
+  const output = join(work, target.file);
+  await packSea(program, {
+    targets: [
+      {
+        nodeRange: `node${base.version}`,
+        platform: PKG_PLATFORM[target.platform],
+        arch: target.arch,
+        output,
+      },
+    ],
+    signature: false,
+    seaConfig: {
+      // Relative to the folder that pkg works in: the path goes into the file, and must not tell who built it where.
+      main: relative(join(temporary, 'pkg-sea-'), program),
+      disableExperimentalSEAWarning: true,
+      useSnapshot: false,
+      useCodeCache: target === host,
+      execArgv: EXEC_ARGV,
+      execArgvExtension: 'none',
+      // One version has one licence, and the package for Windows lacks the file.
+      assets: { LICENSE: generator.licence },
+    },
+  });
+  return output;
+}
+
+/** Packs the bundle `program` for `target` into the file `output`, and returns its size in bytes. */
+export async function packageTarget(
+  target: Target,
+  output: string,
+  program = PROGRAM.output,
+): Promise<number> {
+  const base = nodeBase(nodePackageOf(target));
+  const node = target.platform === 'linux' ? strippedBinary(base, target.nodePackage) : base.binary;
+  const draft = await injectProgram(target, base, node, program);
+  let image: Buffer = readFileSync(draft);
+  if (target.platform === 'darwin') {
+    image = signAdHoc(image, 'gpt-load');
+    writeFileSync(draft, image);
+  }
+  check(target, image);
+  chmodSync(draft, 0o755);
+  // A rename: an executable that is running cannot be written to, and nobody shall start half of one.
+  renameSync(draft, output);
+  rmSync(dirname(draft), { recursive: true, force: true });
+  return image.length;
+}
+
+/** Writes `<folder>/SHA256SUMS` over the files of these names, in the format of sha256sum(1). */
+export function writeChecksums(folder: string, names: readonly string[]): void {
+  const lines = names.map((name) => {
+    const hash = createHash('sha256')
+      .update(readFileSync(join(folder, name)))
+      .digest('hex');
+    return `${hash}  ${name}\n`;
+  });
+  writeFileSync(join(folder, 'SHA256SUMS'), lines.join(''));
+}
+
+async function main(): Promise<void> {
+  const { values } = parseArgs({ options: { all: { type: 'boolean', default: false } } });
+  const host = hostTarget();
+  if (host === undefined) throw new Error(`no target for ${process.platform}-${process.arch}`);
+  const own = host.platform === 'win32' ? 'gpt-load.exe' : 'gpt-load';
+  const plan = values.all ? TARGETS.map((t) => [t, t.file] as const) : [[host, own] as const];
+  console.log(`dist/main.cjs: ${((await bundle()) / 1e3).toFixed(0)} kB`);
+  for (const [n, [target, name]] of plan.entries()) {
+    const startMs = performance.now();
+    const bytes = await packageTarget(target, join(OUTPUT, name));
+    const size = `${(bytes / 1e6).toFixed(1)} MB`;
+    const seconds = ((performance.now() - startMs) / 1000).toFixed(1);
+    console.log(`[${n + 1}/${plan.length}] build/${name}: ${size}, ${seconds} s`);
+  }
+  const built = readdirSync(OUTPUT).filter((name) => name.startsWith('gpt-load'));
+  writeChecksums(OUTPUT, built.sort());
+}
+
+if (import.meta.main) await main();
