@@ -6,6 +6,8 @@ export interface Rule<T> {
   /** Completes the sentence "NAME: must be ...". */
   readonly text: string;
   parse(text: string): T | undefined;
+  /** The value in the variable's own unit, where that is not what `parse` returned. */
+  show?(value: T): string | number;
 }
 
 /** Longest duration accepted, in seconds: setTimeout turns more than 2^31-1 ms into 1 ms. */
@@ -37,6 +39,7 @@ export function seconds(min: number): Rule<number> {
       );
       return value === undefined ? undefined : Math.round(value * 1000);
     },
+    show: (ms) => ms / 1000,
   };
 }
 
@@ -48,6 +51,7 @@ export function mebibytes(max: number): Rule<number> {
       const value = within(/^\d{1,9}(\.\d{1,6})?$/.test(text) ? Number(text) : Number.NaN, 0, max);
       return value === undefined ? undefined : Math.round(value * 1024 * 1024);
     },
+    show: (bytes) => bytes / (1024 * 1024),
   };
 }
 
@@ -74,6 +78,7 @@ export function workerCount(max: number): Rule<number> {
   return {
     text: `auto or an integer from 1 to ${max}`,
     parse: (text) => (text.toLowerCase() === 'auto' ? 0 : integer(1, max).parse(text)),
+    show: (count) => (count === 0 ? 'auto' : count),
   };
 }
 
@@ -83,12 +88,13 @@ export const path: Rule<string> = {
   parse: (text) => (hasControl(text) ? undefined : text),
 };
 
-/** A host name or an address to listen on; IPv6 with or without brackets. */
+/** A host name or an address to listen on, IPv6 with or without brackets, or `unix:/path` of a socket. */
 export const listenHost: Rule<string> = {
-  text: 'a host name or an IP address without a port',
+  text: 'a host name or an IP address without a port, or unix:/path',
   parse: (text) => {
+    if (/^unix:\P{Cc}+$/u.test(text)) return text;
     const bare = /^\[(.+)\]$/.exec(text)?.[1] ?? text;
-    return /^[0-9A-Za-z_.:%-]+$/.test(bare) && !/^[^:]+:\d*$/.test(bare) ? bare : undefined;
+    return /^[0-9A-Za-z_.:%-]+$/.test(bare) && !/^[^:]+:[^:]*$/.test(bare) ? bare : undefined;
   },
 };
 

@@ -4,6 +4,7 @@
 import { dirname, join } from 'node:path';
 import { type Settings, VARIABLES, type Variable } from './config-table.ts';
 import { ConfigError } from './errors.ts';
+import { redact } from './policy/redact.ts';
 
 /** Everything that can be set. Plain and clonable, so that it can be handed to workers. */
 export interface Config {
@@ -88,6 +89,29 @@ export function parseConfig(env: Env): Config {
   });
 }
 
+/** What a variable is set to, in its own unit. */
+export type Shown = string | number | boolean | readonly string[];
+
+/** What is in force, under the variables' own names and in their units, with nothing secret in it. */
+export function effectiveConfig(config: Config): Readonly<Record<string, Shown>> {
+  const { http, https, all, no } = config.proxies;
+  const settings = { ...config, httpProxy: http, httpsProxy: https, allProxy: all, noProxy: no };
+  const shown: Record<string, Shown> = {};
+  for (const [field, variable] of Object.entries(VARIABLES) as [
+    keyof Settings,
+    Variable<never>,
+  ][]) {
+    shown[variable.name] = showValue(variable, settings[field]);
+  }
+  return shown;
+}
+
+function showValue(variable: Variable<never>, value: Shown): Shown {
+  if (variable.secret) return value === '' ? '' : '****';
+  if (typeof value === 'string') return redact(value);
+  return variable.rule.show?.(value as never) ?? value;
+}
+
 /** One value a variable; a refused one is reported and replaced by its default, so that checking goes on. */
 function readSettings(env: Env, problems: string[]): Settings {
   const read = <T>(variable: Variable<T>): T => {
@@ -133,7 +157,7 @@ function givenText(env: Env, variable: Variable<unknown>): string | undefined {
 
 /** A refused value as JSON, so that no control character reaches a terminal; bounded, secrets masked. */
 function quote(text: string): string {
-  const shown = text.replace(/\/\/[^/@\s]*@/g, '//****@');
+  const shown = redact(text);
   return JSON.stringify(shown.length > MAX_SHOWN ? `${shown.slice(0, MAX_SHOWN)}...` : shown);
 }
 

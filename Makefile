@@ -1,0 +1,147 @@
+# gpt-load: what a person does with it, one word each. `make help` lists the words.
+# Everything runs on the Node that package-lock.json pins; the machine's own Node only runs npm.
+
+MAKEFLAGS += --no-print-directory
+.DEFAULT_GOAL := help
+
+PREFIX  ?= /usr/local
+DESTDIR ?=
+IMAGE   ?= gpt-load
+PORT    ?= 3000
+# Further arguments of the program: make validate-keys ARGS="--json"
+ARGS    ?=
+
+BIN       := $(CURDIR)/node_modules/.bin
+OWN_PATH  := $(subst $(BIN):,,$(PATH))
+export PATH := $(BIN):$(PATH)
+# npm must not run on the Node that it is about to replace. EBADENGINE warnings only say that the machine's Node is old.
+NPM       := PATH="$(OWN_PATH)" npm --loglevel=error --no-audit --no-fund --no-update-notifier
+INSTALLED := node_modules/.package-lock.json
+BINARY    := build/gpt-load
+TESTS     ?= test/**/*.test.ts
+NODE_TEST := node --test --test-timeout=180000
+
+# The client commands use the binary where there is one, else the sources.
+ifneq ($(wildcard $(BINARY)),)
+CLIENT := $(BINARY)
+CLIENT_NEEDS :=
+else
+CLIENT := node src/main.ts
+CLIENT_NEEDS := $(INSTALLED)
+endif
+
+$(INSTALLED): package-lock.json
+	@PATH="$(OWN_PATH)" command -v npm >/dev/null || { \
+	  echo 'make: npm is not installed. Install Node.js (any version from 20, https://nodejs.org);' >&2; \
+	  echo '      it is only used to fetch the pinned one. The packed binary needs neither.' >&2; exit 1; }
+	@echo 'Installing the pinned Node and the development tools...'
+	@$(NPM) ci
+	@touch $@
+
+##@ Use
+.PHONY: run demo validate-keys health stats blacklist reset-keys
+run: $(INSTALLED) ## Start the proxy with .env and keys.txt
+	@node src/main.ts $(ARGS)
+
+demo: $(INSTALLED) ## Start the proxy with a built-in provider and demo keys: no API key needed
+	@node src/main.ts demo $(ARGS)
+
+validate-keys: $(CLIENT_NEEDS) ## Check every key of the key file against its upstream
+	@$(CLIENT) validate-keys $(ARGS)
+
+health: $(CLIENT_NEEDS) ## Ask the running proxy whether it can serve
+	@$(CLIENT) health $(ARGS)
+
+stats: $(CLIENT_NEEDS) ## Show the running proxy's keys, requests and memory
+	@$(CLIENT) stats $(ARGS)
+
+blacklist: $(CLIENT_NEEDS) ## List the keys that the running proxy has blacklisted or rests
+	@$(CLIENT) blacklist $(ARGS)
+
+reset-keys: $(CLIENT_NEEDS) ## Give every blacklisted key another chance and read the key file again
+	@$(CLIENT) reset-keys $(ARGS)
+
+##@ Develop
+.PHONY: dev test test-binary coverage bench lint fmt tidy env-docs
+dev: $(INSTALLED) ## Start the proxy and restart it whenever a source changes
+	@node --watch src/main.ts $(ARGS)
+
+test: $(INSTALLED) ## Run all tests (TESTS=test/log.test.ts for some)
+	@$(NODE_TEST) '$(TESTS)'
+
+test-binary: $(INSTALLED) ## Run the end-to-end tests against build/gpt-load
+	@test -x $(BINARY) || { echo 'make: no $(BINARY) yet; run `make build` first' >&2; exit 1; }
+	@GPT_LOAD_BINARY='$(CURDIR)/$(BINARY)' $(NODE_TEST) 'test/e2e/**/*.test.ts'
+
+coverage: $(INSTALLED) ## Run all tests, fail under 90 % of lines, write lcov.info
+	@$(NODE_TEST) --experimental-test-coverage --test-coverage-include='src/**/*.ts' \
+	  --test-coverage-lines=90 \
+	  --test-reporter=spec --test-reporter-destination=stdout \
+	  --test-reporter=lcov --test-reporter-destination=lcov.info '$(TESTS)'
+
+bench: $(INSTALLED) ## Measure against direct access and nginx, in one run
+	@node test/bench/run.ts $(ARGS)
+
+lint: $(INSTALLED) ## Check style and types
+	@biome ci .
+	@tsc -p .
+
+fmt: $(INSTALLED) ## Format the sources and fix what can be fixed safely
+	@biome check --write .
+
+tidy: $(INSTALLED) env-docs fmt ## Remove stray packages, regenerate what is generated, format
+	@$(NPM) prune
+
+env-docs: $(INSTALLED) ## Write .env.example and the READMEs' tables from the table of variables
+	@node build/env-docs.ts
+
+##@ Build and ship
+.PHONY: build build-all release clean install uninstall
+build: $(INSTALLED) ## Build build/gpt-load for this machine
+	@node build/package.ts $(ARGS)
+
+build-all: $(INSTALLED) ## Build the binaries of all platforms and SHA256SUMS
+	@node build/package.ts --all $(ARGS)
+
+release: $(INSTALLED) ## Compress the binaries of all platforms, with licence and README
+	@node build/release.ts $(ARGS)
+
+clean: ## Remove everything that was built (not node_modules)
+	rm -rf dist .cache release coverage lcov.info $(BINARY)* build/SHA256SUMS
+
+install: ## Install build/gpt-load under PREFIX (/usr/local); on Linux the systemd unit too
+	@test -x $(BINARY) || { echo 'make: no $(BINARY) yet; run `make build` first' >&2; exit 1; }
+	install -d '$(DESTDIR)$(PREFIX)/bin'
+	install -m 755 $(BINARY) '$(DESTDIR)$(PREFIX)/bin/gpt-load'
+	@if [ "$$(uname -s)" = Linux ] && [ -f deploy/gpt-load.service ]; then \
+	  install -d '$(DESTDIR)$(PREFIX)/lib/systemd/system' && \
+	  sed 's|/usr/local/|$(PREFIX)/|' deploy/gpt-load.service \
+	    >'$(DESTDIR)$(PREFIX)/lib/systemd/system/gpt-load.service' && \
+	  echo 'installed $(DESTDIR)$(PREFIX)/lib/systemd/system/gpt-load.service'; fi
+
+uninstall: ## Remove what install put there
+	rm -f '$(DESTDIR)$(PREFIX)/bin/gpt-load' '$(DESTDIR)$(PREFIX)/lib/systemd/system/gpt-load.service'
+
+##@ Containers
+.PHONY: docker-build docker-run compose-up compose-down
+docker-build: ## Build the container image (IMAGE=gpt-load)
+	docker build -t $(IMAGE) .
+
+docker-run: ## Run the image with .env and keys.txt, on PORT (3000)
+	@test -f keys.txt || { echo 'make: no keys.txt: one API key a line' >&2; exit 1; }
+	docker run --rm -it -p $(PORT):3000 $(if $(wildcard .env),--env-file .env) -e PORT=3000 \
+	  -v '$(CURDIR)/keys.txt:/data/keys.txt:ro' $(IMAGE) $(ARGS)
+
+compose-up: ## Start with docker compose, in the background
+	docker compose up -d --build
+
+compose-down: ## Stop what compose-up started
+	docker compose down
+
+##@ Help
+.PHONY: help
+help: ## Show this list
+	@if [ -t 1 ]; then bold='\033[1m'; name='\033[36m'; plain='\033[0m'; fi; \
+	awk -v bold="$$bold" -v name="$$name" -v plain="$$plain" 'BEGIN { FS = ":.*## " } \
+	  /^##@ / { printf "\n%s%s%s\n", bold, substr($$0, 5), plain } \
+	  /^[a-z-]+:.*## / { printf "  %s%-14s%s %s\n", name, $$1, plain, $$2 }' Makefile
