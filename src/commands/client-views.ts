@@ -1,0 +1,162 @@
+// How the answers of /health, /stats, /blacklist and /reset-keys look to a person. Decides layout and
+// wording only. Fields that it does not know are shown too: the instance may be newer than this command.
+
+import type { ClientCommand } from './client.ts';
+import { facts, grouped, span, table } from './table.ts';
+
+export type JsonObject = { readonly [name: string]: unknown };
+
+/** Rows of one list; the rest is counted, and `--json` has them all. */
+export const MAX_LISTED = 1_000;
+
+/** The answer as text for a terminal of `columns`, or for a pipe (undefined: nothing is cut). */
+export function viewOf(
+  command: ClientCommand,
+  answer: JsonObject,
+  nowMs: number,
+  columns: number | undefined,
+): string {
+  switch (command) {
+    case 'health':
+      return healthView(answer, columns);
+    case 'stats':
+      return statsView(answer, columns);
+    case 'blacklist':
+      return blacklistView(answer, nowMs, columns);
+    case 'reset-keys':
+      return facts([
+        ['message', words(answer.message)],
+        ['healthy keys', outOf(answer.healthy_keys, answer.total_keys)],
+      ]);
+  }
+}
+
+function healthView(answer: JsonObject, columns: number | undefined): string {
+  const { status, healthy_keys, total_keys, uptime, timestamp: _, ...more } = answer;
+  return facts(
+    [
+      ['status', words(status)],
+      ['healthy keys', outOf(healthy_keys, total_keys)],
+      ['uptime', typeof uptime === 'number' ? span(uptime * 1000) : words(uptime)],
+      ...pairs(more),
+    ],
+    columns,
+  );
+}
+
+function statsView(answer: JsonObject, columns: number | undefined): string {
+  const sections: string[] = [];
+  for (const [name, value] of Object.entries(answer)) {
+    if (name === 'timestamp') continue;
+    const body = Array.isArray(value)
+      ? listView(value.filter(isObject), columns)
+      : facts(pairs(isObject(value) ? value : { value }), columns && columns - 2);
+    sections.push(`${title(name)}\n${body.replace(/^(?=.)/gm, '  ')}`);
+  }
+  return sections.join('\n');
+}
+
+function blacklistView(answer: JsonObject, nowMs: number, columns: number | undefined): string {
+  const dead = objects(answer.blacklisted_keys);
+  const resting = objects(answer.resting_keys);
+  const deadRows = dead.map((key) => [
+    words(key.preview),
+    words(key.reason),
+    since(key.blacklistAt, nowMs),
+    words(key.failCount),
+  ]);
+  const restingRows = resting.map((key) => [
+    words(key.preview),
+    key.model === '' || key.model === undefined || key.model === null ? 'all' : words(key.model),
+    until(key.until, nowMs),
+    words(key.reason),
+  ]);
+  return (
+    list('blacklisted', ['KEY', 'REASON', 'SINCE', 'FAILS'], deadRows, columns) +
+    (resting.length === 0
+      ? ''
+      : `\n${list('resting', ['KEY', 'MODEL', 'UNTIL', 'REASON'], restingRows, columns)}`)
+  );
+}
+
+function list(
+  what: string,
+  head: readonly string[],
+  rows: readonly string[][],
+  columns: number | undefined,
+): string {
+  if (rows.length === 0) return `no key is ${what}\n`;
+  const count = `${grouped(rows.length)} ${rows.length === 1 ? 'key is' : 'keys are'} ${what}\n`;
+  const left = rows.length - MAX_LISTED;
+  const more = left > 0 ? `and ${grouped(left)} more (--json lists all)\n` : '';
+  return count + table([head, ...rows.slice(0, MAX_LISTED)], columns) + more;
+}
+
+function listView(rows: readonly JsonObject[], columns: number | undefined): string {
+  const names = [...new Set(rows.flatMap((row) => Object.keys(row)))];
+  if (names.length === 0) return 'none\n';
+  const head = names.map((name) => title(name).toUpperCase());
+  return table(
+    [head, ...rows.map((row) => names.map((name) => words(row[name])))],
+    columns && columns - 2,
+  );
+}
+
+function pairs(object: JsonObject, prefix = ''): [string, string][] {
+  return Object.entries(object).flatMap(([name, value]): [string, string][] =>
+    isObject(value) && !Array.isArray(value)
+      ? pairs(value, `${prefix}${title(name)} `)
+      : [[prefix + title(name), named(name, value)]],
+  );
+}
+
+/** Numbers whose name ends with a unit are shown in one that people read. */
+function named(name: string, value: unknown): string {
+  if (typeof value !== 'number') return words(value);
+  if (/bytes$/i.test(name)) return `${(value / 1_048_576).toFixed(1)} MiB`;
+  return words(value);
+}
+
+function title(name: string): string {
+  return name
+    .replace(/([a-z])([A-Z])/g, '$1 $2')
+    .replaceAll('_', ' ')
+    .toLowerCase();
+}
+
+function words(value: unknown): string {
+  if (value === undefined || value === null) return '-';
+  if (typeof value === 'number') {
+    return Number.isInteger(value) ? grouped(value) : String(Math.round(value * 1000) / 1000);
+  }
+  return typeof value === 'object' ? JSON.stringify(value) : String(value);
+}
+
+function outOf(part: unknown, whole: unknown): string {
+  return `${words(part)} of ${words(whole)}`;
+}
+
+function since(value: unknown, nowMs: number): string {
+  const atMs = timeOf(value);
+  return atMs === undefined ? words(value) : `${span(nowMs - atMs)} ago`;
+}
+
+function until(value: unknown, nowMs: number): string {
+  const atMs = timeOf(value);
+  if (atMs === undefined) return words(value);
+  return atMs <= nowMs ? 'now' : `in ${span(atMs - nowMs + 999)}`;
+}
+
+/** RFC 3339 text, or Unix time in milliseconds. */
+function timeOf(value: unknown): number | undefined {
+  const ms = typeof value === 'number' ? value : Date.parse(String(value));
+  return Number.isNaN(ms) || value === null ? undefined : ms;
+}
+
+function objects(value: unknown): readonly JsonObject[] {
+  return Array.isArray(value) ? value.filter(isObject) : [];
+}
+
+function isObject(value: unknown): value is JsonObject {
+  return typeof value === 'object' && value !== null;
+}
