@@ -62,11 +62,13 @@ export interface ScriptedUpstream {
   readonly close: () => Promise<void>;
 }
 
-/** Which API a request is for: Gemini by path, Anthropic by path or its version header, else OpenAI. */
+/** Which API a request is for: Gemini by path or the place of its key, Anthropic by path or version, else OpenAI. */
 export function shapeOf(request: ScriptedRequest): ProviderShape {
-  if (/\/v1(beta|alpha)\/openai\//.test(request.path)) return geminiOpenaiShape;
-  if (/\/v1(beta|alpha)\//.test(request.path)) return geminiShape;
-  if (request.path.endsWith('/messages') || request.headers['anthropic-version'] !== undefined) {
+  const { path, credential, headers } = request;
+  if (/\/v1(beta|alpha)\/openai\//.test(path)) return geminiOpenaiShape;
+  if (/\/v1(beta|alpha)\/|\/models\/[^/]+:/.test(path)) return geminiShape;
+  if (credential === 'x-goog-api-key' || credential === 'query') return geminiShape;
+  if (path.endsWith('/messages') || headers['anthropic-version'] !== undefined) {
     return anthropicShape;
   }
   return openaiShape;

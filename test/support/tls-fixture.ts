@@ -1,0 +1,18 @@
+// The test certificate authority and what it signed (test/fixtures/tls, valid until 2126): `server` is for localhost,
+// upstream.test, 127.0.0.1 and ::1; `other` is for other.test alone.
+
+import { readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+
+export function fixturePath(name: string): string {
+  return fileURLToPath(new URL(`../fixtures/tls/${name}`, import.meta.url));
+}
+
+export const testCa = readFileSync(fixturePath('ca.pem'), 'utf8');
+
+export function certificate(name: 'server' | 'other'): { cert: string; key: string } {
+  return {
+    cert: readFileSync(fixturePath(`${name}.pem`), 'utf8'),
+    key: readFileSync(fixturePath(`${name}.key`), 'utf8'),
+  };
+}
