@@ -1,0 +1,75 @@
+// The command line as data: every command, its options and what to say about them. main.ts parses by it, help.ts
+// prints it. What a command does is its own file.
+
+export interface Option {
+  readonly type: 'string' | 'boolean';
+  readonly short?: string;
+  /** What stands for the value in the usage. */
+  readonly value?: string;
+  readonly about: string;
+}
+
+export interface Command {
+  readonly summary: string;
+  readonly options: Readonly<Record<string, Option>>;
+}
+
+export const GLOBAL_OPTIONS = {
+  'env-file': {
+    type: 'string',
+    value: 'FILE',
+    about: 'Read variables from FILE instead of .env; the real environment wins',
+  },
+  help: { type: 'boolean', short: 'h', about: 'Show help, of a command where one is given' },
+  version: { type: 'boolean', short: 'v', about: 'Show version, commit, platform and Node' },
+} as const satisfies Command['options'];
+
+const JSON_OPTION: Option = { type: 'boolean', about: 'Print JSON, for programs' };
+
+const CLIENT_OPTIONS = {
+  url: {
+    type: 'string',
+    short: 'u',
+    value: 'URL',
+    about: 'Ask the instance at URL instead of HOST and PORT',
+  },
+  json: JSON_OPTION,
+} as const;
+
+const VALIDATE_OPTIONS = {
+  file: { type: 'string', short: 'f', value: 'FILE', about: 'Key file (KEYS_FILE)' },
+  url: { type: 'string', short: 'u', value: 'URL', about: 'Base URL to ask (OPENAI_BASE_URL)' },
+  model: { type: 'string', short: 'm', value: 'MODEL', about: 'Ask this model for one token' },
+  concurrency: { type: 'string', short: 'c', value: 'N', about: 'Keys asked at once (50)' },
+  timeout: { type: 'string', short: 't', value: 'SECONDS', about: 'Patience with one key (30)' },
+  output: { type: 'string', short: 'o', value: 'DIRECTORY', about: 'Where lists are put (.)' },
+  prune: { type: 'boolean', about: 'Take dead keys out of the key file, after a backup' },
+  json: JSON_OPTION,
+} as const;
+
+export const COMMANDS = {
+  serve: { summary: 'Start the proxy (the default)', options: {} },
+  demo: { summary: 'Start it with a built-in provider and demo keys', options: {} },
+  'check-config': {
+    summary: 'Check the configuration and show what is in force',
+    options: { json: JSON_OPTION },
+  },
+  'validate-keys': {
+    summary: 'Check every key of the key file against its upstream',
+    options: VALIDATE_OPTIONS,
+  },
+  health: { summary: 'Ask a running instance whether it can serve', options: CLIENT_OPTIONS },
+  stats: { summary: 'Show its keys, requests and memory', options: CLIENT_OPTIONS },
+  blacklist: { summary: 'List its blacklisted and resting keys', options: CLIENT_OPTIONS },
+  'reset-keys': {
+    summary: 'Give its blacklisted keys another chance; read the key file again',
+    options: CLIENT_OPTIONS,
+  },
+  help: { summary: 'Show this, or the help of a command', options: {} },
+} as const satisfies Record<string, Command>;
+
+export type CommandName = keyof typeof COMMANDS;
+
+export function isCommand(name: string): name is CommandName {
+  return Object.hasOwn(COMMANDS, name);
+}

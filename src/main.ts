@@ -1,0 +1,126 @@
+// From the command line to one command and an exit code: the only reader of process.env and process.argv.
+// Decides which command runs and how bad configuration is told; everything else is the commands' own.
+
+import { checkConfig } from './commands/check-config.ts';
+import { type ClientCommand, client } from './commands/client.ts';
+import { type CommandLine, readCommandLine } from './commands/command-line.ts';
+import { type CommandName, isCommand } from './commands/command-table.ts';
+import { helpText } from './commands/help.ts';
+import { identity, identityLine } from './commands/identity.ts';
+import type { Runtime } from './commands/runtime.ts';
+import { processTerminal, type Terminal } from './commands/terminal.ts';
+import { parseConfig } from './config.ts';
+import { type LoadedEnv, loadEnv } from './env-file.ts';
+import { ConfigError } from './errors.ts';
+import { redact } from './policy/redact.ts';
+
+const EXIT_FAILED = 1;
+const EXIT_USAGE = 2;
+
+/** How long something forgotten may keep the process after its command has ended. */
+const EXIT_GRACE_MS = 2000;
+
+/** Runs one command line; resolves to the exit code. */
+async function main(argv: readonly string[], terminal: Terminal): Promise<number> {
+  const line = readCommandLine(argv);
+  if (line.kind === 'usage') {
+    terminal.complain(`gpt-load: ${line.message}\n`);
+    return EXIT_USAGE;
+  }
+  if (line.values.version) {
+    terminal.write(`${identityLine(identity())}\n`);
+    return 0;
+  }
+  if (line.values.help || line.command === 'help') return showHelp(line, terminal);
+  try {
+    return await run(line, terminal);
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    for (const problem of error.problems) terminal.complain(`${problem}\n`);
+    return EXIT_FAILED;
+  }
+}
+
+async function run({ command, values }: CommandLine, terminal: Terminal): Promise<number> {
+  const loaded = loadEnv(process.env, process.cwd(), text(values['env-file']));
+  const config = parseConfig(loaded.env);
+  const runtime = runtimeOf(loaded, terminal);
+  const json = values.json === true;
+  switch (command) {
+    case 'serve':
+      return later('serve', terminal, [config, runtime]);
+    case 'demo':
+      return later('demo', terminal, [config, runtime]);
+    case 'check-config':
+      return checkConfig({ json }, config, runtime);
+    case 'validate-keys':
+      return later('validate-keys', terminal, [values, config, runtime]);
+    case 'health':
+    case 'stats':
+    case 'blacklist':
+    case 'reset-keys':
+      return client(
+        command satisfies ClientCommand,
+        { url: text(values.url), json },
+        config,
+        terminal,
+      );
+    case 'help':
+      return 0;
+  }
+}
+
+/** A command whose file may not be there yet. */
+async function later(
+  command: CommandName,
+  terminal: Terminal,
+  args: readonly unknown[],
+): Promise<number> {
+  const file = `./commands/${command}.ts`;
+  const name = command.replace(/-(.)/g, (_, letter: string) => letter.toUpperCase());
+  try {
+    const module = await import(file);
+    return await module[name](...args);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ERR_MODULE_NOT_FOUND') throw error;
+    terminal.complain(`gpt-load ${command}: not there yet\n`);
+    return EXIT_USAGE;
+  }
+}
+
+function runtimeOf({ env, file, warnings }: LoadedEnv, terminal: Terminal): Runtime {
+  return {
+    terminal,
+    colour: process.stdout.isTTY && process.stdout.hasColors(),
+    identity: identity(),
+    envFile: file,
+    warnings,
+    activation: { listenFds: env.LISTEN_FDS, listenPid: env.LISTEN_PID, pid: process.pid },
+  };
+}
+
+function showHelp({ command, named, rest }: CommandLine, terminal: Terminal): number {
+  const topic = command === 'help' ? rest[0] : named ? command : undefined;
+  if (topic !== undefined && !isCommand(topic)) {
+    terminal.complain(`gpt-load: no help on "${topic}" (see gpt-load --help)\n`);
+    return EXIT_USAGE;
+  }
+  terminal.write(helpText(topic));
+  return 0;
+}
+
+function text(value: string | boolean | undefined): string | undefined {
+  return typeof value === 'string' ? value : undefined;
+}
+
+/** The process ends when nothing is left to do; a timer sees to it that it does end. */
+function end(code: number): void {
+  process.exitCode = code;
+  setTimeout(() => process.exit(code), EXIT_GRACE_MS).unref();
+}
+
+main(process.argv.slice(2), processTerminal()).then(end, (error: unknown) => {
+  const told = error instanceof Error ? (error.stack ?? error.message) : String(error);
+  console.error(`gpt-load: internal error: ${redact(told)}`);
+  end(EXIT_FAILED);
+});
