@@ -1,12 +1,13 @@
-// Makes the one JavaScript file that every executable carries: the worker thread's program as a string inside the
-// main program, version and commit written in. How it is packed onto Node is decided in package.ts.
+// Makes the one JavaScript file that every executable carries: the worker thread's program as a
+// string inside the main program, version and commit written in. How it is packed onto Node is
+// decided in package.ts.
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { build } from 'esbuild';
 import { run } from './node-base.ts';
 import { ROOT } from './targets.ts';
 
-/** Paths of one bundle: the entries of the main thread and of a worker thread, and the file to write. */
+/** One bundle: the entries of the main thread and of a worker thread, and the file to write. */
 export interface BundlePaths {
   readonly main: string;
   readonly worker: string;
@@ -25,7 +26,10 @@ export function version(): string {
   return JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')).version;
 }
 
-/** Short commit, `+` when tracked files differ from it; GPT_LOAD_COMMIT where git is not at hand (image builds). */
+/**
+ * Short commit, with `+` when tracked files differ from it. GPT_LOAD_COMMIT says it where git is
+ * not at hand (image builds); else it is `unknown`.
+ */
 export function commit(): string {
   const given = process.env.GPT_LOAD_COMMIT;
   if (given !== undefined && given !== '') return given.slice(0, 12);
@@ -50,7 +54,8 @@ async function compile(entry: string, define: Record<string, string>): Promise<s
     format: 'cjs',
     target: 'node24',
     loader: { '.html': 'text', '.css': 'text', '.svg': 'text' },
-    // A packed program has no files of its own: what reads import.meta.url is for running from source only.
+    // A packed program has no files of its own: what reads import.meta.url is for running from
+    // source only.
     define: { 'import.meta.url': '""', 'import.meta.main': 'true', ...define },
     logLevel: 'warning',
   });

