@@ -1,5 +1,6 @@
-// What one request leaves in the log: its fields, for people (summary first) or for machines (all of them named).
-// When a line is due, and that LOG_ENABLE_REQUEST asks for one, is decided where requests end.
+// What one request leaves in the log: its fields, for people (summary first) or for machines (all
+// of them named). When a line is due, and that LOG_ENABLE_REQUEST asks for one, is decided where
+// requests end.
 
 /** One attempt of a request, as it was judged. */
 export interface AccessAttempt {
@@ -19,7 +20,9 @@ export interface AccessFields {
   readonly path: string;
   /** What the client was told; 0 when it left before an answer. */
   readonly status: number;
-  /** From the request's arrival to the first byte of the answer's body; null when there was none. */
+  /**
+   * From the request's arrival to the first byte of the answer's body; null when there was none.
+   */
   readonly firstByteMs: number | null;
   readonly totalMs: number;
   readonly bytesIn: number;
@@ -30,8 +33,9 @@ export interface AccessFields {
 }
 
 /**
- * Message and fields of one access line, to be handed to a Logger. Upstream and key are those of the last attempt;
- * attempts are listed only when there was more than one, or one that did not succeed.
+ * Message and fields of one access line, to be handed to a Logger. Upstream and key are those of
+ * the last attempt; attempts are listed only when there was more than one, or one that did not
+ * succeed.
  */
 export function accessLine(
   access: AccessFields,

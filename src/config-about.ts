@@ -1,5 +1,6 @@
-// What each environment variable is for, in one line: --help, .env.example and the README say it in these words.
-// Names, defaults and rules are config-table.ts; the Chinese sentences for README_CN are in build/env-docs.ts.
+// What each environment variable is for, in one line: --help, .env.example and the README say it in
+// these words. Names, defaults and rules are config-table.ts; the Chinese sentences for README_CN
+// are in build/env-docs.ts.
 
 import type { Settings } from './config-table.ts';
 

@@ -1,7 +1,11 @@
-// The rules that a configuration value can be held to: each has its wording for people and a strict parser.
-// Knows no variable by name (config-table.ts does) and no combination of variables (config.ts does).
+// The rules that a configuration value can be held to: each has its wording for people and a strict
+// parser. Knows no variable by name (config-table.ts does) and no combination of variables
+// (config.ts does).
 
-/** What a value must be. `parse` gets trimmed text and answers undefined for anything that breaks the rule. */
+/**
+ * What a value must be. `parse` gets trimmed text and answers undefined for anything that breaks
+ * the rule.
+ */
 export interface Rule<T> {
   /** Completes the sentence "NAME: must be ...". */
   readonly text: string;
@@ -88,7 +92,10 @@ export const path: Rule<string> = {
   parse: (text) => (hasControl(text) ? undefined : text),
 };
 
-/** A host name or an address to listen on, IPv6 with or without brackets, or `unix:/path` of a socket. */
+/**
+ * A host name or an address to listen on, IPv6 with or without brackets, or `unix:/path` of a
+ * socket.
+ */
 export const listenHost: Rule<string> = {
   text: 'a host name or an IP address without a port, or unix:/path',
   parse: (text) => {
@@ -110,7 +117,9 @@ export const tokens: Rule<readonly string[]> = {
   parse: (text) => all(splitList(text), (item) => (TOKEN.test(item) ? item : undefined)),
 };
 
-/** Browser origins (scheme://host[:port], as in RFC 6454) or `*`. `null` is not an origin to trust. */
+/**
+ * Browser origins (scheme://host[:port], as in RFC 6454) or `*`. `null` is not an origin to trust.
+ */
 export const origins: Rule<readonly string[]> = {
   text: 'a comma-separated list of origins such as https://app.example.com, or *',
   parse: (text) =>
@@ -170,7 +179,9 @@ function all(items: readonly string[], parse: (item: string) => string | undefin
   return parsed.length === items.length ? parsed : undefined;
 }
 
-/** One base URL without trailing slash. Credentials belong into the key file, a query would be lost. */
+/**
+ * One base URL without trailing slash. Credentials belong into the key file, a query would be lost.
+ */
 export function parseBaseUrl(text: string): string | undefined {
   const url = /^https?:\/\//i.test(text) ? URL.parse(text) : null;
   if (url === null || url.username !== '' || url.password !== '') return undefined;

@@ -1,6 +1,7 @@
-// The one table of environment variables: name, default and rule of each, in the order in which people read them.
-// It parses (config.ts), explains (commands/help.ts, check-config) and writes .env.example and the README
-// tables (build/env-docs.ts). What each is for is said in config-about.ts.
+// The one table of environment variables: name, default and rule of each, in the order in which
+// people read them. It parses (config.ts), explains (commands/help.ts, check-config) and writes
+// .env.example and the README tables (build/env-docs.ts). What each is for is said in
+// config-about.ts.
 
 import type { Config } from './config.ts';
 import * as rule from './config-rules.ts';

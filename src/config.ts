@@ -1,5 +1,6 @@
-// From environment variables to one frozen Config, or to a ConfigError that lists every problem at once.
-// What each variable is called, defaults to and must be is data in config-table.ts; reading .env is env-file.ts.
+// From environment variables to one frozen Config, or to a ConfigError that lists every problem at
+// once. What each variable is called, defaults to and must be is data in config-table.ts; reading
+// .env is env-file.ts.
 
 import { dirname, join } from 'node:path';
 import { type Settings, VARIABLES, type Variable } from './config-table.ts';
@@ -70,8 +71,8 @@ export type Env = Readonly<Record<string, string | undefined>>;
 const MAX_SHOWN = 80;
 
 /**
- * Reads every variable strictly. Unset or empty means the default (compose files write `NAME=`), except
- * STATE_FILE, where empty means none.
+ * Reads every variable strictly. Unset or empty means the default (compose files write `NAME=`),
+ * except STATE_FILE, where empty means none.
  * @throws ConfigError naming every variable that breaks its rule, the rule and the value received.
  */
 export function parseConfig(env: Env): Config {
@@ -92,7 +93,9 @@ export function parseConfig(env: Env): Config {
 /** What a variable is set to, in its own unit. */
 export type Shown = string | number | boolean | readonly string[];
 
-/** What is in force, under the variables' own names and in their units, with nothing secret in it. */
+/**
+ * What is in force, under the variables' own names and in their units, with nothing secret in it.
+ */
 export function effectiveConfig(config: Config): Readonly<Record<string, Shown>> {
   const { http, https, all, no } = config.proxies;
   const settings = { ...config, httpProxy: http, httpsProxy: https, allProxy: all, noProxy: no };
@@ -112,7 +115,10 @@ function showValue(variable: Variable<never>, value: Shown): Shown {
   return variable.rule.show?.(value as never) ?? value;
 }
 
-/** One value a variable; a refused one is reported and replaced by its default, so that checking goes on. */
+/**
+ * One value a variable; a refused one is reported and replaced by its default, so that checking
+ * goes on.
+ */
 function readSettings(env: Env, problems: string[]): Settings {
   const read = <T>(variable: Variable<T>): T => {
     const given = givenText(env, variable);
@@ -155,7 +161,10 @@ function givenText(env: Env, variable: Variable<unknown>): string | undefined {
   return names.map((name) => env[name]?.trim()).find((text) => text !== undefined && text !== '');
 }
 
-/** A refused value as JSON, so that no control character reaches a terminal; bounded, secrets masked. */
+/**
+ * A refused value as JSON, so that no control character reaches a terminal; bounded, secrets
+ * masked.
+ */
 function quote(text: string): string {
   const shown = redact(text);
   return JSON.stringify(shown.length > MAX_SHOWN ? `${shown.slice(0, MAX_SHOWN)}...` : shown);

@@ -17,7 +17,8 @@ export interface LoadedEnv {
 }
 
 /**
- * The environment with a file's variables beneath it: `given` (--env-file), else `.env` in `directory`.
+ * The environment with a file's variables beneath it: `given` (--env-file), else `.env` in
+ * `directory`.
  * @throws ConfigError when `given` is missing, or when the file is there and cannot be read.
  */
 export function loadEnv(environment: Env, directory: string, given: string | undefined): LoadedEnv {
@@ -38,7 +39,9 @@ export function loadEnv(environment: Env, directory: string, given: string | und
   return { env: { ...fromFile, ...environment }, file, warnings: misspelt(file, fromFile) };
 }
 
-/** A .env file may hold other programs' variables; only what nearly is one of ours is worth a word. */
+/**
+ * A .env file may hold other programs' variables; only what nearly is one of ours is worth a word.
+ */
 function misspelt(file: string, fromFile: Env): string[] {
   const known = Object.values(VARIABLES).flatMap(({ name, alias }) =>
     alias ? [name, alias] : [name],

@@ -1,5 +1,6 @@
-// The words in which this proxy itself reports failure: bad configuration, and the JSON errors that it sends.
-// What to answer, and when, is decided by http/; errors of an upstream are relayed as they came and never pass here.
+// The words in which this proxy itself reports failure: bad configuration, and the JSON errors that
+// it sends. What to answer, and when, is decided by http/; errors of an upstream are relayed as
+// they came and never pass here.
 
 /** Configuration that cannot be used. Carries every problem found, one line each. */
 export class ConfigError extends Error {
@@ -13,8 +14,9 @@ export class ConfigError extends Error {
 }
 
 /**
- * An error body in the shape of OpenAI's API reference ("Error codes"), which every OpenAI SDK understands.
- * `type` is the family (`invalid_request_error`, `server_error`...), `code` the stable id of this very case.
+ * An error body in the shape of OpenAI's API reference ("Error codes"), which every OpenAI SDK
+ * understands. `type` is the family (`invalid_request_error`, `server_error`...), `code` the stable
+ * id of this very case.
  */
 export function errorBody(message: string, type: string, code: string): string {
   return JSON.stringify({ error: { message, type, param: null, code } });

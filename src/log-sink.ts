@@ -1,5 +1,6 @@
-// Where log lines go: standard output or a file, one write at a time, bounded, and never thrown about.
-// A disk that fails costs lines, never requests: they are dropped and counted, and that is said once.
+// Where log lines go: standard output or a file, one write at a time, bounded, and never thrown
+// about. A disk that fails costs lines, never requests: they are dropped and counted, and that is
+// said once.
 
 import { closeSync, mkdirSync, openSync, write } from 'node:fs';
 import { dirname } from 'node:path';
@@ -7,7 +8,10 @@ import { dirname } from 'node:path';
 /** Most text that waits for a slow disk or reader; beyond it lines are dropped and counted. */
 export const MAX_QUEUED_CHARS = 4 * 1024 * 1024;
 
-/** How long a descriptor that takes nothing for now (EAGAIN), or a file that does not open, is left alone. */
+/**
+ * How long a descriptor that takes nothing for now (EAGAIN), or a file that does not open, is left
+ * alone.
+ */
 const RETRY_MS = 100;
 
 /** How long flush() waits for a reader that does not read. */
@@ -18,13 +22,18 @@ export interface LogSink {
   write(line: string): void;
   /** Opens the file anew, after something else renamed it (SIGHUP). Nothing to do for a stream. */
   reopen(): void;
-  /** Settles when what is queued is written or lost, after a second at the latest. Never rejects. */
+  /**
+   * Settles when what is queued is written or lost, after a second at the latest. Never rejects.
+   */
   flush(): Promise<void>;
   /** Lines lost to a full queue or a failing disk. */
   readonly dropped: number;
 }
 
-/** Appends to `path`, creating it (mode 0640) and its directory. `warn` hears of the first failure in a row. */
+/**
+ * Appends to `path`, creating it (mode 0640) and its directory. `warn` hears of the first failure
+ * in a row.
+ */
 export function openLogFile(path: string, warn: (message: string) => void): LogSink {
   const open = () => {
     mkdirSync(dirname(path), { recursive: true });
@@ -34,7 +43,10 @@ export function openLogFile(path: string, warn: (message: string) => void): LogS
   return new Sink(open, complain);
 }
 
-/** Writes to a descriptor that somebody else opened, such as 1. A reader that has gone is not worth a word. */
+/**
+ * Writes to a descriptor that somebody else opened, such as 1. A reader that has gone is not worth
+ * a word.
+ */
 export function openLogStream(descriptor: number): LogSink {
   return new Sink(
     () => descriptor,

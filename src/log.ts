@@ -1,5 +1,6 @@
-// How a log line looks: text for people or one JSON object, with every string redacted and no way to forge a line.
-// What is worth a line, and at which level, is the caller's decision; where lines go is log-sink.ts.
+// How a log line looks: text for people or one JSON object, with every string redacted and no way
+// to forge a line. What is worth a line, and at which level, is the caller's decision; where lines
+// go is log-sink.ts.
 
 import { redact } from './policy/redact.ts';
 
@@ -26,7 +27,10 @@ export interface LoggerOptions {
 type Fields = Readonly<Record<string, unknown>>;
 type Line = (level: LogLevel, message: string, fields: Fields) => string;
 
-/** Longest string that one field may bring; more is cut, so that no answer of an upstream floods a disk. */
+/**
+ * Longest string that one field may bring; more is cut, so that no answer of an upstream floods a
+ * disk.
+ */
 const MAX_VALUE_CHARS = 4096;
 
 /** Shorter than any credential that a pattern could recognise: not worth the search. */
@@ -38,7 +42,10 @@ const LEVELS: readonly LogLevel[] = ['debug', 'info', 'warn', 'error'];
 const SECRET_FIELD =
   /^(proxy-)?authorization$|^(x-)?(goog-)?(api|auth)[-_]?key$|^password$|^cookie$/i;
 
-/** Anything that could end a line, move a cursor or reorder what is read (Unicode Cc, Cf, line ends). */
+/**
+ * Anything that could end a line, move a cursor or reorder what is read (Unicode Cc, Cf, line
+ * ends).
+ */
 const UNPRINTABLE = /[\p{Cc}\p{Cf}\u2028\u2029]/gu;
 
 const COLOURS: Readonly<Record<LogLevel, string>> = {
@@ -93,7 +100,10 @@ function jsonLine(clock: () => number): Line {
   };
 }
 
-/** A field's value, safe to print and to serialise: strings redacted and bounded, errors as their message. */
+/**
+ * A field's value, safe to print and to serialise: strings redacted and bounded, errors as their
+ * message.
+ */
 function safeValue(name: string, value: unknown): unknown {
   switch (typeof value) {
     case 'string':

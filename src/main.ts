@@ -1,5 +1,6 @@
-// From the command line to one command and an exit code: the only reader of process.env and process.argv.
-// Decides which command runs and how bad configuration is told; everything else is the commands' own.
+// From the command line to one command and an exit code: the only reader of process.env and
+// process.argv. Decides which command runs and how bad configuration is told; everything else is
+// the commands' own.
 
 import { checkConfig } from './commands/check-config.ts';
 import { type ClientCommand, client } from './commands/client.ts';

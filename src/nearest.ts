@@ -1,6 +1,10 @@
-// Which known word somebody meant who wrote another one. Suggests only; nothing is ever taken for what it resembles.
+// Which known word somebody meant who wrote another one. Suggests only; nothing is ever taken for
+// what it resembles.
 
-/** The candidate within a third of the word's length in typing errors, or undefined when none is that near. */
+/**
+ * The candidate within a third of the word's length in typing errors, or undefined when none is
+ * that near.
+ */
 export function nearest(word: string, candidates: readonly string[]): string | undefined {
   let best: string | undefined;
   let bestDistance = Math.max(1, Math.floor(word.length / 3)) + 1;

@@ -51,7 +51,9 @@ export function readCommandLine(argv: readonly string[]): CommandLine | UsagePro
   }
 }
 
-/** The first word that is neither an option nor an option's value, whichever command it belongs to. */
+/**
+ * The first word that is neither an option nor an option's value, whichever command it belongs to.
+ */
 function firstWord(argv: readonly string[]): string | undefined {
   const options: Options = {};
   for (const command of Object.values(COMMANDS)) Object.assign(options, parserOptions(command));

@@ -1,5 +1,5 @@
-// The command line as data: every command, its options and what to say about them. main.ts parses by it, help.ts
-// prints it. What a command does is its own file.
+// The command line as data: every command, its options and what to say about them. main.ts parses
+// by it, help.ts prints it. What a command does is its own file.
 
 export interface Option {
   readonly type: 'string' | 'boolean';

@@ -1,4 +1,5 @@
-// Which program this is. The bundler writes version and commit in; run from source, package.json and git tell them.
+// Which program this is. The bundler writes version and commit in; run from source, package.json
+// and git tell them.
 
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';

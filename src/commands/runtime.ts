@@ -1,5 +1,5 @@
-// What a command may know of the process that it runs in. Only main.ts reads it there (process.env, argv,
-// streams); commands, and what they start, get it handed.
+// What a command may know of the process that it runs in. Only main.ts reads it there (process.env,
+// argv, streams); commands, and what they start, get it handed.
 
 import type { Terminal } from './terminal.ts';
 
@@ -12,6 +12,8 @@ export interface Runtime {
   readonly envFile: string | undefined;
   /** For the log: names in that file that look like misspelt variables. */
   readonly warnings: readonly string[];
+  /** Called once, when requests are answered. */
+  readonly onReady?: () => void;
   /** Sockets that systemd passed: LISTEN_FDS and LISTEN_PID as they are in the environment. */
   readonly activation: {
     readonly listenFds: string | undefined;

@@ -1,0 +1,176 @@
+// Holds the code to its shape: imports go right only, every effect has its one place, files stay
+// small. What Biome can hold (function and file length, parameters) is in biome.json.
+
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { basename, join, posix } from 'node:path';
+import { test } from 'node:test';
+import { ROOT, readSourceTree, type SourceFileFacts } from './support/source-tree.ts';
+
+const MAX_COLUMNS = 100;
+const HEADER_LINES = { least: 1, most: 8 };
+
+/** From left to right; an import goes to the right, or stays within its ring. */
+const RINGS = ['main', 'commands', 'demo', 'http', 'pool', 'store', 'policy', 'errors'];
+
+/**
+ * Files directly under src/ that are neither main nor errors stand beside the store: config, log.
+ */
+function ringOf(path: string): number {
+  const [, first = '', second] = path.split('/');
+  const name = second === undefined ? first.replace(/\.ts$/, '') : first;
+  const ring = RINGS.indexOf(name);
+  return ring === -1 && second === undefined ? RINGS.indexOf('store') : ring;
+}
+
+/** What only some places may do: the uses that show it, and where they may be. */
+const EFFECTS: readonly { what: string; uses: readonly string[]; where: RegExp }[] = [
+  { what: 'environment and argv', uses: ['process.env', 'process.argv'], where: /^src\/main\.ts$/ },
+  { what: 'console', uses: ['console'], where: /^src\/main\.ts$/ },
+  {
+    what: 'clock and chance',
+    uses: ['Date.now', 'new Date()', 'performance.now', 'Math.random'],
+    where: /^src\/(main\.ts$|(commands|demo|http)\/)/,
+  },
+  { what: 'atomics', uses: ['Atomics'], where: /^src\/pool\// },
+  { what: 'fetch', uses: ['fetch()'], where: /^$/ },
+];
+
+/** Values of node:http, node:https and node:http2 that only some files may import. */
+const CLIENTS = ['request', 'get', 'connect'];
+const SERVERS = ['createServer', 'createSecureServer'];
+const CLIENT_FILES = /^src\/(http\/(transport|dial|h2)[a-z0-9-]*|commands\/client)\.ts$/;
+const SERVER_FILES = /^src\/http\/server[a-z0-9-]*\.ts$/;
+
+const FORBIDDEN_NAMES = /^(utils?|types?|helpers?|common|misc|shared|constants|index)$/;
+
+const tree = readSourceTree();
+const src = tree.filter(({ path }) => path.startsWith('src/'));
+
+/** One assertion for all files, so that a failure lists every offender. */
+function none(offenders: readonly string[], rule: string): void {
+  assert.equal(offenders.length, 0, `${rule}:\n  ${offenders.join('\n  ')}`);
+}
+
+test('imports go right only: main, commands, demo, http, pool, store/config/log, policy, errors', () => {
+  const wrong = src.flatMap(({ path, imports }) =>
+    imports
+      .filter(({ from }) => from.startsWith('.'))
+      .flatMap(({ from }) => {
+        const target = posix.join(posix.dirname(path), from);
+        const right = target.startsWith('src/') && ringOf(target) >= ringOf(path);
+        return right && ringOf(path) !== -1 ? [] : [`${path} imports ${from}`];
+      }),
+  );
+  none(wrong, 'these imports point left');
+});
+
+test('src imports nothing but node: builtins and itself, and no package is a dependency', () => {
+  const foreign = src.flatMap(({ path, imports }) =>
+    imports
+      .filter(({ from }) => !/^(node:|\.{1,2}\/.*\.ts$)/.test(from))
+      .map(({ from }) => `${path}: ${from}`),
+  );
+  none(foreign, 'these imports are neither node: builtins nor .ts files');
+  const manifest = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8'));
+  assert.deepEqual(manifest.dependencies, {});
+});
+
+test('policy imports no builtin and touches no global that has effects', () => {
+  const effects = [
+    'process',
+    'console',
+    'performance',
+    'crypto',
+    'setTimeout()',
+    'setInterval()',
+    'setImmediate()',
+    'queueMicrotask()',
+    'fetch()',
+  ];
+  const impure = src
+    .filter(({ path }) => path.startsWith('src/policy/'))
+    .flatMap(({ path, imports, uses }) => [
+      ...imports
+        .filter(({ from }) => from.startsWith('node:'))
+        .map(({ from }) => `${path}: ${from}`),
+      ...effects.filter((use) => uses.has(use)).map((use) => `${path}: ${use}`),
+    ]);
+  none(impure, 'policy must stay pure');
+});
+
+for (const { what, uses, where } of EFFECTS) {
+  test(`${what}: only in ${where.source === '^$' ? 'no file' : where.source}`, () => {
+    const found = src
+      .filter(({ path }) => !where.test(path))
+      .flatMap((file) =>
+        uses.filter((use) => file.uses.has(use)).map((use) => `${file.path}: ${use}`),
+      );
+    none(found, `${what} outside its place`);
+  });
+}
+
+test('HTTP clients are made in the transports, HTTP servers in http/server', () => {
+  const http = src.flatMap(({ path, imports }) =>
+    imports
+      .filter(({ from }) => /^node:(http|https|http2)$/.test(from))
+      .flatMap(({ values }) => [
+        ...values
+          .filter((name) => CLIENTS.includes(name) && !CLIENT_FILES.test(path))
+          .map((name) => `${path}: ${name}`),
+        ...values
+          .filter((name) => SERVERS.includes(name) && !SERVER_FILES.test(path))
+          .map((name) => `${path}: ${name}`),
+      ]),
+  );
+  const dotted = src.flatMap(({ path, uses }) =>
+    ['http', 'https', 'http2'].flatMap((module) => [
+      ...CLIENTS.filter((name) => uses.has(`${module}.${name}`) && !CLIENT_FILES.test(path)).map(
+        (name) => `${path}: ${module}.${name}`,
+      ),
+      ...SERVERS.filter((name) => uses.has(`${module}.${name}`) && !SERVER_FILES.test(path)).map(
+        (name) => `${path}: ${module}.${name}`,
+      ),
+    ]),
+  );
+  none([...http, ...dotted], 'clients and servers outside their places');
+});
+
+test('no barrels, no files named for what they are not about, names in kebab-case', () => {
+  none(
+    src.filter(({ imports }) => imports.some(({ reexport }) => reexport)).map(({ path }) => path),
+    'these files re-export others',
+  );
+  const names = tree.map(({ path }) => ({
+    path,
+    name: basename(path).replace(/(\.test)?\.ts$/, ''),
+  }));
+  none(
+    names
+      .filter(({ name }) => FORBIDDEN_NAMES.test(name) || !/^[a-z0-9]+(-[a-z0-9]+)*$/.test(name))
+      .map(({ path }) => path),
+    'these files need another name',
+  );
+});
+
+test('each file opens with a few comment lines that say what it decides', () => {
+  const wrong = tree.flatMap(({ path, lines }) => {
+    const first = lines[0]?.startsWith('#!') ? 1 : 0;
+    const length = lines.slice(first).findIndex((line) => !line.startsWith('//'));
+    return length >= HEADER_LINES.least && length <= HEADER_LINES.most
+      ? []
+      : [`${path}: ${length} lines`];
+  });
+  none(wrong, `a header has ${HEADER_LINES.least} to ${HEADER_LINES.most} lines`);
+});
+
+test(`no line is longer than ${MAX_COLUMNS} columns, but for literals that cannot be broken`, () => {
+  none(tree.flatMap(tooLong), 'these lines are too long');
+});
+
+function tooLong({ path, lines, literalLines }: SourceFileFacts): string[] {
+  return lines.flatMap((line, index) => {
+    const literal = literalLines.has(index + 1);
+    return [...line].length <= MAX_COLUMNS || literal ? [] : [`${path}:${index + 1}`];
+  });
+}
