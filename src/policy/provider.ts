@@ -85,7 +85,10 @@ const PATTERNS: readonly (readonly [RegExp, Provider])[] = [
   [/(?:^|\.)dashscope[a-z0-9-]{0,40}\.aliyuncs\.com$/, 'dashscope'],
   [/\.maas\.aliyuncs\.com$/, 'dashscope'],
   [/^ark\.[a-z0-9-]{1,40}\.(?:volces|volcengineapi|bytepluses)\.com$/, 'ark'],
-  [/^(?:[a-z0-9-]{1,63}\.)?bedrock[a-z0-9-]{0,40}\.[a-z0-9-]{1,40}\.amazonaws\.com(?:\.cn)?$/, 'bedrock'],
+  [
+    /^(?:[a-z0-9-]{1,63}\.)?bedrock[a-z0-9-]{0,40}\.[a-z0-9-]{1,40}\.amazonaws\.com(?:\.cn)?$/,
+    'bedrock',
+  ],
   [/^bedrock[a-z0-9-]{0,40}\.[a-z0-9-]{1,40}\.(?:api\.aws|vpce\.amazonaws\.com)$/, 'bedrock'],
 ];
 
@@ -93,7 +96,10 @@ const PROVIDER_BY_DOMAIN: ReadonlyMap<string, Provider> = new Map(DOMAINS);
 
 /** The provider of a host name. A port, brackets, letter case and a trailing dot do not matter. */
 export function providerOf(host: string): Provider {
-  const name = host.toLowerCase().replace(/:\d{1,5}$/, '').replace(/\.$/, '');
+  const name = host
+    .toLowerCase()
+    .replace(/:\d{1,5}$/, '')
+    .replace(/\.$/, '');
   let domain = name;
   while (domain !== '') {
     const provider = PROVIDER_BY_DOMAIN.get(domain);

@@ -35,7 +35,10 @@ const USERINFO = /(\b[a-z][a-z0-9+.-]{0,15}:\/\/)([^\s/?#@"'<>]{1,256})@/gi;
 export function redact(text: string): string {
   let result = text.replace(USERINFO, `$1${MASK}@`);
   for (const pattern of CREDENTIALS) {
-    result = result.replace(pattern, (_match, kept: string, secret: string) => kept + previewKey(secret));
+    result = result.replace(
+      pattern,
+      (_match, kept: string, secret: string) => kept + previewKey(secret),
+    );
   }
   return result;
 }
@@ -51,7 +54,11 @@ export function redactExact(text: string, secrets: readonly string[]): string {
   let result = text;
   for (const secret of longestFirst) {
     const preview = previewKey(secret);
-    for (const form of new Set([secret, encodeURIComponent(secret), JSON.stringify(secret).slice(1, -1)])) {
+    for (const form of new Set([
+      secret,
+      encodeURIComponent(secret),
+      JSON.stringify(secret).slice(1, -1),
+    ])) {
       result = result.replaceAll(form, () => preview);
     }
   }
