@@ -6,7 +6,7 @@ import { facts, grouped, span, table } from './table.ts';
 
 export type JsonObject = { readonly [name: string]: unknown };
 
-/** Rows of one list; the rest is counted, and `--json` has them all. */
+/** Rows of one list; the rest is counted, and `--json` has what the instance sent. */
 export const MAX_LISTED = 1_000;
 
 /** The answer as text for a terminal of `columns`, or for a pipe (undefined: nothing is cut). */
@@ -72,24 +72,31 @@ function blacklistView(answer: JsonObject, nowMs: number, columns: number | unde
     words(key.reason),
   ]);
   return (
-    list('blacklisted', ['KEY', 'REASON', 'SINCE', 'FAILS'], deadRows, columns) +
+    list(
+      { what: 'blacklisted', count: answer.count },
+      ['KEY', 'REASON', 'SINCE', 'FAILS'],
+      deadRows,
+      columns,
+    ) +
     (resting.length === 0
       ? ''
-      : `\n${list('resting', ['KEY', 'MODEL', 'UNTIL', 'REASON'], restingRows, columns)}`)
+      : `\n${list({ what: 'resting' }, ['KEY', 'MODEL', 'UNTIL', 'REASON'], restingRows, columns)}`)
   );
 }
 
+/** `count` is given where the instance lists fewer keys than there are. */
 function list(
-  what: string,
+  of: { readonly what: string; readonly count?: unknown },
   head: readonly string[],
   rows: readonly string[][],
   columns: number | undefined,
 ): string {
-  if (rows.length === 0) return `no key is ${what}\n`;
-  const count = `${grouped(rows.length)} ${rows.length === 1 ? 'key is' : 'keys are'} ${what}\n`;
-  const left = rows.length - MAX_LISTED;
-  const more = left > 0 ? `and ${grouped(left)} more (--json lists all)\n` : '';
-  return count + table([head, ...rows.slice(0, MAX_LISTED)], columns) + more;
+  if (rows.length === 0) return `no key is ${of.what}\n`;
+  const total = Math.max(rows.length, Number(of.count) || 0);
+  const title = `${grouped(total)} ${total === 1 ? 'key is' : 'keys are'} ${of.what}\n`;
+  const left = total - Math.min(rows.length, MAX_LISTED);
+  const more = left > 0 ? `and ${grouped(left)} more\n` : '';
+  return title + table([head, ...rows.slice(0, MAX_LISTED)], columns) + more;
 }
 
 function listView(rows: readonly JsonObject[], columns: number | undefined): string {
@@ -113,12 +120,15 @@ function pairs(object: JsonObject, prefix = ''): [string, string][] {
 /** Numbers whose name ends with a unit are shown in one that people read. */
 function named(name: string, value: unknown): string {
   if (typeof value !== 'number') return words(value);
-  if (/bytes$/i.test(name)) return `${(value / 1_048_576).toFixed(1)} MiB`;
+  if (/_bytes$/.test(name)) return `${(value / 1_048_576).toFixed(1)} MiB`;
+  if (/_mb$/.test(name)) return `${value.toFixed(1)} MiB`;
+  if (name === 'uptime') return span(value * 1000);
   return words(value);
 }
 
 function title(name: string): string {
   return name
+    .replace(/_(mb|bytes)$/, '')
     .replace(/([a-z])([A-Z])/g, '$1 $2')
     .replaceAll('_', ' ')
     .toLowerCase();

@@ -124,10 +124,10 @@ function understand(question: Question, config: Config, { status, text }: Answer
   }
   const body = parseObject(text);
   const isHealth = question.url.pathname.endsWith('/health') && typeof body?.status === 'string';
-  if (body === undefined || (status !== 200 && !isHealth)) {
-    throw new AskError(`${at} answered ${status}; is that gpt-load?`);
-  }
-  return body;
+  if (body !== undefined && (status === 200 || isHealth)) return body;
+  const said = body?.error as { readonly message?: unknown } | undefined;
+  if (typeof said?.message === 'string') throw new AskError(`${at}: ${said.message}`);
+  throw new AskError(`${at} answered ${status}; is that gpt-load?`);
 }
 
 function parseObject(text: string): JsonObject | undefined {

@@ -135,7 +135,7 @@ test('blacklist says so when no key is on it', async (t) => {
 test('stats shows every section, the unknown ones too', async (t) => {
   const answer = {
     keys: { total: 14, healthy: 12, current_index: 3 },
-    memory: { rss_bytes: 83_886_080 },
+    memory: { rss_mb: 80.04, external_bytes: 1_048_576 },
     upstreams: [{ host: 'api.openai.com', state: 'healthy' }],
     timestamp: 'now',
   };
@@ -144,7 +144,7 @@ test('stats shows every section, the unknown ones too', async (t) => {
   assert.equal(
     out,
     'keys\n  total          14\n  healthy        12\n  current index  3\n\n' +
-      'memory\n  rss bytes  80.0 MiB\n\n' +
+      'memory\n  rss       80.0 MiB\n  external  1.0 MiB\n\n' +
       'upstreams\n  HOST            STATE\n  api.openai.com  healthy\n',
   );
 });
