@@ -54,7 +54,8 @@ export function isRecord(value: unknown): value is Readonly<Record<string, unkno
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
-function parseJson(text: string): unknown {
+/** The JSON value of a text that is an object, an array or a string, also of one cut short; else undefined. */
+export function parseJson(text: string): unknown {
   if (!/^[{["]/.test(text)) return undefined;
   try {
     return JSON.parse(text);
