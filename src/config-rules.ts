@@ -142,11 +142,11 @@ export const baseUrls: Rule<readonly string[]> = {
 
 /** Where an outgoing proxy is; without a scheme it is http, as curl has it. */
 export const proxyUrl: Rule<string> = {
-  text: 'a proxy URL (http://, https://, socks5:// or socks5h://)',
+  text: 'an http, https, socks4, socks4a, socks5 or socks5h URL',
   parse: (text) => {
     if (text === '') return '';
     const url = URL.parse(text.includes('://') ? text : `http://${text}`);
-    const known = ['http:', 'https:', 'socks5:', 'socks5h:'];
+    const known = ['http:', 'https:', 'socks4:', 'socks4a:', 'socks5:', 'socks5h:'];
     return url !== null && url.hostname !== '' && known.includes(url.protocol)
       ? url.href
       : undefined;

@@ -39,7 +39,7 @@ const SERVER = {
 
 const KEYS = {
   keysFile: variable('KEYS_FILE', 'keys.txt', rule.path),
-  stateFile: variable('STATE_FILE', '', rule.path),
+  stateFile: variable('STATE_FILE', 'gpt-load.db', rule.path),
   startIndex: variable('START_INDEX', '0', rule.integer(0, 1_000_000_000)),
   blacklistThreshold: variable('BLACKLIST_THRESHOLD', '1', rule.integer(1, 1000)),
   keyCooldownMs: variable('KEY_COOLDOWN', '5', rule.seconds(0.1)),
@@ -104,7 +104,7 @@ export const VARIABLES: { readonly [Field in keyof Settings]: Variable<Settings[
 /** The same variables in their groups, in reading order. */
 export const GROUPS = [
   group('Server', SERVER),
-  group('Keys', KEYS),
+  group('Keys (times in seconds)', KEYS),
   group('Upstreams and retries', UPSTREAMS),
   group('Timeouts, in seconds', TIMEOUTS),
   group('CORS', CORS),

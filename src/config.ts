@@ -82,12 +82,17 @@ export function parseConfig(env: Env): Config {
   if (problems.length > 0) throw new ConfigError(problems);
 
   const { httpProxy, httpsProxy, allProxy, noProxy, ...rest } = settings;
-  const besideKeys = join(dirname(settings.keysFile), 'gpt-load.db');
   return deepFreeze({
     ...rest,
-    stateFile: env.STATE_FILE === undefined ? besideKeys : settings.stateFile,
+    stateFile: stateFileOf(env.STATE_FILE?.trim(), settings),
     proxies: { http: httpProxy, https: httpsProxy, all: allProxy, no: noProxy },
   });
+}
+
+/** The one variable that is off when empty: not set at all, the file is beside the key file. */
+function stateFileOf(given: string | undefined, { keysFile, stateFile }: Settings): string {
+  if (given === '') return '';
+  return given === undefined ? join(dirname(keysFile), stateFile) : stateFile;
 }
 
 /** What a variable is set to, in its own unit. */
