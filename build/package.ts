@@ -1,5 +1,5 @@
 // Packs the bundle onto Node, one executable a platform: `node build/package.ts` for this machine,
-// `node build/package.ts --all` for the five of a release, and build/SHA256SUMS over what is there.
+// `--all` for the five of a release, `linux-arm64` for that one; and build/SHA256SUMS over them all.
 // Where a Node comes from is in node-base.ts; archives for download are made by release.ts.
 import {
   chmodSync,
@@ -158,22 +158,41 @@ export async function packageTarget(
   return image.length;
 }
 
-async function main(): Promise<void> {
-  const { values } = parseArgs({ options: { all: { type: 'boolean', default: false } } });
+/** What the command line asks for: executables to make, and their names in build/. */
+function plan(args: readonly string[]): readonly (readonly [Target, string])[] {
+  const { values, positionals } = parseArgs({
+    args: [...args],
+    options: { all: { type: 'boolean', default: false } },
+    allowPositionals: true,
+  });
+  const named = (name: string) => {
+    const found = TARGETS.find((t) => t.file.startsWith(`gpt-load-${name}`));
+    if (found === undefined) throw new Error(`no target ${name}: see build/targets.ts`);
+    return found;
+  };
+  if (values.all || positionals.length > 0) {
+    const targets = values.all ? TARGETS : positionals.map(named);
+    return targets.map((target) => [target, target.file]);
+  }
   const host = hostTarget();
   if (host === undefined) throw new Error(`no target for ${process.platform}-${process.arch}`);
-  const own = host.platform === 'win32' ? 'gpt-load.exe' : 'gpt-load';
-  const plan = values.all ? TARGETS.map((t) => [t, t.file] as const) : [[host, own] as const];
+  return [[host, host.platform === 'win32' ? 'gpt-load.exe' : 'gpt-load']];
+}
+
+async function main(): Promise<void> {
+  const work = plan(process.argv.slice(2));
   console.log(`dist/main.cjs: ${((await bundle()) / 1e3).toFixed(0)} kB`);
-  for (const [n, [target, name]] of plan.entries()) {
+  for (const [n, [target, name]] of work.entries()) {
     const startMs = performance.now();
     const bytes = await packageTarget(target, join(OUTPUT, name));
     const size = `${(bytes / 1e6).toFixed(1)} MB`;
     const seconds = ((performance.now() - startMs) / 1000).toFixed(1);
-    console.log(`[${n + 1}/${plan.length}] build/${name}: ${size}, ${seconds} s`);
+    console.log(`[${n + 1}/${work.length}] build/${name}: ${size}, ${seconds} s`);
   }
-  const built = readdirSync(OUTPUT).filter((name) => name.startsWith('gpt-load'));
-  writeChecksums(OUTPUT, built);
+  writeChecksums(
+    OUTPUT,
+    readdirSync(OUTPUT).filter((name) => name.startsWith('gpt-load')),
+  );
 }
 
 if (import.meta.main) await main();
