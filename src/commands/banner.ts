@@ -1,0 +1,36 @@
+// What is said at the start: where it listens, for which upstreams, with how many keys; and, loudly, when anybody could
+// use these keys. Decides wording only.
+
+import type { Config } from '../config.ts';
+import type { Logger } from '../log.ts';
+import type { Identity } from './runtime.ts';
+
+const LOOPBACK = /^(?:127\.|localhost$|::1$|\[::1\]$|unix:)/;
+
+/** Logs the banner. */
+export function tellStart(
+  log: Logger,
+  config: Config,
+  facts: { port: number; keys: number; identity: Identity },
+): void {
+  const { port, keys, identity } = facts;
+  const scheme = config.tlsCertFile === '' ? 'http' : 'https';
+  const host = config.host.includes(':') ? `[${config.host}]` : config.host;
+  const url = config.host.startsWith('unix:') ? config.host : `${scheme}://${host}:${port}`;
+  log.info(`gpt-load ${identity.version} listens on ${url}`, {
+    keys,
+    upstreams: config.upstreams.join(','),
+    workers: config.workers,
+    max_concurrent: config.maxConcurrentRequests,
+    max_retries: config.maxRetries,
+    auth: config.authKey === '' ? 'none' : 'AUTH_KEY',
+    node: identity.node,
+  });
+  if (config.authKey === '' && !LOOPBACK.test(config.host)) {
+    log.warn(
+      'ANYBODY WHO REACHES THIS PORT CAN SPEND YOUR API KEYS: AUTH_KEY is empty and HOST is public; ' +
+        'set AUTH_KEY, or HOST=127.0.0.1',
+      { host: config.host },
+    );
+  }
+}

@@ -1,0 +1,130 @@
+// `gpt-load serve`: the coordinator thread. Reads the keys, makes the memory that workers share, starts them, writes their
+// log, obeys signals, and sees to it that what runs may end. Requests never pass here.
+
+import { availableParallelism } from 'node:os';
+import type { Worker } from 'node:worker_threads';
+import type { Config } from '../config.ts';
+import { listenAddresses } from '../http/listen-address.ts';
+import { createLogger } from '../log.ts';
+import { type LogSink, openLogFile, openLogStream } from '../log-sink.ts';
+import { Counters } from '../pool/counters.ts';
+import { KeyTable } from '../pool/key-table.ts';
+import { Semaphore } from '../pool/semaphore.ts';
+import { UpstreamPool } from '../pool/upstream-pool.ts';
+import { tellStart } from './banner.ts';
+import { KeySource } from './key-source.ts';
+import type { Runtime } from './runtime.ts';
+import { Signals } from './signals.ts';
+import { WorkerFleet } from './worker-fleet.ts';
+import type { SharedMemory } from './worker-protocol.ts';
+
+/** What a caller other than the command line wants to know. */
+export interface ServeRuntime extends Runtime {
+  /** Called once every worker listens. */
+  readonly onReady?: (port: number) => void;
+  /** Called for each worker thread that is started. */
+  readonly onWorker?: (worker: Worker, workerId: number) => void;
+}
+
+/** How often the coordinator tends the shared memory. */
+const HOUSEKEEPING_MS = 1_000;
+
+/**
+ * Serves until SIGTERM or SIGINT and then until what runs has ended, or the grace period has.
+ * @returns the exit code: 0 after a signal, 1 when it could not start
+ * @throws ConfigError for keys, files or addresses that cannot be used
+ */
+export async function serve(given: Config, runtime: ServeRuntime): Promise<number> {
+  const config = { ...given, workers: workerCount(given.workers) };
+  const [address] = listenAddresses(config.host, config.port, runtime.activation);
+  if (address === undefined) throw new RangeError('listenAddresses gave none');
+  const sinks = openSinks(config);
+  const write = (lines: string): void => {
+    for (const sink of sinks) sink.write(lines);
+  };
+  const { logLevel: level, logFormat: format } = config;
+  const log = createLogger({ level, format, colour: runtime.colour, write, clock: Date.now });
+  for (const warning of runtime.warnings) log.warn(warning);
+
+  const shared = createShared(config);
+  const table = KeyTable.attach(shared.table, config);
+  const upstreams = UpstreamPool.attach(shared.upstreams, config);
+  const permits = new Semaphore(shared.permits, 0);
+  const counters = new Counters(shared.counters);
+  const keys = new KeySource({ path: config.keysFile, table, upstreams, log, onChanged: () => {} });
+  const loaded = await keys.load(config.startIndex);
+
+  const reusePort = address.inEveryWorker && process.platform === 'linux';
+  const start = { config, version: runtime.identity.version, address, reusePort };
+  const fleet = new WorkerFleet(
+    { ...start, startedAtMs: Date.now(), colour: runtime.colour, shared },
+    {
+      log,
+      onLog: write,
+      onReset: () => keys.reset(),
+      onDeath: (workerId) => {
+        permits.reclaim(workerId);
+        counters.workerDied(workerId);
+        table.healAfterCrash(Date.now());
+      },
+      onStart: runtime.onWorker,
+    },
+  );
+  const signals = new Signals();
+  try {
+    const port = await fleet.launch(config.workers);
+    using _watch = keys.watch();
+    const housekeeping = setInterval(() => table.tend(Date.now()), HOUSEKEEPING_MS);
+    tellStart(log, config, { port, keys: loaded.total, identity: runtime.identity });
+    runtime.onReady?.(port);
+    signals.onHangup(() => {
+      for (const sink of sinks) sink.reopen();
+      keys.again();
+    });
+    const signal = await signals.stop;
+    clearInterval(housekeeping);
+    log.info('shutting down', { signal, grace_ms: config.gracefulShutdownTimeoutMs });
+    await endFleet(fleet, signals, config.gracefulShutdownTimeoutMs);
+    log.info('stopped');
+    return 0;
+  } catch (error) {
+    log.error('cannot start', { error });
+    await fleet.terminate();
+    return 1;
+  } finally {
+    signals[Symbol.dispose]();
+    await Promise.all(sinks.map((sink) => sink.flush()));
+  }
+}
+
+/** WORKERS: 0 stands for auto. Only Linux spreads connections over several sockets of one port. */
+function workerCount(workers: number): number {
+  if (process.platform !== 'linux') return 1;
+  return workers === 0 ? availableParallelism() : workers;
+}
+
+function openSinks(config: Config): LogSink[] {
+  const stream = openLogStream(1);
+  if (!config.logEnableFile) return [stream];
+  const warn = (message: string): void => stream.write(`gpt-load: ${message}\n`);
+  return [stream, openLogFile(config.logFilePath, warn)];
+}
+
+function createShared(config: Config): SharedMemory {
+  const epochMs = Date.now();
+  return {
+    table: KeyTable.create({ epochMs }),
+    upstreams: UpstreamPool.create(config.upstreams, epochMs),
+    permits: Semaphore.create(config.maxConcurrentRequests),
+    counters: Counters.create(),
+  };
+}
+
+/** Whatever has not ended within the grace period, or before a second signal, is cut off. */
+async function endFleet(fleet: WorkerFleet, signals: Signals, graceMs: number): Promise<void> {
+  const { promise: graceOver, resolve } = Promise.withResolvers<void>();
+  const timer = setTimeout(resolve, graceMs);
+  await Promise.race([fleet.drain(), graceOver, signals.again]);
+  clearTimeout(timer);
+  await fleet.terminate();
+}

@@ -1,0 +1,46 @@
+// What coordinator and workers tell each other. Key state is not among it: that is shared memory.
+
+import type { Config } from '../config.ts';
+import type { ListenAddress } from '../http/listen-address.ts';
+import type { TableBuffers } from '../pool/key-table.ts';
+import type { UpstreamBuffers } from '../pool/upstream-pool.ts';
+
+/** The memory that all threads share. */
+export interface SharedMemory {
+  readonly table: TableBuffers;
+  readonly upstreams: UpstreamBuffers;
+  readonly permits: SharedArrayBuffer;
+  readonly counters: SharedArrayBuffer;
+}
+
+/** Everything a worker is started with. */
+export interface WorkerStart {
+  readonly workerId: number;
+  /** With `workers` resolved to a number. */
+  readonly config: Config;
+  readonly version: string;
+  readonly address: ListenAddress;
+  /** Several workers listen on one port (SO_REUSEPORT). */
+  readonly reusePort: boolean;
+  /** Unix time in milliseconds. */
+  readonly startedAtMs: number;
+  readonly colour: boolean;
+  readonly shared: SharedMemory;
+}
+
+/** What became of reading the key file again. */
+export interface ReloadReport {
+  readonly ok: boolean;
+  readonly message: string;
+}
+
+export type ToWorker =
+  | { readonly kind: 'drain' }
+  | { readonly kind: 'reloaded'; readonly id: number; readonly report: ReloadReport };
+
+export type FromWorker =
+  | { readonly kind: 'listening'; readonly port: number }
+  | { readonly kind: 'listen_failed'; readonly message: string }
+  | { readonly kind: 'log'; readonly lines: string }
+  | { readonly kind: 'reset'; readonly id: number }
+  | { readonly kind: 'drained' };

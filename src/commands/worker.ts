@@ -1,0 +1,92 @@
+// One worker thread: the wiring of the request path. Everything it shares with its siblings is memory handed over by
+// the coordinator (serve.ts), which also replaces it when it dies.
+
+import { randomBytes } from 'node:crypto';
+import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
+import { Admin } from '../http/admin.ts';
+import { Answers } from '../http/answer.ts';
+import { Attempts } from '../http/attempt.ts';
+import { Auth } from '../http/auth.ts';
+import { ReplayBudget } from '../http/body.ts';
+import { Cors } from '../http/cors.ts';
+import { Deadlines } from '../http/deadlines.ts';
+import { Dialer } from '../http/dial.ts';
+import { DnsCache } from '../http/dns-cache.ts';
+import { RequestProxy } from '../http/proxy.ts';
+import { Router } from '../http/router.ts';
+import { createHttpServer } from '../http/server.ts';
+import { trustedAuthorities } from '../http/tls-files.ts';
+import { Http1Transport } from '../http/transport-http1.ts';
+import { createLogger, type Logger } from '../log.ts';
+import { Counters, WorkerCounters } from '../pool/counters.ts';
+import { KeyPool } from '../pool/key-pool.ts';
+import { KeyTable } from '../pool/key-table.ts';
+import { Semaphore } from '../pool/semaphore.ts';
+import { UpstreamPool } from '../pool/upstream-pool.ts';
+import { ResetRequests } from './reset-requests.ts';
+import { serveOn } from './worker-listener.ts';
+import type { FromWorker, WorkerStart } from './worker-protocol.ts';
+
+/** Wires one worker's request path; its lines are the path. */
+function startWorker(start: WorkerStart, port: MessagePort): void {
+  const { config, workerId, shared } = start;
+  const log = workerLog(start, port);
+  const deadlines = new Deadlines(() => performance.now());
+  const counters = new WorkerCounters(shared.counters, workerId);
+  const permits = new Semaphore(shared.permits, workerId);
+  const table = KeyTable.attach(shared.table, config);
+  const upstreams = UpstreamPool.attach(shared.upstreams, config);
+  const pool = new KeyPool({ table, upstreams, counters, random: Math.random });
+  const dialer = new Dialer({
+    dns: new DnsCache(() => performance.now()),
+    proxies: config.proxies,
+    connectTimeoutMs: config.connectTimeoutMs,
+    authorities: trustedAuthorities(config.extraCaFile),
+  });
+  const transport = new Http1Transport(dialer, deadlines, config.idleConnTimeoutMs);
+  const cors = new Cors(config);
+  const attempts = new Attempts(transport, deadlines, config);
+  const answers = new Answers(config, cors, deadlines);
+  const budget = new ReplayBudget(config.maxReplayBodyBytes);
+  const inside = { config, pool, upstreams, permits, counters, deadlines, log };
+  const proxy = new RequestProxy({ ...inside, attempts, answers, budget });
+  const resets = new ResetRequests(port);
+  const admin = new Admin({
+    config,
+    version: start.version,
+    table,
+    counters: new Counters(shared.counters),
+    startedAtMs: start.startedAtMs,
+    reset: () => resets.ask(),
+  });
+  const idPrefix = `${randomBytes(4).toString('hex')}${workerId.toString(36)}-`;
+  const auth = new Auth(config.authKey);
+  const router = new Router({ ...inside, admin, auth, cors, proxy, answers, idPrefix });
+  const server = createHttpServer(
+    { readTimeoutMs: config.serverReadTimeoutMs, idleTimeoutMs: config.serverIdleTimeoutMs },
+    router.handle,
+  );
+  serveOn(server, start, { port, log, resets });
+}
+
+/** Log lines of one tick go to the coordinator as one message; it alone writes. */
+function workerLog(start: WorkerStart, port: MessagePort): Logger {
+  let lines = '';
+  const flush = (): void => {
+    const message: FromWorker = { kind: 'log', lines };
+    lines = '';
+    port.postMessage(message);
+  };
+  return createLogger({
+    level: start.config.logLevel,
+    format: start.config.logFormat,
+    colour: start.colour,
+    clock: Date.now,
+    write: (line) => {
+      if (lines === '') setImmediate(flush);
+      lines += line;
+    },
+  });
+}
+
+if (parentPort !== null) startWorker(workerData as WorkerStart, parentPort);

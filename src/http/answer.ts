@@ -1,0 +1,134 @@
+// The last step of a request: the chosen answer goes to the client. Decides its final fields (CORS, request id,
+// compression) and keeps a key that the upstream echoed from going out; the bytes themselves are the relay's.
+
+import type { Config } from '../config.ts';
+import { fieldValue, responseFields } from '../policy/headers.ts';
+import { redactExact } from '../policy/redact.ts';
+import type { FaultCode } from '../policy/verdict.ts';
+import type { Cors } from './cors.ts';
+import type { Deadlines } from './deadlines.ts';
+import type { Exchange } from './exchange.ts';
+import { createGzip, gzipChoice, MIN_GZIP_BYTES, markGzipped } from './gzip.ts';
+import type { HeldAnswer } from './held-answer.ts';
+import { type OwnError, sendError } from './own-answer.ts';
+import { Relay } from './relay.ts';
+
+/** How long the beginning of an answer of unannounced length may be kept to learn whether it is small. */
+const SIZE_WAIT_MS = 50;
+
+/** Types whose answers are complete documents: REQUEST_TIMEOUT bounds them as a whole. */
+const DOCUMENT = /^\s*(?:application\/(?:[\w.-]+\+)?json|text\/(?:html|plain))\b/i;
+
+/** Sends answers to the clients of one worker. */
+export class Answers {
+  readonly #config: Config;
+  readonly #cors: Cors;
+  readonly #deadlines: Deadlines;
+
+  constructor(config: Config, cors: Cors, deadlines: Deadlines) {
+    this.#config = config;
+    this.#cors = cors;
+    this.#deadlines = deadlines;
+  }
+
+  /**
+   * Relays an answer until the exchange is over.
+   * @param key the leased key, which must not go out if the upstream echoed it
+   * @param attemptStartMs when the attempt began, in the coarse clock
+   * @returns what broke the answer, or undefined
+   */
+  async send(
+    exchange: Exchange,
+    held: HeldAnswer,
+    key: string,
+    attemptStartMs: number,
+  ): Promise<FaultCode | undefined> {
+    const { response } = exchange;
+    const { status, statusMessage, rawHeaders } = held.answer;
+    let fields = responseFields(rawHeaders);
+    if (status >= 300) fields = withoutKey(fields, held, key);
+    if (this.#cors.enabled) this.#cors.mark(fields, exchange.request.headers.origin);
+    if (fieldValue(fields, 'x-request-id') === undefined) fields.push('X-Request-Id', exchange.id);
+    const compress = await this.#compresses(exchange, held, fields);
+    if (compress) markGzipped(fields);
+    if (exchange.clientLeft) {
+      held.discard();
+      return 'client_left';
+    }
+    response.writeHead(status, statusMessage, fields);
+    const limits = this.#limits(exchange, held, attemptStartMs);
+    const timing = { deadlines: this.#deadlines, limits };
+    if (!compress) {
+      const relay = new Relay(exchange, held, response, timing);
+      await relay.run(exchange.method === 'HEAD' ? Number.NaN : bodyLength(fields));
+      return relay.fault;
+    }
+    const gzip = createGzip();
+    gzip.pipe(response);
+    const relay = new Relay(exchange, held, gzip, timing);
+    await relay.run(Number.NaN);
+    return relay.fault;
+  }
+
+  /** Answers with an error of our own; nothing when the client has left. */
+  refuse(exchange: Exchange, error: OwnError, more: readonly string[] = []): void {
+    if (exchange.clientLeft || exchange.response.headersSent) return;
+    const { request, response } = exchange;
+    const fields = ['X-Request-Id', exchange.id, ...more];
+    if (this.#cors.enabled) this.#cors.mark(fields, request.headers.origin);
+    // An unread body would be taken for the next request: the connection ends with this answer.
+    if (!request.complete) fields.push('Connection', 'close');
+    sendError(response, error, fields);
+  }
+
+  #limits(exchange: Exchange, held: HeldAnswer, attemptStartMs: number) {
+    const { requestTimeoutMs, streamIdleTimeoutMs, serverWriteTimeoutMs } = this.#config;
+    const type = fieldValue(held.answer.rawHeaders, 'content-type') ?? '';
+    const streamed = !DOCUMENT.test(type) || exchange.target.path.includes(':stream');
+    return {
+      idleTimeoutMs: streamIdleTimeoutMs,
+      writeTimeoutMs: serverWriteTimeoutMs,
+      totalDueMs: streamed ? Number.POSITIVE_INFINITY : attemptStartMs + requestTimeoutMs,
+    };
+  }
+
+  async #compresses(exchange: Exchange, held: HeldAnswer, fields: string[]): Promise<boolean> {
+    if (!this.#config.enableGzip || exchange.method === 'HEAD') return false;
+    const accepted = exchange.request.headers['accept-encoding'];
+    const choice = gzipChoice(accepted as string | undefined, held.answer.status, fields);
+    if (choice !== 'by size') return choice === 'yes';
+    if (held.bytes < MIN_GZIP_BYTES && !held.ended && !held.broken) {
+      exchange.onClientLeft = () => held.discard();
+      await held.fill(() => held.bytes >= MIN_GZIP_BYTES, SIZE_WAIT_MS);
+    }
+    return held.bytes >= MIN_GZIP_BYTES || (!held.ended && !held.broken);
+  }
+}
+
+function bodyLength(fields: readonly string[]): number {
+  const length = fieldValue(fields, 'content-length');
+  return length === undefined ? Number.NaN : Number(length);
+}
+
+/**
+ * Errors and redirects may echo the key (Gemini does, whole): then, and only then, fields and body are
+ * rewritten with its preview. A body that was cut off at the hold's limit ends there.
+ */
+function withoutKey(fields: string[], held: HeldAnswer, key: string): string[] {
+  let clean = fields;
+  if (fields.some((value) => value.includes(key) || value.includes(encodeURIComponent(key)))) {
+    clean = fields.map((value) => redactExact(value, [key]));
+  }
+  const decoded = held.decoded();
+  if (decoded === undefined || decoded.indexOf(key) < 0) return clean;
+  const body = Buffer.from(redactExact(decoded.toString('utf8'), [key]));
+  held.replaceWith(body);
+  const kept: string[] = [];
+  for (let i = 0; i < clean.length; i += 2) {
+    const name = (clean[i] as string).toLowerCase();
+    if (name === 'content-length' || name === 'content-encoding' || name === 'etag') continue;
+    kept.push(clean[i] as string, clean[i + 1] as string);
+  }
+  kept.push('Content-Length', String(body.length));
+  return kept;
+}

@@ -1,0 +1,105 @@
+// Reads a request's body once: kept for replay up to a limit, streamed through beyond it. Decides only which of the
+// two; sending is the transport's business.
+
+import type { IncomingMessage, ServerResponse } from 'node:http';
+
+/** A request's body as the attempts see it. */
+export interface RequestBody {
+  /** What has been read, in order; the whole body when `source` is undefined. */
+  chunks: readonly Buffer[];
+  /** Bytes in `chunks`. */
+  bytes: number;
+  /** The unread rest of a body too large to replay; such a request has exactly one attempt. */
+  source: IncomingMessage | undefined;
+  /** Trailer fields after a chunked body, flat. */
+  trailers: readonly string[];
+}
+
+/** Bodies waiting to be replayed in one worker, all together; beyond it bodies are streamed unretried. */
+export const MAX_REPLAY_TOTAL_BYTES = 512 * 1024 * 1024;
+
+const NO_CHUNKS: readonly Buffer[] = [];
+const EMPTY: RequestBody = { chunks: NO_CHUNKS, bytes: 0, source: undefined, trailers: [] };
+
+/** How many bytes one worker may keep for replay, per request and in all. */
+export class ReplayBudget {
+  readonly #perRequest: number;
+  #free = MAX_REPLAY_TOTAL_BYTES;
+
+  /** @param perRequestBytes MAX_REPLAY_BODY_MB in bytes */
+  constructor(perRequestBytes: number) {
+    this.#perRequest = perRequestBytes;
+  }
+
+  /** Whether a body of this size may (still) be kept; the caller then counts its bytes with `take`. */
+  fits(bodyBytes: number, moreBytes: number): boolean {
+    return bodyBytes <= this.#perRequest && moreBytes <= this.#free;
+  }
+
+  take(bytes: number): void {
+    this.#free -= bytes;
+  }
+
+  giveBack(bytes: number): void {
+    this.#free += bytes;
+  }
+}
+
+/** Whether a request announces a body (RFC 9112 6.3). */
+export function hasBody(request: IncomingMessage): boolean {
+  const { headers } = request;
+  if (headers['transfer-encoding'] !== undefined) return true;
+  const length = headers['content-length'];
+  return length !== undefined && length !== '0';
+}
+
+/**
+ * Reads the body up to the budget. Resolves to undefined when the client left before its end.
+ * Bytes taken from the budget are the caller's to give back (`body.bytes`).
+ */
+export function readBody(
+  request: IncomingMessage,
+  response: ServerResponse,
+  budget: ReplayBudget,
+): Promise<RequestBody | undefined> {
+  if (!hasBody(request)) return Promise.resolve(EMPTY);
+  if (expectsContinue(request)) response.writeContinue();
+  const length = Number(request.headers['content-length'] ?? Number.NaN);
+  if (length > 0 && !budget.fits(length, length)) {
+    return Promise.resolve({ chunks: NO_CHUNKS, bytes: 0, source: request, trailers: [] });
+  }
+  return collect(request, budget);
+}
+
+function expectsContinue(request: IncomingMessage): boolean {
+  return request.headers.expect?.toLowerCase() === '100-continue';
+}
+
+function collect(request: IncomingMessage, budget: ReplayBudget): Promise<RequestBody | undefined> {
+  return new Promise((resolve) => {
+    const chunks: Buffer[] = [];
+    let bytes = 0;
+    const stop = (body: RequestBody | undefined): void => {
+      request.off('data', onData).off('end', onEnd).off('close', onClose).off('error', onClose);
+      // The stream may still report that the client left: that must not be an unhandled error.
+      request.on('error', ignore);
+      if (body === undefined) budget.giveBack(bytes);
+      resolve(body);
+    };
+    const onData = (chunk: Buffer): void => {
+      const fits = budget.fits(bytes + chunk.length, chunk.length);
+      bytes += chunk.length;
+      budget.take(chunk.length);
+      chunks.push(chunk);
+      if (fits) return;
+      request.pause();
+      stop({ chunks, bytes, source: request, trailers: [] });
+    };
+    const onEnd = (): void =>
+      stop({ chunks, bytes, source: undefined, trailers: request.rawTrailers });
+    const onClose = (): void => stop(undefined);
+    request.on('data', onData).on('end', onEnd).on('close', onClose).on('error', onClose);
+  });
+}
+
+function ignore(): void {}

@@ -1,0 +1,69 @@
+// Names for what can go wrong between this proxy and an upstream: Node's error codes become our fault codes.
+// Whose fault that is, classify decides.
+
+import type { FaultCode } from '../policy/verdict.ts';
+
+const BY_ERROR_CODE: Readonly<Record<string, FaultCode>> = {
+  ENOTFOUND: 'dns',
+  EAI_AGAIN: 'dns',
+  EAI_FAIL: 'dns',
+  EAI_NODATA: 'dns',
+  ECONNREFUSED: 'connect',
+  EHOSTUNREACH: 'connect',
+  ENETUNREACH: 'connect',
+  EADDRNOTAVAIL: 'connect',
+  EMFILE: 'connect',
+  ENFILE: 'connect',
+  ETIMEDOUT: 'connect_timeout',
+};
+
+/**
+ * The fault behind a network error.
+ * @param sent whether the connection stood and bytes of the request may have left
+ */
+export function faultCode(error: NodeJS.ErrnoException, sent: boolean): FaultCode {
+  const code = error.code ?? '';
+  const known = BY_ERROR_CODE[code];
+  if (known !== undefined && !(sent && known === 'connect_timeout')) return known;
+  if (code.startsWith('HPE_')) return 'protocol';
+  if (!sent && isTlsCode(code)) return 'tls';
+  return sent ? 'reset' : 'connect';
+}
+
+function isTlsCode(code: string): boolean {
+  return (
+    code.startsWith('ERR_TLS_') ||
+    code.startsWith('ERR_SSL_') ||
+    code.includes('CERT') ||
+    code.startsWith('UNABLE_TO_') ||
+    code === 'EPROTO'
+  );
+}
+
+const MESSAGES: Readonly<Record<FaultCode, string>> = {
+  dns: 'the upstream host name does not resolve',
+  connect: 'the upstream does not accept connections',
+  connect_timeout: 'connecting to the upstream took too long',
+  tls: 'the TLS handshake with the upstream failed',
+  route: 'the outgoing proxy failed',
+  reset: 'the upstream broke the connection',
+  stale_socket: 'the upstream closed an idle connection',
+  refused_stream: 'the upstream refused the stream unprocessed',
+  headers_timeout: 'the upstream did not answer in time',
+  total_timeout: 'the answer was not complete in time',
+  idle_timeout: 'the upstream fell silent in mid-answer',
+  first_event_timeout: 'the stream did not begin in time',
+  protocol: 'the answer is not well-formed HTTP',
+  client_left: 'the client left',
+  shutdown: 'this proxy is shutting down',
+};
+
+/** What a fault means, for people. */
+export function faultMessage(code: FaultCode): string {
+  return MESSAGES[code];
+}
+
+/** Whether the client is to be told 504 (nobody answered in time) rather than 502. */
+export function isTimeout(code: FaultCode): boolean {
+  return code.endsWith('_timeout');
+}

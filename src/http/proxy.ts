@@ -1,0 +1,212 @@
+// The conductor: one request from permit to last byte. A loop whose body is one attempt; policy/retry alone decides
+// whether to go again. Nothing that is called from here calls back.
+
+import type { Config } from '../config.ts';
+import type { Logger } from '../log.ts';
+import { nextStep } from '../policy/retry.ts';
+import type { Fault, Verdict } from '../policy/verdict.ts';
+import type { WorkerCounters } from '../pool/counters.ts';
+import type { KeyPool, Unavailable } from '../pool/key-pool.ts';
+import type { Lease } from '../pool/lease.ts';
+import type { Semaphore } from '../pool/semaphore.ts';
+import type { UpstreamPool } from '../pool/upstream-pool.ts';
+import type { Answers } from './answer.ts';
+import type { Attempts, Judged } from './attempt.ts';
+import { type ReplayBudget, readBody } from './body.ts';
+import type { Deadlines } from './deadlines.ts';
+import type { Exchange } from './exchange.ts';
+import { faultMessage, isTimeout } from './faults.ts';
+import type { HeldAnswer } from './held-answer.ts';
+import type { OwnError } from './own-answer.ts';
+import { Plan } from './plan.ts';
+import { logConsequences } from './verdict-log.ts';
+
+/** What the conductor conducts. */
+export interface ProxyParts {
+  readonly config: Config;
+  readonly pool: KeyPool;
+  readonly upstreams: UpstreamPool;
+  readonly permits: Semaphore;
+  readonly counters: WorkerCounters;
+  readonly attempts: Attempts;
+  readonly answers: Answers;
+  readonly budget: ReplayBudget;
+  readonly deadlines: Deadlines;
+  readonly log: Logger;
+}
+
+/** An answer kept while another attempt may bring a better one, with the key that must not leave. */
+interface Kept {
+  readonly held: HeldAnswer;
+  readonly key: string;
+}
+
+/** Proxies requests for one worker. */
+export class RequestProxy {
+  readonly #parts: ProxyParts;
+
+  constructor(parts: ProxyParts) {
+    this.#parts = parts;
+  }
+
+  /** Settles when the exchange is over; faults of upstreams and clients never reject. */
+  async handle(exchange: Exchange): Promise<void> {
+    const { permits, counters, budget, config } = this.#parts;
+    const permit = permits.acquire();
+    if (permit < 0) {
+      counters.add('rejected');
+      return this.#parts.answers.refuse(exchange, CONCURRENCY_LIMIT);
+    }
+    counters.add('inFlight');
+    try {
+      const body = await readBody(exchange.request, exchange.response, budget);
+      if (body === undefined) return;
+      exchange.bytesIn = body.bytes;
+      try {
+        await this.#attempts(exchange, new Plan(exchange, body, config));
+      } finally {
+        budget.giveBack(body.bytes);
+      }
+    } finally {
+      permits.release(permit);
+      counters.add('inFlight', -1);
+    }
+  }
+
+  async #attempts(exchange: Exchange, plan: Plan): Promise<void> {
+    const { pool, config } = this.#parts;
+    let kept: Kept | undefined;
+    let fault: Fault | undefined;
+    // nextStep ends the loop after MAX_RETRIES; the bound is its guarantee made visible.
+    for (let attempt = 1; attempt <= config.maxRetries + 1; attempt += 1) {
+      const lease = pool.lease(plan, Date.now());
+      if (lease.kind === 'unavailable') return this.#noKey(exchange, { kept, fault }, lease);
+      using _ = lease;
+      const startMs = this.#parts.deadlines.touch();
+      const judged = await this.#attempt(exchange, plan, lease);
+      fault = judged.fault;
+      if (judged.held !== undefined) {
+        kept?.held.discard();
+        kept = { held: judged.held, key: lease.key };
+      }
+      const step = this.#nextStep(plan, judged.verdict, attempt);
+      if (step.action === 'again') {
+        if (!(await this.#pause(exchange, step.delayMs))) break;
+        continue;
+      }
+      if (judged.verdict.kind === 'excluded') break;
+      if (kept === undefined) return this.#noAnswer(exchange, fault);
+      return this.#relay(exchange, kept, { lease, startMs });
+    }
+    kept?.held.discard();
+  }
+
+  async #attempt(exchange: Exchange, plan: Plan, lease: Lease): Promise<Judged> {
+    const { attempts, counters, deadlines, log } = this.#parts;
+    const startMs = deadlines.nowMs;
+    const judged = await attempts.make(exchange, plan, lease);
+    const { verdict, fault } = judged;
+    logConsequences(log, lease, lease.settle(verdict, Date.now()));
+    if (exchange.attempts.length > 0) counters.add('retries');
+    plan.tried(lease, verdict);
+    const reason = 'reason' in verdict ? ` ${verdict.reason}` : '';
+    exchange.attempts.push({
+      upstream: lease.upstream.href,
+      key: lease.keyPreview,
+      verdict: `${verdict.kind}${reason}`,
+      ms: deadlines.touch() - startMs,
+    });
+    if (fault !== undefined && verdict.kind === 'upstream_fault') {
+      log.warn('upstream fault', { upstream: lease.upstream.href, fault: fault.message });
+    }
+    return judged;
+  }
+
+  #nextStep(plan: Plan, verdict: Verdict, attempt: number) {
+    const { config, upstreams } = this.#parts;
+    return nextStep({
+      verdict,
+      attempt,
+      maxRetries: config.maxRetries,
+      replayable: plan.body.source === undefined,
+      committed: false,
+      upstreams: 1 + upstreams.allowed({ avoidUpstreams: plan.avoidUpstreams, mustAvoid: true }),
+      random: Math.random,
+    });
+  }
+
+  /** Waits before the next attempt; false when the client left meanwhile. */
+  #pause(exchange: Exchange, delayMs: number): Promise<boolean> {
+    if (delayMs <= 0) return Promise.resolve(!exchange.clientLeft);
+    return new Promise((resolve) => {
+      const timer = setTimeout(() => resolve(!exchange.clientLeft), delayMs);
+      exchange.onClientLeft = () => {
+        clearTimeout(timer);
+        resolve(false);
+      };
+    });
+  }
+
+  async #relay(exchange: Exchange, kept: Kept, from: { lease: Lease; startMs: number }) {
+    const { answers, log } = this.#parts;
+    const fault = await answers.send(exchange, kept.held, kept.key, from.startMs);
+    if (fault === undefined) return;
+    exchange.ended = fault === 'client_left' ? 'client_left' : `truncated ${fault}`;
+    if (fault === 'client_left') return;
+    log.warn('answer broke off', {
+      upstream: from.lease.upstream.href,
+      fault: faultMessage(fault),
+      id: exchange.id,
+    });
+  }
+
+  /** No key to try (any more): what an earlier attempt brought if there was one, else 429 or 503. */
+  async #noKey(
+    exchange: Exchange,
+    { kept, fault }: { kept: Kept | undefined; fault: Fault | undefined },
+    none: Unavailable,
+  ): Promise<void> {
+    const { answers, deadlines } = this.#parts;
+    if (kept !== undefined) {
+      const broke = await answers.send(exchange, kept.held, kept.key, deadlines.touch());
+      if (broke !== undefined) exchange.ended = broke;
+    } else if (fault !== undefined) this.#noAnswer(exchange, fault);
+    else if (none.retryAtMs === null) answers.refuse(exchange, NO_USABLE_KEY);
+    else {
+      const seconds = Math.max(1, Math.ceil((none.retryAtMs - Date.now()) / 1000));
+      answers.refuse(exchange, { ...ALL_KEYS_RESTING, retryAfterSeconds: seconds });
+    }
+  }
+
+  #noAnswer(exchange: Exchange, fault: Fault | undefined): void {
+    const code = fault?.code ?? 'connect';
+    this.#parts.answers.refuse(exchange, {
+      status: isTimeout(code) ? 504 : 502,
+      type: 'server_error',
+      code: isTimeout(code) ? 'upstream_timeout' : 'upstream_unreachable',
+      message: `gpt-load got no answer: ${faultMessage(code)}`,
+    });
+  }
+}
+
+const CONCURRENCY_LIMIT: OwnError = {
+  status: 429,
+  type: 'rate_limit_error',
+  code: 'concurrency_limit',
+  message: 'gpt-load is at MAX_CONCURRENT_REQUESTS',
+  retryAfterSeconds: 1,
+};
+
+const ALL_KEYS_RESTING: OwnError = {
+  status: 429,
+  type: 'rate_limit_error',
+  code: 'all_keys_resting',
+  message: 'every API key is resting; Retry-After says when the first one returns',
+};
+
+const NO_USABLE_KEY: OwnError = {
+  status: 503,
+  type: 'server_error',
+  code: 'no_usable_key',
+  message: 'gpt-load has no usable API key for this request',
+};

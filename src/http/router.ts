@@ -1,0 +1,167 @@
+// Where a request goes: an endpoint of our own, a preflight, or the proxy; and whether it may. Its lines are the order
+// in which these are asked. Also the last net: whatever is thrown below becomes a 500, and the worker goes on.
+
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { accessLine } from '../access-line.ts';
+import type { Config } from '../config.ts';
+import type { Logger } from '../log.ts';
+import { parseTarget, type RequestTarget } from '../policy/request-target.ts';
+import type { WorkerCounters } from '../pool/counters.ts';
+import type { Admin } from './admin.ts';
+import type { Answers } from './answer.ts';
+import type { Auth } from './auth.ts';
+import type { Cors } from './cors.ts';
+import type { Deadlines } from './deadlines.ts';
+import { Exchange } from './exchange.ts';
+import { type OwnError, sendError } from './own-answer.ts';
+import type { RequestProxy } from './proxy.ts';
+
+export interface RouterParts {
+  readonly config: Config;
+  readonly admin: Admin;
+  readonly auth: Auth;
+  readonly cors: Cors;
+  readonly proxy: RequestProxy;
+  readonly answers: Answers;
+  readonly counters: WorkerCounters;
+  readonly deadlines: Deadlines;
+  readonly log: Logger;
+  /** Begins every request id of this worker, so that ids differ between workers and runs. */
+  readonly idPrefix: string;
+}
+
+/** TRACE would echo the leased key (RFC 9110 9.3.8); CONNECT is no request to an API. */
+const REFUSED_METHODS = new Set(['TRACE', 'TRACK', 'CONNECT']);
+/** A client's own request id is taken when it is short and harmless in a log. */
+const REQUEST_ID = /^[\w.:/+=-]{1,128}$/;
+
+/** Routes the requests of one worker. */
+export class Router {
+  readonly #parts: RouterParts;
+  #requests = 0;
+
+  constructor(parts: RouterParts) {
+    this.#parts = parts;
+  }
+
+  readonly handle = (request: IncomingMessage, response: ServerResponse): void => {
+    const target = parseTarget(request.url ?? '');
+    if (target === undefined) sendError(response, BAD_TARGET, ['Connection', 'close']);
+    else if (this.#parts.admin.serves(target.path)) this.#admin(request, response, target);
+    else this.#exchange(request, response, target);
+  };
+
+  #exchange(request: IncomingMessage, response: ServerResponse, target: RequestTarget): void {
+    const exchange = new Exchange(request, response, target, {
+      id: this.#requestId(request),
+      startMs: this.#parts.deadlines.touch(),
+    });
+    this.#route(exchange)
+      .catch((error: unknown) => this.#failed(exchange, error))
+      .then(() => exchange.closed)
+      .then(() => this.#ended(exchange));
+  }
+
+  async #route(exchange: Exchange): Promise<void> {
+    const { cors, auth, proxy, answers } = this.#parts;
+    const { request, response, target } = exchange;
+    if (cors.answerPreflight(request, response)) return;
+    if (!auth.allowsProxying(request, target.key)) {
+      return answers.refuse(exchange, UNAUTHORIZED, ['WWW-Authenticate', 'Bearer']);
+    }
+    if (REFUSED_METHODS.has(exchange.method)) return answers.refuse(exchange, REFUSED_METHOD);
+    await proxy.handle(exchange);
+  }
+
+  #admin(request: IncomingMessage, response: ServerResponse, target: RequestTarget): void {
+    const { admin, auth, log } = this.#parts;
+    if (!admin.isPublic(target.path) && !auth.allowsAdmin(request)) {
+      const challenge = ['WWW-Authenticate', 'Basic realm="gpt-load", charset="UTF-8"'];
+      sendError(response, UNAUTHORIZED, challenge);
+      return;
+    }
+    admin.answer(target.path, request, response).catch((error: unknown) => {
+      log.error('endpoint failed', { path: target.path, error });
+      if (response.headersSent) response.destroy();
+      else sendError(response, INTERNAL_ERROR);
+    });
+  }
+
+  #requestId(request: IncomingMessage): string {
+    const given = request.headers['x-request-id'];
+    if (typeof given === 'string' && REQUEST_ID.test(given)) return given;
+    this.#requests += 1;
+    return this.#parts.idPrefix + this.#requests.toString(36);
+  }
+
+  #failed(exchange: Exchange, error: unknown): void {
+    this.#parts.log.error('request failed inside gpt-load', { id: exchange.id, error });
+    exchange.ended = 'internal_error';
+    if (exchange.response.headersSent) exchange.response.destroy();
+    else this.#parts.answers.refuse(exchange, INTERNAL_ERROR);
+  }
+
+  /** The exchange is over: it is counted, and leaves its access line. */
+  #ended(exchange: Exchange): void {
+    const { counters, deadlines, config } = this.#parts;
+    const totalMs = deadlines.touch() - exchange.startMs;
+    if (exchange.clientLeft) exchange.ended ??= 'client_left';
+    const failed = exchange.ended !== undefined || exchange.response.statusCode >= 400;
+    counters.add('requests');
+    counters.add(failed ? 'failed' : 'succeeded');
+    counters.add('bytesIn', exchange.bytesIn);
+    counters.add('bytesOut', exchange.bytesOut);
+    if (exchange.firstByteMs >= 0) counters.observe('firstByteMs', exchange.firstByteMs);
+    counters.observe('totalMs', totalMs);
+    if (config.logEnableRequest) this.#logAccess(exchange, totalMs);
+  }
+
+  #logAccess(exchange: Exchange, totalMs: number): void {
+    const { request, response, firstByteMs } = exchange;
+    const [message, fields] = accessLine(
+      {
+        id: exchange.id,
+        client: exchange.clientAddress,
+        method: exchange.method,
+        path: request.url ?? '',
+        status: exchange.clientLeft && !response.headersSent ? 0 : response.statusCode,
+        firstByteMs: firstByteMs < 0 ? null : firstByteMs,
+        totalMs,
+        bytesIn: exchange.bytesIn,
+        bytesOut: exchange.bytesOut,
+        attempts: exchange.attempts,
+        ...(exchange.ended === undefined ? {} : { ended: exchange.ended }),
+      },
+      this.#parts.config.logFormat,
+    );
+    this.#parts.log.info(message, fields);
+  }
+}
+
+const BAD_TARGET: OwnError = {
+  status: 400,
+  type: 'invalid_request_error',
+  code: 'malformed_request',
+  message: 'the request target must begin with /',
+};
+
+const UNAUTHORIZED: OwnError = {
+  status: 401,
+  type: 'invalid_request_error',
+  code: 'invalid_api_key',
+  message: 'this gpt-load asks for its AUTH_KEY, where an API key usually goes',
+};
+
+const REFUSED_METHOD: OwnError = {
+  status: 405,
+  type: 'invalid_request_error',
+  code: 'method_not_allowed',
+  message: 'this method is not proxied',
+};
+
+const INTERNAL_ERROR: OwnError = {
+  status: 500,
+  type: 'server_error',
+  code: 'internal_error',
+  message: 'gpt-load failed; its log says why',
+};

@@ -1,0 +1,88 @@
+// The listening side: one HTTP/1.1 server per worker with header and time limits. What a request means is
+// the handler's business; draining is decided here because only the server knows its idle connections.
+
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+
+/** Time limits of client connections, in milliseconds. */
+export interface ServerLimits {
+  /** Receiving one whole request, body included (SERVER_READ_TIMEOUT). */
+  readonly readTimeoutMs: number;
+  /** Keep-alive between requests (SERVER_IDLE_TIMEOUT). */
+  readonly idleTimeoutMs: number;
+}
+
+export type Handler = (request: IncomingMessage, response: ServerResponse) => void;
+
+/** Bytes of one request's header fields together; the same as nginx's 4 large buffers. */
+export const MAX_HEADER_BYTES = 32 * 1024;
+/** Field lines of one request; Node drops what exceeds it, so it is far above any client's. */
+const MAX_HEADER_FIELDS = 1000;
+/** Receiving the header fields alone. */
+const HEADERS_TIMEOUT_MS = 60_000;
+/** How often Node looks for requests that exceed their time limits. */
+const CONNECTIONS_CHECK_INTERVAL_MS = 5_000;
+/** Unread answers of pipelined requests on one connection are few: one request at a time is the rule. */
+const MAX_REQUESTS_PER_SOCKET = 0;
+
+/** A server that answers nothing by itself but malformed requests (400) and late ones (408). */
+export function createHttpServer(limits: ServerLimits, handler: Handler): Server {
+  const server = createServer({
+    keepAlive: true,
+    noDelay: true,
+    maxHeaderSize: MAX_HEADER_BYTES,
+    headersTimeout: Math.min(HEADERS_TIMEOUT_MS, limits.readTimeoutMs),
+    requestTimeout: limits.readTimeoutMs,
+    keepAliveTimeout: limits.idleTimeoutMs,
+    connectionsCheckingInterval: CONNECTIONS_CHECK_INTERVAL_MS,
+    highWaterMark: 64 * 1024,
+    requireHostHeader: false,
+  });
+  server.maxHeadersCount = MAX_HEADER_FIELDS;
+  server.maxRequestsPerSocket = MAX_REQUESTS_PER_SOCKET;
+  server.on('request', handler);
+  // The proxy says 100 Continue itself, when it is about to read the body (RFC 9110 10.1.1).
+  server.on('checkContinue', handler);
+  server.on('clientError', onClientError);
+  return server;
+}
+
+interface ParserError extends Error {
+  readonly code?: string;
+}
+
+/** Answers what never became a request; the connection ends with it. */
+function onClientError(error: ParserError, socket: import('node:stream').Duplex): void {
+  if (!socket.writable || error.code === 'ECONNRESET') {
+    socket.destroy();
+    return;
+  }
+  const [status, reason] = malformedStatus(error.code);
+  const body = JSON.stringify({
+    error: {
+      message: reason,
+      type: 'invalid_request_error',
+      param: null,
+      code: 'malformed_request',
+    },
+  });
+  socket.end(
+    `HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Type: application/json\r\n` +
+      `Content-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
+  );
+}
+
+function malformedStatus(code: string | undefined): [string, string] {
+  switch (code) {
+    case 'HPE_HEADER_OVERFLOW':
+      return [
+        '431 Request Header Fields Too Large',
+        `header fields exceed ${MAX_HEADER_BYTES} bytes`,
+      ];
+    case 'HPE_CHUNK_EXTENSIONS_OVERFLOW':
+      return ['413 Content Too Large', 'chunk extensions are too long'];
+    case 'ERR_HTTP_REQUEST_TIMEOUT':
+      return ['408 Request Timeout', 'the request did not arrive within SERVER_READ_TIMEOUT'];
+    default:
+      return ['400 Bad Request', 'the request is not well-formed HTTP/1.1'];
+  }
+}

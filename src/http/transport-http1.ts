@@ -1,0 +1,228 @@
+// HTTP/1.1 to upstreams over node:http and node:https, keep-alive, last in first out. Decides framing, socket reuse and
+// which network error is which fault; connecting itself (DNS, TLS, outgoing proxies) is the dialer's.
+
+import http, { type ClientRequest, type IncomingMessage } from 'node:http';
+import https from 'node:https';
+import type { Socket } from 'node:net';
+import type { Fault, FaultCode } from '../policy/verdict.ts';
+import type { Upstream } from '../pool/upstream-list.ts';
+import type { Deadlines } from './deadlines.ts';
+import type { Dialer } from './dial.ts';
+import { faultCode, faultMessage } from './faults.ts';
+import { type Transport, UpstreamCall, type UpstreamRequest } from './transport.ts';
+import { UpstreamAgent } from './upstream-agent.ts';
+
+/** A body larger than this is given time by its progress, not by one deadline for all. */
+const LARGE_BODY_BYTES = 1024 * 1024;
+/** Field bytes of an answer; some providers send long policies. */
+const MAX_ANSWER_HEADER_BYTES = 64 * 1024;
+
+/** HTTP/1.1 for all upstreams of one worker. */
+export class Http1Transport implements Transport {
+  readonly #agents = new Map<number, UpstreamAgent>();
+  readonly #dialer: Dialer;
+  readonly #deadlines: Deadlines;
+  readonly #idleTimeoutMs: number;
+
+  /** @param idleTimeoutMs IDLE_CONN_TIMEOUT in milliseconds */
+  constructor(dialer: Dialer, deadlines: Deadlines, idleTimeoutMs: number) {
+    this.#dialer = dialer;
+    this.#deadlines = deadlines;
+    this.#idleTimeoutMs = idleTimeoutMs;
+  }
+
+  send(upstream: Upstream, request: UpstreamRequest): UpstreamCall {
+    let agent = this.#agents.get(upstream.index);
+    if (agent === undefined) {
+      agent = new UpstreamAgent(upstream, this.#dialer, this.#idleTimeoutMs);
+      this.#agents.set(upstream.index, agent);
+    }
+    return new Http1Call(agent, upstream, request, this.#deadlines);
+  }
+
+  close(): void {
+    for (const agent of this.#agents.values()) agent.destroy();
+  }
+}
+
+type CallRequest = ClientRequest & { call: Http1Call };
+
+class Http1Call extends UpstreamCall {
+  readonly #agent: UpstreamAgent;
+  readonly #upstream: Upstream;
+  readonly #request: UpstreamRequest;
+  #client: CallRequest;
+  #resent = false;
+  #bytesReadBefore = 0;
+  #abortCode: FaultCode | undefined;
+
+  constructor(
+    agent: UpstreamAgent,
+    upstream: Upstream,
+    request: UpstreamRequest,
+    deadlines: Deadlines,
+  ) {
+    super(deadlines);
+    this.#agent = agent;
+    this.#upstream = upstream;
+    this.#request = request;
+    this.#client = this.#start();
+  }
+
+  #start(): CallRequest {
+    const { method, path, bytes, source } = this.#request;
+    const { forwarding } = this.#agent;
+    const client = (this.#upstream.protocol === 'https:' ? https : http).request({
+      agent: this.#agent,
+      protocol: this.#upstream.protocol,
+      method,
+      path: forwarding === null ? path : forwarding.prefix + path,
+      headers: framed(this.#request, forwarding?.authorization),
+      maxHeaderSize: MAX_ANSWER_HEADER_BYTES,
+    }) as CallRequest;
+    client.call = this;
+    client.on('socket', onSocket).on('response', onResponse).on('error', onError);
+    if (this.#request.onInformation !== undefined) client.on('information', onInformation);
+    if (source === undefined && bytes <= LARGE_BODY_BYTES) this.#awaitHeaders();
+    else {
+      this.#awaitProgress();
+      client.on('finish', onFinish);
+    }
+    this.#sendBody(client);
+    return client;
+  }
+
+  #sendBody(client: ClientRequest): void {
+    const { chunks, source, trailers } = this.#request;
+    if (source === undefined) {
+      if (trailers.length > 0) client.addTrailers(pairs(trailers));
+      const last = chunks.length - 1;
+      for (let i = 0; i < last; i += 1) client.write(chunks[i]);
+      client.end(chunks[last]);
+      return;
+    }
+    for (const chunk of chunks) client.write(chunk);
+    source.on('data', (chunk: Buffer) => {
+      this.#awaitProgress();
+      if (!client.write(chunk)) source.pause();
+    });
+    client.on('drain', () => {
+      this.#awaitProgress();
+      source.resume();
+    });
+    source.on('end', () => client.end());
+    source.on('error', () => this.abort('client_left'));
+    source.resume();
+  }
+
+  #awaitHeaders(): void {
+    if (this.settled) return;
+    this.deadlines.add(this, this.deadlines.nowMs + this.#request.headersTimeoutMs);
+  }
+
+  #awaitProgress(): void {
+    if (this.settled) return;
+    this.deadlines.add(this, this.deadlines.nowMs + this.#request.sendIdleTimeoutMs);
+  }
+
+  expire(): void {
+    this.abort('headers_timeout');
+  }
+
+  abort(code: FaultCode): void {
+    this.#abortCode ??= code;
+    this.settle(this.#fault(code, faultMessage(code)));
+    this.#client.destroy();
+  }
+
+  onSocket(socket: Socket): void {
+    this.#bytesReadBefore = socket.bytesRead;
+  }
+
+  onFinish(): void {
+    this.#awaitHeaders();
+  }
+
+  onInformation(status: number, rawHeaders: readonly string[]): void {
+    this.#request.onInformation?.(status, rawHeaders);
+  }
+
+  onResponse(message: IncomingMessage): void {
+    this.settle({
+      kind: 'answer',
+      status: message.statusCode ?? 502,
+      statusMessage: message.statusMessage ?? '',
+      rawHeaders: message.rawHeaders,
+      body: message,
+      trailers: () => message.rawTrailers,
+      complete: () => message.complete,
+    });
+  }
+
+  onError(error: NodeJS.ErrnoException & { fault?: Fault }): void {
+    if (this.settled) return;
+    const replayable = this.#request.source === undefined;
+    if (replayable && !this.#resent && this.#isStale(error)) {
+      this.#resent = true;
+      this.#agent.dropIdle();
+      this.#client = this.#start();
+      return;
+    }
+    this.settle(error.fault ?? this.#fault(faultCode(error, this.#sent()), error.message));
+  }
+
+  /** The upstream closed an idle connection at the moment it was reused (RFC 9112 9.3.1). */
+  #isStale(error: NodeJS.ErrnoException): boolean {
+    if (!this.#client.reusedSocket || this.#abortCode !== undefined) return false;
+    const reset = error.code === 'ECONNRESET' || error.code === 'EPIPE';
+    return reset && (this.#client.socket?.bytesRead ?? 0) === this.#bytesReadBefore;
+  }
+
+  /** The agent hands a socket over only once it is connected. */
+  #sent(): boolean {
+    return this.#client.socket !== null;
+  }
+
+  #fault(code: FaultCode, message: string): Fault {
+    return { kind: 'fault', code, sent: this.#sent(), message };
+  }
+}
+
+/** Adds the framing that the body needs (RFC 9112 6), and what an outgoing proxy asks for. */
+function framed(request: UpstreamRequest, proxyAuthorization: string | null | undefined): string[] {
+  const { source, bytes, sourceLength, trailers, bodyExpected } = request;
+  const fields = [...request.fields];
+  if (proxyAuthorization) fields.push('Proxy-Authorization', proxyAuthorization);
+  if (source !== undefined) {
+    if (sourceLength === undefined) fields.push('Transfer-Encoding', 'chunked');
+    else fields.push('Content-Length', String(sourceLength));
+  } else if (trailers.length > 0) fields.push('Transfer-Encoding', 'chunked');
+  else if (bytes > 0 || bodyExpected) fields.push('Content-Length', String(bytes));
+  return fields;
+}
+
+function pairs(flat: readonly string[]): [string, string][] {
+  const list: [string, string][] = [];
+  for (let i = 0; i < flat.length; i += 2) list.push([flat[i] as string, flat[i + 1] as string]);
+  return list;
+}
+
+// Shared listeners: one function for all requests instead of closures for each.
+function onSocket(this: ClientRequest, socket: Socket): void {
+  (this as CallRequest).call.onSocket(socket);
+}
+function onFinish(this: ClientRequest): void {
+  (this as CallRequest).call.onFinish();
+}
+function onResponse(this: ClientRequest, message: IncomingMessage): void {
+  (this as CallRequest).call.onResponse(message);
+}
+function onError(this: ClientRequest, error: Error): void {
+  (this as CallRequest).call.onError(error);
+}
+function onInformation(
+  this: ClientRequest,
+  info: { statusCode: number; rawHeaders: string[] },
+): void {
+  (this as CallRequest).call.onInformation(info.statusCode, info.rawHeaders);
+}

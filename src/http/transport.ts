@@ -1,0 +1,85 @@
+// The narrow waist to upstreams: one request out, one Outcome back. Network faults are values here, never exceptions.
+// What an outcome means is classify's business; HTTP/1.1 and HTTP/2 look the same from above.
+
+import type { Readable } from 'node:stream';
+import type { Fault, FaultCode } from '../policy/verdict.ts';
+import type { Upstream } from '../pool/upstream-list.ts';
+import { type Deadlines, Waiter } from './deadlines.ts';
+
+/** A request as it goes on the wire, but for framing, which the transport adds. */
+export interface UpstreamRequest {
+  readonly method: string;
+  /** Request target with the upstream's base path. */
+  readonly path: string;
+  /** Flat end-to-end fields, Host and credential included; no Content-Length, no Transfer-Encoding. */
+  readonly fields: readonly string[];
+  readonly chunks: readonly Buffer[];
+  /** Bytes in `chunks`; the body's whole length when there is no source. */
+  readonly bytes: number;
+  /** The rest of a body that is streamed through. */
+  readonly source: Readable | undefined;
+  /** The length the client announced, for a streamed body; undefined: chunked. */
+  readonly sourceLength: number | undefined;
+  readonly trailers: readonly string[];
+  /** False for methods that define no body, where Content-Length: 0 would be noise. */
+  readonly bodyExpected: boolean;
+  /** From the last byte of the request to the answer's header, in milliseconds. */
+  readonly headersTimeoutMs: number;
+  /** Longest silence while a large body is being sent, in milliseconds. */
+  readonly sendIdleTimeoutMs: number;
+  /** Called for each 1xx answer but 101. */
+  readonly onInformation: ((status: number, rawHeaders: readonly string[]) => void) | undefined;
+}
+
+/** An upstream's answer; its body is paused until somebody reads it. */
+export interface UpstreamAnswer {
+  readonly kind: 'answer';
+  readonly status: number;
+  readonly statusMessage: string;
+  /** Flat, as received; for HTTP/2 without pseudo-header fields. */
+  readonly rawHeaders: string[];
+  readonly body: Readable;
+  /** Flat trailer fields, known after the body's end. */
+  trailers(): readonly string[];
+  /** True when the body ended as its framing promised. */
+  complete(): boolean;
+}
+
+export type Outcome = UpstreamAnswer | Fault;
+
+/** One attempt under way. It is a waiter for its answer's header. */
+export abstract class UpstreamCall extends Waiter {
+  readonly outcome: Promise<Outcome>;
+  readonly deadlines: Deadlines;
+  #settle: ((outcome: Outcome) => void) | undefined;
+
+  constructor(deadlines: Deadlines) {
+    super();
+    this.deadlines = deadlines;
+    this.outcome = new Promise((resolve) => {
+      this.#settle = resolve;
+    });
+  }
+
+  get settled(): boolean {
+    return this.#settle === undefined;
+  }
+
+  /** The first outcome counts; later ones are echoes of the same end. */
+  protected settle(outcome: Outcome): void {
+    const settle = this.#settle;
+    if (settle === undefined) return;
+    this.#settle = undefined;
+    this.deadlines.remove(this);
+    settle(outcome);
+  }
+
+  /** Ends the attempt and its connection or stream at once; also after its answer began. */
+  abstract abort(code: FaultCode): void;
+}
+
+/** Sends requests to upstreams. `close` ends all idle connections. */
+export interface Transport {
+  send(upstream: Upstream, request: UpstreamRequest): UpstreamCall;
+  close(): void;
+}

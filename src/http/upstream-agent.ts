@@ -1,0 +1,60 @@
+// The HTTP/1.1 connections to one upstream: kept alive, last in first out, closed after IDLE_CONN_TIMEOUT. Decides
+// which idle connections are still worth having; connecting is the dialer's.
+
+import http from 'node:http';
+import type { Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
+import type { Upstream } from '../pool/upstream-list.ts';
+import type { Dialer, DialTarget } from './dial.ts';
+
+/** Idle connections kept per upstream and worker. */
+const MAX_FREE_SOCKETS = 1024;
+
+/** The keep-alive connections of one upstream. */
+export class UpstreamAgent extends http.Agent {
+  /** Set where requests go to an outgoing proxy in absolute form, see Dialer.forwarding. */
+  readonly forwarding: { readonly prefix: string; readonly authorization: string | null } | null;
+  readonly #target: DialTarget;
+  readonly #dialer: Dialer;
+  readonly #idleTimeoutMs: number;
+
+  constructor(upstream: Upstream, dialer: Dialer, idleTimeoutMs: number) {
+    super({ keepAlive: true, scheduling: 'lifo', maxFreeSockets: MAX_FREE_SOCKETS });
+    const { protocol, hostname, port } = upstream;
+    this.#target = { protocol, hostname, port, alpn: ['http/1.1'] };
+    this.#dialer = dialer;
+    this.#idleTimeoutMs = idleTimeoutMs;
+    this.forwarding = dialer.forwarding(this.#target);
+    // Node's request constructor compares this with the request's own protocol.
+    Object.assign(this, { protocol: upstream.protocol });
+  }
+
+  /** All connections of this agent lead to the same place, so one name serves. */
+  override getName(): string {
+    return 'upstream';
+  }
+
+  override createConnection(
+    _options: unknown,
+    done?: (error: Error | null, socket: Duplex) => void,
+  ): undefined {
+    // Node types the socket as always given; with an error it is not.
+    this.#dialer.connect(this.#target, done as (error: Error | null, socket?: Socket) => void);
+  }
+
+  override keepSocketAlive(socket: Socket): boolean {
+    socket.setTimeout(this.#idleTimeoutMs);
+    return true;
+  }
+
+  override reuseSocket(socket: Socket): void {
+    socket.setTimeout(0);
+  }
+
+  /** After one stale connection its idle siblings are suspect: the resend must not meet another. */
+  dropIdle(): void {
+    for (const sockets of Object.values(this.freeSockets)) {
+      for (const socket of [...(sockets ?? [])]) socket.destroy();
+    }
+  }
+}

@@ -1,0 +1,170 @@
+// Which header fields may cross this proxy, and where the leased key goes. Decides names only; the transport
+// frames the message and the relay writes it. Header lists are flat: name, value, name, value.
+
+import type { CredentialStyle } from './provider.ts';
+
+/** Where a client put its credential: a header, or the `key` parameter of the query. */
+export type CredentialPlace = CredentialStyle | 'query';
+
+/** What of a request's header fields goes on to every attempt, prepared once per request. */
+export interface RequestHead {
+  /** End-to-end fields as they came; without credentials, framing, Host and Expect. */
+  readonly fields: readonly string[];
+  /** Where the client's own credentials were, in the order found. */
+  readonly credentialPlaces: readonly CredentialPlace[];
+}
+
+const PASS = 0;
+const DROP = 1;
+const CONNECTION = 2;
+const BEARER = 3;
+const X_API_KEY = 4;
+const API_KEY = 5;
+const X_GOOG_API_KEY = 6;
+
+/** RFC 9110 7.6.1, with the obsolete fields that it names. Trailer stays: it describes the content. */
+const HOP_BY_HOP = [
+  'keep-alive',
+  'proxy-connection',
+  'proxy-authenticate',
+  'proxy-authentication-info',
+  'te',
+  'transfer-encoding',
+  'upgrade',
+] as const;
+
+const REQUEST_CLASS: ReadonlyMap<string, number> = new Map([
+  ...HOP_BY_HOP.map((name) => [name, DROP] as const),
+  ['connection', CONNECTION],
+  ['host', DROP],
+  ['content-length', DROP],
+  ['expect', DROP],
+  ['cookie', DROP],
+  ['proxy-authorization', DROP],
+  ['authorization', BEARER],
+  ['x-api-key', X_API_KEY],
+  ['api-key', API_KEY],
+  ['x-goog-api-key', X_GOOG_API_KEY],
+]);
+
+const PLACE_OF_CLASS: Readonly<Record<number, CredentialPlace>> = {
+  [BEARER]: 'bearer',
+  [X_API_KEY]: 'x-api-key',
+  [API_KEY]: 'api-key',
+  [X_GOOG_API_KEY]: 'x-goog-api-key',
+};
+
+/** Alt-Svc names another port of the *upstream's* origin (RFC 7838 2): here it would mislead. */
+const RESPONSE_CLASS: ReadonlyMap<string, number> = new Map([
+  ...HOP_BY_HOP.map((name) => [name, DROP] as const),
+  ['connection', CONNECTION],
+  ['alt-svc', DROP],
+]);
+
+/** Field names repeat from request to request: remember their class by the spelling that was sent. */
+const MAX_REMEMBERED_NAMES = 2048;
+
+class NameClasses {
+  readonly #classes: ReadonlyMap<string, number>;
+  readonly #remembered = new Map<string, number>();
+
+  constructor(classes: ReadonlyMap<string, number>) {
+    this.#classes = classes;
+  }
+
+  of(name: string): number {
+    const known = this.#remembered.get(name);
+    if (known !== undefined) return known;
+    const found = this.#classes.get(name.toLowerCase()) ?? PASS;
+    if (this.#remembered.size < MAX_REMEMBERED_NAMES) this.#remembered.set(name, found);
+    return found;
+  }
+}
+
+const requestClasses = new NameClasses(REQUEST_CLASS);
+const responseClasses = new NameClasses(RESPONSE_CLASS);
+
+/** Prepares a client's header fields for any upstream (RFC 9110 7.6.1; DESIGN 7). */
+export function requestHead(rawHeaders: readonly string[]): RequestHead {
+  const fields: string[] = [];
+  const credentialPlaces: CredentialPlace[] = [];
+  let named: string | undefined;
+  for (let i = 0; i < rawHeaders.length; i += 2) {
+    const name = rawHeaders[i] as string;
+    const nameClass = requestClasses.of(name);
+    if (nameClass === PASS) fields.push(name, rawHeaders[i + 1] as string);
+    else if (nameClass === CONNECTION) named = joinTokens(named, rawHeaders[i + 1] as string);
+    else if (nameClass >= BEARER) {
+      credentialPlaces.push(PLACE_OF_CLASS[nameClass] as CredentialPlace);
+    }
+  }
+  return { fields: withoutNamed(fields, named), credentialPlaces };
+}
+
+/** An upstream's header fields without those that end here; order and repeats are kept. */
+export function responseFields(rawHeaders: readonly string[]): string[] {
+  const fields: string[] = [];
+  let named: string | undefined;
+  for (let i = 0; i < rawHeaders.length; i += 2) {
+    const name = rawHeaders[i] as string;
+    const nameClass = responseClasses.of(name);
+    if (nameClass === PASS) fields.push(name, rawHeaders[i + 1] as string);
+    else if (nameClass === CONNECTION) named = joinTokens(named, rawHeaders[i + 1] as string);
+  }
+  return withoutNamed(fields, named);
+}
+
+function joinTokens(known: string | undefined, more: string): string {
+  return known === undefined ? more : `${known},${more}`;
+}
+
+/** Framing and credentials cannot be dropped by naming them in Connection: that would be smuggling. */
+const NEVER_NAMED = new Set(['content-length', 'content-type', 'content-encoding', 'host']);
+
+function withoutNamed(fields: string[], connection: string | undefined): string[] {
+  if (connection === undefined) return fields;
+  const tokens = connection
+    .toLowerCase()
+    .split(',')
+    .map((token) => token.trim());
+  const named = new Set(
+    tokens.filter((token) => !COMMON_OPTIONS.has(token) && !NEVER_NAMED.has(token)),
+  );
+  if (named.size === 0) return fields;
+  const kept: string[] = [];
+  for (let i = 0; i < fields.length; i += 2) {
+    const name = fields[i] as string;
+    if (!named.has(name.toLowerCase())) kept.push(name, fields[i + 1] as string);
+  }
+  return kept;
+}
+
+const COMMON_OPTIONS = new Set(['', 'keep-alive', 'close', 'upgrade']);
+
+/**
+ * The one place where the leased key goes (DESIGN 7): where the client had its own, the provider's
+ * way first when the client used several; else the provider's way.
+ */
+export function credentialPlace(
+  used: readonly CredentialPlace[],
+  provider: CredentialStyle,
+): CredentialPlace {
+  const first = used[0];
+  if (first === undefined || used.includes(provider)) return provider;
+  return first;
+}
+
+/** Adds the credential header for a place; the query place is handled with the request target. */
+export function pushCredential(fields: string[], place: CredentialPlace, key: string): void {
+  if (place === 'bearer') fields.push('Authorization', `Bearer ${key}`);
+  else if (place !== 'query') fields.push(place, key);
+}
+
+/** The first value of a field by its lower-case name, or undefined. */
+export function fieldValue(fields: readonly string[], lowerName: string): string | undefined {
+  for (let i = 0; i < fields.length; i += 2) {
+    const name = fields[i] as string;
+    if (name.length === lowerName.length && name.toLowerCase() === lowerName) return fields[i + 1];
+  }
+  return undefined;
+}
