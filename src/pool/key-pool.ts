@@ -1,0 +1,180 @@
+// Gives each attempt a key and an upstream: the next available key in turn, or, when there is none, the
+// moment at which to come back. One per worker, over memory that all workers share; nothing here waits.
+
+import { UNPINNED } from './key-rows.ts';
+import { ACCOUNT } from './lane-directory.ts';
+import { Lease, type LeaseHome } from './lease.ts';
+import { NO_WAY, pickRow, type Rank } from './pick.ts';
+import { DEAD, generationOf, NEVER_TICK, READY, stateOf, TICK_MS, VACANT } from './status-word.ts';
+import { type Shortage, type Survey, survey } from './survey.ts';
+import type { UpstreamChoice } from './upstream-pool.ts';
+
+/** What one attempt needs. */
+export interface LeaseRequest {
+  readonly model: string | undefined;
+  /** Rows that this request used before. */
+  readonly triedRows: readonly number[];
+  /** Indexes of upstreams that failed this request. */
+  readonly avoidUpstreams: readonly number[];
+  /** They may be working on it still: none of them may be asked again. */
+  readonly mustAvoid: boolean;
+}
+
+/** `retryAtMs`: Unix time at which the first key returns; null: none will by itself. */
+export interface Unavailable {
+  readonly kind: 'unavailable';
+  readonly retryAtMs: number | null;
+  readonly shortage: Shortage;
+}
+
+/** One request in this time tries a dead key when there is nothing else, over all workers. */
+export const HALF_OPEN_MS = 1_000;
+/** Keys that one lease may find taken or gone by the time it has picked them. */
+const MAX_PICKS = 64;
+/** A survey of all rows is good for so long: it costs milliseconds at a million. */
+const SURVEY_TICKS = 1_000 / TICK_MS;
+/** Ranks: worse ones are used when nothing better is left. */
+const SUITS = 0;
+const UPSTREAM_TROUBLE = 1;
+const TRIED = 2;
+
+export class KeyPool {
+  readonly #home: LeaseHome;
+  /** The last survey of a lane that found no key, so that a thousand refusals cost one. */
+  readonly #surveys = new Map<number, { readonly atTick: number; readonly result: Survey }>();
+
+  constructor(home: LeaseHome) {
+    this.#home = home;
+  }
+
+  /** A key in its turn, with an upstream; or why there is none. */
+  lease(request: LeaseRequest, nowMs: number): Lease | Unavailable {
+    const { table } = this.#home;
+    const nowTick = table.tick(nowMs);
+    const laneIndex = table.laneFor(request.model, nowTick);
+    table.returnDue(laneIndex, nowTick);
+    const rank = this.#rank(request, nowMs);
+    const lane = table.lane(laneIndex);
+    for (let pick = 0; pick < MAX_PICKS; pick++) {
+      const row = pickRow(lane, rank);
+      if (row < 0) break;
+      const lease = this.#take(request, { row, lane: laneIndex, force: false }, nowMs);
+      if (lease !== null) return lease;
+    }
+    return this.#halfOpen(request, laneIndex, nowMs);
+  }
+
+  /** How well rows suit a request. The usual one, the first attempt of a request, takes all. */
+  #rank(request: LeaseRequest, nowMs: number): Rank {
+    const { table, upstreams } = this.#home;
+    const { triedRows, avoidUpstreams, mustAvoid } = request;
+    const hasPins = table.rows.pinned > 0;
+    if (triedRows.length === 0 && avoidUpstreams.length === 0 && !hasPins) return takeAll;
+    // A key that was tried and is still available was not to blame: its upstream was, so it may go again.
+    const triedRank = avoidUpstreams.length > 0 ? TRIED : NO_WAY;
+    let unpinnedRank = upstreams.hasFresh(request, nowMs) ? SUITS : UPSTREAM_TROUBLE;
+    if (upstreams.allowed(request) === 0) unpinnedRank = NO_WAY;
+    return (row) => {
+      const pin = hasPins ? table.rows.pin(row) : UNPINNED;
+      const isAvoided = pin !== UNPINNED && avoidUpstreams.includes(pin);
+      if (isAvoided && mustAvoid) return NO_WAY;
+      if (pin === UNPINNED && unpinnedRank === NO_WAY) return NO_WAY;
+      if (triedRows.includes(row)) return triedRank;
+      if (pin === UNPINNED) return hasPins ? unpinnedRank : SUITS;
+      return isAvoided || !upstreams.isUsable(pin, nowMs) ? UPSTREAM_TROUBLE : SUITS;
+    };
+  }
+
+  /** Makes the lease of a picked row; null when it is no longer to be had. */
+  #take(request: LeaseRequest, place: Place, nowMs: number): Lease | null {
+    const { table } = this.#home;
+    const { row, lane } = place;
+    const nowTick = table.tick(nowMs);
+    // In its model's lane first: the probe of a dead key is claimed only if the model may use it.
+    const own = lane === ACCOUNT ? 0 : this.#claim(place, lane, nowTick);
+    const whole = own < 0 ? GONE : this.#claim(place, ACCOUNT, nowTick);
+    if (whole < 0) {
+      table.publish(lane, row, nowTick);
+      return null;
+    }
+    const key = table.rows.key(row);
+    const generation = whole & ~PROBE;
+    // The same era before its bytes were read and after: they belong together.
+    const low = table.account.words.low(row);
+    if (stateOf(low) === VACANT || generationOf(low) !== generation) return null;
+    const choice = this.#upstreamFor(row, request, nowMs);
+    if (choice === null) return null;
+    const { model } = request;
+    const probe = ((whole | own) & PROBE) !== 0;
+    const laneLife = table.directory.generation(lane);
+    const laneGeneration = lane === ACCOUNT ? generation : own & ~PROBE;
+    const eras = { generation, lane, laneLife, laneGeneration };
+    return new Lease(this.#home, { row, key, model, choice, probe, ...eras });
+  }
+
+  /** The row's era in a lane, with PROBE set when it is dead and this is its probe; GONE: not to be had. */
+  #claim({ row, force }: Place, lane: number, nowTick: number): number {
+    const { table } = this.#home;
+    const { words } = table.lane(lane);
+    const low = words.low(row);
+    const state = stateOf(low);
+    if (state === READY) return generationOf(low);
+    if (state !== DEAD) return words.isAvailable(row, nowTick) ? generationOf(low) : GONE;
+    // By the table's ticks, as the calendar of returns counts: due is due for both.
+    const event = { kind: 'claim_probe', nowMs: nowTick * TICK_MS, force } as const;
+    const change = table.apply(lane, row, event, { nowTick, reason: 'none' });
+    return change === null ? GONE : change.after.generation | PROBE;
+  }
+
+  #upstreamFor(row: number, request: LeaseRequest, nowMs: number): UpstreamChoice | null {
+    const { table, upstreams } = this.#home;
+    const pin = table.rows.pin(row);
+    return pin === UNPINNED ? upstreams.choose(request, nowMs) : upstreams.pinned(pin, nowMs);
+  }
+
+  /** No key is available: a trial of a dead one when nothing else is left, else when to come back. */
+  #halfOpen(request: LeaseRequest, laneIndex: number, nowMs: number): Lease | Unavailable {
+    const { table } = this.#home;
+    const nowTick = table.tick(nowMs);
+    const known = this.#surveys.get(laneIndex);
+    const isFresh = known !== undefined && nowTick - known.atTick < SURVEY_TICKS;
+    let result = isFresh && known.result.firstReturnTick > nowTick ? known.result : null;
+    if (result === null || result.oldestDead >= 0) {
+      const period = HALF_OPEN_MS / TICK_MS;
+      const isTurn = table.lane(laneIndex).claimHalfOpen(nowTick, period);
+      if (result === null || isTurn) {
+        result = survey(table, laneIndex, nowTick, request.triedRows);
+        if (request.triedRows.length === 0)
+          this.#surveys.set(laneIndex, { atTick: nowTick, result });
+      }
+      const isLastResort = result.shortage === 'dead' || result.shortage === 'no_access';
+      if (isTurn && isLastResort && result.oldestDead >= 0) {
+        const place = { row: result.oldestDead, lane: laneIndex, force: true };
+        const lease = this.#take(request, place, nowMs);
+        if (lease !== null) return lease;
+      }
+    }
+    return unavailable(result, this.#home);
+  }
+}
+
+/** `force`: although its probe is not due. */
+interface Place {
+  readonly row: number;
+  readonly lane: number;
+  readonly force: boolean;
+}
+
+/** Above every generation. */
+const PROBE = 0x10000;
+const GONE = -1;
+
+function takeAll(): number {
+  return SUITS;
+}
+
+function unavailable(result: Survey, { table }: LeaseHome): Unavailable {
+  const { shortage, firstReturnTick } = result;
+  const retryAtMs = firstReturnTick === NEVER_TICK ? null : table.timeOf(firstReturnTick);
+  return { kind: 'unavailable', retryAtMs, shortage };
+}

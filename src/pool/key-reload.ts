@@ -1,0 +1,169 @@
+// Makes the table hold exactly the keys of a file: unchanged keys keep their rows and what was learned about
+// them, removed ones leave, new ones get rows. Coordinator only: it alone writes rows. The workers see each
+// row change by itself and need no message.
+
+import type { ParsedKeys } from './key-file.ts';
+import { UNPINNED } from './key-rows.ts';
+import type { KeyTable } from './key-table.ts';
+import { ACCOUNT } from './lane-directory.ts';
+import { stateOf, VACANT } from './status-word.ts';
+import type { UpstreamList } from './upstream-list.ts';
+
+/** A row that a key left goes to no other for so long, while there are fresh ones: its last leases end. */
+export const ROW_GRACE_MS = 60_000;
+/** Duplicates that are told with their lines. */
+export const MAX_TOLD_DUPLICATES = 20;
+
+export interface Duplicate {
+  readonly line: number;
+  readonly firstLine: number;
+}
+
+export interface ReloadResult {
+  /** Keys in the table now. */
+  readonly total: number;
+  readonly kept: number;
+  readonly removed: number;
+  /** Rows of keys that were not in the table before: what a state file knows of them can be restored. */
+  readonly addedRows: readonly number[];
+  readonly duplicates: number;
+  /** The first MAX_TOLD_DUPLICATES of them. */
+  readonly toldDuplicates: readonly Duplicate[];
+  /** Keys for which the table, its bytes or its list of upstreams had no room. */
+  readonly dropped: number;
+}
+
+export class KeyReload {
+  readonly #table: KeyTable;
+  readonly #upstreams: UpstreamList;
+  /** Rows that keys left, the first to leave in front, and when they did. */
+  #vacant: { readonly row: number; readonly atMs: number }[] = [];
+  #rowCount = 0;
+  #isFirst = true;
+
+  constructor(table: KeyTable, upstreams: UpstreamList) {
+    this.#table = table;
+    this.#upstreams = upstreams;
+  }
+
+  /** Applies a file that was found good. `startIndex` (START_INDEX) counts for the first call only. */
+  apply(keys: ParsedKeys, nowMs: number, startIndex = 0): ReloadResult {
+    const { rows, account } = this.#table;
+    const pins = keys.pinUrls.map((href) => this.#upstreams.add(href));
+    const index = new RowIndex(this.#table, this.#rowCount, keys.count);
+    /** Line on which a row's key was found in this file; 0: not found. */
+    const foundOn = new Uint32Array(this.#rowCount + keys.count);
+    const toldDuplicates: Duplicate[] = [];
+    const addedRows: number[] = [];
+    const tally = { kept: 0, duplicates: 0, dropped: 0, pinned: 0 };
+    for (let i = 0; i < keys.count; i++) {
+      const pin = (keys.pins[i] ?? 0) === 0 ? UNPINNED : (pins[(keys.pins[i] ?? 0) - 1] ?? -1);
+      const key = keys.source.subarray(keys.starts[i], keys.ends[i]);
+      let row = pin < 0 ? -1 : index.find(key, pin);
+      const line = keys.lines[i] ?? 0;
+      const firstLine = row < 0 ? 0 : (foundOn[row] ?? 0);
+      if (firstLine > 0) {
+        tally.duplicates++;
+        if (toldDuplicates.length < MAX_TOLD_DUPLICATES) toldDuplicates.push({ line, firstLine });
+        continue;
+      }
+      if (row >= 0) tally.kept++;
+      else if (pin >= 0) {
+        row = this.#occupy(key, pin, nowMs);
+        if (row >= 0) addedRows.push(index.add(row));
+      }
+      if (row < 0) tally.dropped++;
+      else foundOn[row] = line;
+      if (row >= 0 && pin !== UNPINNED) tally.pinned++;
+    }
+    const removed = this.#vacateMissing(foundOn, nowMs);
+    const total = tally.kept + addedRows.length;
+    rows.publishCounts({ rowCount: this.#rowCount, occupied: total, pinned: tally.pinned });
+    if (this.#isFirst && total > 0) account.cursor = startIndex % total;
+    this.#isFirst = false;
+    const { kept, duplicates, dropped } = tally;
+    return { total, kept, removed, addedRows, duplicates, toldDuplicates, dropped };
+  }
+
+  /** Writes a key into a free row and makes it available; -1: there is no room. */
+  #occupy(key: Buffer, pin: number, nowMs: number): number {
+    const { rows, directory } = this.#table;
+    const row = this.#freeRow(nowMs);
+    if (row < 0 || !rows.write(row, key, pin)) return -1;
+    const cause = { nowTick: this.#table.tick(nowMs), reason: 'none' } as const;
+    if (row === this.#rowCount) {
+      // Never used: its words are zero, which is ready.
+      this.#rowCount++;
+      this.#table.publish(ACCOUNT, row, cause.nowTick);
+      return row;
+    }
+    this.#vacant.shift();
+    for (const lane of directory.active()) this.#table.apply(lane, row, { kind: 'reset' }, cause);
+    this.#table.apply(ACCOUNT, row, { kind: 'reset' }, cause);
+    return row;
+  }
+
+  #freeRow(nowMs: number): number {
+    const oldest = this.#vacant[0];
+    if (oldest !== undefined && oldest.atMs + ROW_GRACE_MS <= nowMs) return oldest.row;
+    if (this.#rowCount < this.#table.rows.capacity) return this.#rowCount;
+    return oldest?.row ?? -1;
+  }
+
+  /** Takes out the keys that the file no longer has; how many. */
+  #vacateMissing(foundOn: Uint32Array, nowMs: number): number {
+    const { account } = this.#table;
+    const cause = { nowTick: this.#table.tick(nowMs), reason: 'none' } as const;
+    let removed = 0;
+    for (let row = 0; row < this.#rowCount; row++) {
+      if (foundOn[row] !== 0 || stateOf(account.words.low(row)) === VACANT) continue;
+      this.#table.apply(ACCOUNT, row, { kind: 'vacate' }, cause);
+      this.#vacant.push({ row, atMs: nowMs });
+      removed++;
+    }
+    return removed;
+  }
+}
+
+/** Finds rows by key and pin. Open addressing, at most half full; lives for one reload. */
+class RowIndex {
+  readonly #table: KeyTable;
+  /** Row + 1; 0 ends a search. */
+  readonly #slots: Int32Array;
+
+  constructor(table: KeyTable, rowCount: number, newKeys: number) {
+    this.#table = table;
+    this.#slots = new Int32Array(2 ** Math.ceil(Math.log2(2 * (rowCount + newKeys) + 2)));
+    for (let row = 0; row < rowCount; row++) {
+      if (stateOf(table.account.words.low(row)) !== VACANT) this.add(row);
+    }
+  }
+
+  /** Enters a row and gives it back. */
+  add(row: number): number {
+    const { rows } = this.#table;
+    const mask = this.#slots.length - 1;
+    let slot = hashOf(rows.bytes(row), rows.pin(row)) & mask;
+    while (this.#slots[slot] !== 0) slot = (slot + 1) & mask;
+    this.#slots[slot] = row + 1;
+    return row;
+  }
+
+  /** The row of this key with this pin; -1: none. */
+  find(key: Buffer, pin: number): number {
+    const { rows } = this.#table;
+    const mask = this.#slots.length - 1;
+    for (let slot = hashOf(key, pin) & mask; ; slot = (slot + 1) & mask) {
+      const row = (this.#slots[slot] ?? 0) - 1;
+      if (row < 0) return -1;
+      if (rows.pin(row) === pin && rows.bytes(row).equals(key)) return row;
+    }
+  }
+}
+
+/** FNV-1a (its authors' page, isthe.com/chongo/tech/comp/fnv), mixed once more for the low bits. */
+function hashOf(key: Buffer, pin: number): number {
+  let hash = 0x811c9dc5 ^ pin;
+  for (let i = 0; i < key.length; i++) hash = Math.imul(hash ^ (key[i] ?? 0), 0x01000193);
+  return hash ^ (hash >>> 15);
+}

@@ -1,0 +1,206 @@
+// One attempt's hold on a key and an upstream. Settling it tells both what came of the attempt, and says
+// what that changed so that it can be logged. Nothing is locked: a lease that never settles blames nobody.
+
+import type { KeyEvent } from '../policy/key-breaker.ts';
+import type { Reason } from '../policy/reason.ts';
+import { previewKey } from '../policy/redact.ts';
+import type { Verdict } from '../policy/verdict.ts';
+import type { WorkerCounters } from './counters.ts';
+import type { KeyTable } from './key-table.ts';
+import { ACCOUNT, LANES_FOR_RATE_LIMITS } from './lane-directory.ts';
+import { isSpotless } from './status-word.ts';
+import type { Upstream, UpstreamChoice, UpstreamPool } from './upstream-pool.ts';
+
+/** What settling changed, for the log. `model` null: for all models. Times: Unix milliseconds. */
+export type Consequence =
+  | { readonly kind: 'blacklisted'; readonly reason: Reason; readonly failCount: number }
+  | {
+      readonly kind: 'resting';
+      readonly reason: Reason;
+      readonly model: string | null;
+      readonly untilMs: number;
+    }
+  | { readonly kind: 'restored' }
+  | { readonly kind: 'upstream_ejected'; readonly reason: Reason; readonly untilMs: number }
+  | { readonly kind: 'upstream_restored' };
+
+/** What leases share within a worker. */
+export interface LeaseHome {
+  readonly table: KeyTable;
+  readonly upstreams: UpstreamPool;
+  readonly counters: WorkerCounters;
+  readonly random: () => number;
+}
+
+/** Where a lease came from, and the eras it belongs to. */
+export interface LeaseOrigin {
+  readonly row: number;
+  readonly key: string;
+  readonly model: string | undefined;
+  readonly choice: UpstreamChoice;
+  readonly probe: boolean;
+  readonly generation: number;
+  readonly lane: number;
+  /** Which life of the lane, and which era of the row in it. */
+  readonly laneLife: number;
+  readonly laneGeneration: number;
+}
+
+const NOTHING: readonly Consequence[] = [];
+
+export class Lease {
+  readonly kind = 'lease';
+  readonly #home: LeaseHome;
+  readonly #origin: LeaseOrigin;
+  #isSettled = false;
+  #isOpen = true;
+
+  constructor(home: LeaseHome, origin: LeaseOrigin) {
+    this.#home = home;
+    this.#origin = origin;
+    home.counters.add('openLeases');
+  }
+
+  get row(): number {
+    return this.#origin.row;
+  }
+
+  /** The whole key: for the credential header, and for nothing that anyone reads. */
+  get key(): string {
+    return this.#origin.key;
+  }
+
+  get keyPreview(): string {
+    return previewKey(this.#origin.key);
+  }
+
+  get upstream(): Upstream {
+    return this.#origin.choice.upstream;
+  }
+
+  /** This request finds out whether a blacklisted key works again. */
+  get probe(): boolean {
+    return this.#origin.probe;
+  }
+
+  /** Tells key and upstream. The first verdict counts, further ones do nothing. */
+  settle(verdict: Verdict, nowMs: number): readonly Consequence[] {
+    if (this.#isSettled) return NOTHING;
+    this.#isSettled = true;
+    this.#home.counters.add(`attempt.${verdict.kind}`);
+    const ofUpstream = this.#settleUpstream(verdict, nowMs);
+    const ofKey = this.#settleKey(verdict, nowMs);
+    if (ofUpstream === null && ofKey === null) return NOTHING;
+    return [ofKey, ofUpstream].filter((c) => c !== null);
+  }
+
+  [Symbol.dispose](): void {
+    if (!this.#isOpen) return;
+    this.#isOpen = false;
+    this.#home.counters.add('openLeases', -1);
+  }
+
+  #settleKey(verdict: Verdict, nowMs: number): Consequence | null {
+    const { random } = this.#home;
+    const { generation } = this.#origin;
+    switch (verdict.kind) {
+      case 'success':
+        return this.#succeed(nowMs);
+      case 'key_dead': {
+        const event = { kind: 'rejected', generation, nowMs, random } as const;
+        return this.#change(ACCOUNT, event, verdict.reason, nowMs);
+      }
+      case 'key_cooldown': {
+        const { retryAfterMs, reason } = verdict;
+        const event = { kind: 'cooldown', generation, nowMs, retryAfterMs, random } as const;
+        if (verdict.scope === 'account') return this.#change(ACCOUNT, event, reason, nowMs);
+        const place = this.#placeToRest(0, nowMs);
+        // With no lane left the whole account rests: asking on would only earn more refusals.
+        if (place === null) return this.#change(ACCOUNT, event, reason, nowMs);
+        const own = { ...event, generation: place.generation };
+        return this.#change(place.lane, own, reason, nowMs);
+      }
+      case 'model_access': {
+        const place = this.#placeToRest(LANES_FOR_RATE_LIMITS, nowMs);
+        if (place === null) return null;
+        const event = { kind: 'no_access', generation: place.generation, nowMs } as const;
+        return this.#change(place.lane, event, verdict.reason, nowMs);
+      }
+      case 'upstream_fault':
+      case 'client_fault':
+      case 'excluded':
+        // The generation of a claimed probe is spent; the key stays dead until the next probe is due.
+        return null;
+      default:
+        return verdict satisfies never;
+    }
+  }
+
+  #succeed(nowMs: number): Consequence | null {
+    const { table } = this.#home;
+    const { row, generation, lane, laneGeneration } = this.#origin;
+    Atomics.add(table.rows.served, row, 1);
+    let restored: Consequence | null = null;
+    if (!isSpotless(table.account.words.low(row))) {
+      restored = this.#change(ACCOUNT, { kind: 'success', generation }, 'none', nowMs);
+    }
+    if (lane !== ACCOUNT && this.#laneLives() && !isSpotless(table.lane(lane).words.low(row))) {
+      this.#change(lane, { kind: 'success', generation: laneGeneration }, 'none', nowMs);
+    }
+    return restored;
+  }
+
+  /** The lane in which this key rests for this model, and the row's era there as the lease saw it. */
+  #placeToRest(reserve: number, nowMs: number): { lane: number; generation: number } | null {
+    const { table } = this.#home;
+    const { model, lane, laneGeneration } = this.#origin;
+    if (lane !== ACCOUNT && this.#laneLives()) return { lane, generation: laneGeneration };
+    if (model === undefined) return null;
+    const made = table.laneToRest(model, reserve, table.tick(nowMs));
+    // Leased before the lane was made: it knew the row's first era, 0, and no later one.
+    return made === ACCOUNT ? null : { lane: made, generation: 0 };
+  }
+
+  #laneLives(): boolean {
+    const { lane, laneLife } = this.#origin;
+    const { directory } = this.#home.table;
+    return directory.isActive(lane) && directory.generation(lane) === laneLife;
+  }
+
+  #change(lane: number, event: KeyEvent, reason: Reason, nowMs: number): Consequence | null {
+    const { table, upstreams } = this.#home;
+    const { row, choice } = this.#origin;
+    const local = 'nowMs' in event ? { ...event, nowMs: table.sinceEpoch(nowMs) } : event;
+    const change = table.apply(lane, row, local, { nowTick: table.tick(nowMs), reason });
+    if (change === null) return null;
+    const { state, untilMs, deadCount } = change.after;
+    if (state === 'ready') return change.before.state === 'dead' ? { kind: 'restored' } : null;
+    table.rows.blamed[row] = choice.upstream.index;
+    if (lane === ACCOUNT && state === 'dead') {
+      Atomics.add(upstreams.list.rejections, choice.upstream.index, 1);
+      return { kind: 'blacklisted', reason, failCount: deadCount };
+    }
+    const model = lane === ACCOUNT ? null : (this.#origin.model ?? null);
+    return { kind: 'resting', reason, model, untilMs: untilMs + table.buffers.epochMs };
+  }
+
+  #settleUpstream(verdict: Verdict, nowMs: number): Consequence | null {
+    const { upstreams, random } = this.#home;
+    const { upstream, generation } = this.#origin.choice;
+    if (verdict.kind === 'excluded') return null;
+    if (verdict.kind !== 'upstream_fault') {
+      // Whatever it said about key or request, it answered.
+      if (verdict.kind === 'success') upstreams.trust(upstream.index);
+      const change = upstreams.settle(upstream.index, { kind: 'alive', generation });
+      const isBack = change !== null && change.before.state !== 'closed';
+      return isBack ? { kind: 'upstream_restored' } : null;
+    }
+    if (verdict.route) return null;
+    const { retryAfterMs, reason } = verdict;
+    const event = { kind: 'fault', generation, nowMs, retryAfterMs, random } as const;
+    const change = upstreams.settle(upstream.index, event);
+    if (change === null || change.after.state !== 'open') return null;
+    const { untilMs } = upstreams.status(upstream.index);
+    return { kind: 'upstream_ejected', reason, untilMs };
+  }
+}
