@@ -3,13 +3,16 @@
 // the commands' own.
 
 import { checkConfig } from './commands/check-config.ts';
-import { type ClientCommand, client } from './commands/client.ts';
+import { client } from './commands/client.ts';
 import { type CommandLine, readCommandLine } from './commands/command-line.ts';
-import { type CommandName, isCommand } from './commands/command-table.ts';
+import { isCommand } from './commands/command-table.ts';
+import { demo } from './commands/demo.ts';
 import { helpText } from './commands/help.ts';
 import { identity, identityLine } from './commands/identity.ts';
 import type { Runtime } from './commands/runtime.ts';
+import { serve } from './commands/serve.ts';
 import { processTerminal, type Terminal } from './commands/terminal.ts';
+import { validateKeys } from './commands/validate-keys.ts';
 import { parseConfig } from './config.ts';
 import { type LoadedEnv, loadEnv } from './env-file.ts';
 import { ConfigError } from './errors.ts';
@@ -49,43 +52,20 @@ async function run({ command, values }: CommandLine, terminal: Terminal): Promis
   const json = values.json === true;
   switch (command) {
     case 'serve':
-      return later('serve', terminal, [config, runtime]);
+      return serve(config, runtime);
     case 'demo':
-      return later('demo', terminal, [config, runtime]);
+      return demo(config, runtime);
     case 'check-config':
       return checkConfig({ json }, config, runtime);
     case 'validate-keys':
-      return later('validate-keys', terminal, [values, config, runtime]);
+      return validateKeys(values, config, runtime);
     case 'health':
     case 'stats':
     case 'blacklist':
     case 'reset-keys':
-      return client(
-        command satisfies ClientCommand,
-        { url: text(values.url), json },
-        config,
-        terminal,
-      );
+      return client(command, { url: text(values.url), json }, config, terminal);
     case 'help':
       return 0;
-  }
-}
-
-/** A command whose file may not be there yet. */
-async function later(
-  command: CommandName,
-  terminal: Terminal,
-  args: readonly unknown[],
-): Promise<number> {
-  const file = `./commands/${command}.ts`;
-  const name = command.replace(/-(.)/g, (_, letter: string) => letter.toUpperCase());
-  try {
-    const module = await import(file);
-    return await module[name](...args);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ERR_MODULE_NOT_FOUND') throw error;
-    terminal.complain(`gpt-load ${command}: not there yet\n`);
-    return EXIT_USAGE;
   }
 }
 
