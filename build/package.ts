@@ -5,6 +5,7 @@ import {
   chmodSync,
   copyFileSync,
   mkdirSync,
+  mkdtempSync,
   readdirSync,
   readFileSync,
   renameSync,
@@ -91,28 +92,40 @@ function check(target: Target, image: Buffer): void {
   if (fault !== undefined) throw new Error(`${target.file}: signature: ${fault}`);
 }
 
+/** Runs `action` with these environment variables, and puts back what was there. */
+async function withEnvironment(env: Record<string, string>, action: () => Promise<void>) {
+  const before = Object.keys(env).map((name) => [name, process.env[name]] as const);
+  Object.assign(process.env, env);
+  try {
+    await action();
+  } finally {
+    for (const [name, value] of before) {
+      if (value === undefined) delete process.env[name];
+      else process.env[name] = value;
+    }
+  }
+}
+
+/** Lets pkg work in the folder `work`; returns the file that it made there. */
 async function injectProgram(
   target: Target,
-  base: NodeBase,
   node: string,
-  program: string,
+  version: string,
+  [program, work]: readonly [string, string],
 ): Promise<string> {
-  const work = join(CACHE, 'pack', target.file);
-  rmSync(work, { recursive: true, force: true });
-  const temporary = join(work, 'tmp');
-  mkdirSync(temporary, { recursive: true });
   // pkg looks under the home directory and works in a folder of the temporary directory.
-  for (const name of ['HOME', 'USERPROFILE']) process.env[name] = work;
-  for (const name of ['TMPDIR', 'TEMP', 'TMP']) process.env[name] = temporary;
-  seed(work, target, node, base.version);
-  const generator = blobGenerator(base.version);
+  const temporary = join(work, 'tmp');
+  mkdirSync(temporary);
+  const home = { HOME: work, USERPROFILE: work, TMPDIR: temporary, TEMP: temporary };
+  seed(work, target, node, version);
+  const generator = blobGenerator(version);
   const host = hostTarget();
-  if (host !== undefined && host !== target) seed(work, host, generator.binary, base.version);
+  if (host !== undefined && host !== target) seed(work, host, generator.binary, version);
   const output = join(work, target.file);
-  await packSea(program, {
+  const options = {
     targets: [
       {
-        nodeRange: `node${base.version}`,
+        nodeRange: `node${version}`,
         platform: PKG_PLATFORM[target.platform],
         arch: target.arch,
         output,
@@ -131,7 +144,8 @@ async function injectProgram(
       // One version has one licence, and the package for Windows lacks the file.
       assets: { LICENSE: generator.licence },
     },
-  });
+  };
+  await withEnvironment(home, () => packSea(program, options));
   return output;
 }
 
@@ -143,19 +157,23 @@ export async function packageTarget(
 ): Promise<number> {
   const base = nodeBase(nodePackageOf(target));
   const node = target.platform === 'linux' ? strippedBinary(base, target.nodePackage) : base.binary;
-  const draft = await injectProgram(target, base, node, program);
-  let image: Buffer = readFileSync(draft);
-  if (target.platform === 'darwin') {
-    image = signAdHoc(image, 'gpt-load');
-    writeFileSync(draft, image);
+  mkdirSync(join(CACHE, 'pack'), { recursive: true });
+  const work = mkdtempSync(join(CACHE, 'pack', `${target.file}-`));
+  try {
+    const draft = await injectProgram(target, node, base.version, [program, work]);
+    let image: Buffer = readFileSync(draft);
+    if (target.platform === 'darwin') {
+      image = signAdHoc(image, 'gpt-load');
+      writeFileSync(draft, image);
+    }
+    check(target, image);
+    chmodSync(draft, 0o755);
+    // A rename: a running executable cannot be written to, and nobody shall start half of one.
+    renameSync(draft, output);
+    return image.length;
+  } finally {
+    rmSync(work, { recursive: true, force: true });
   }
-  check(target, image);
-  chmodSync(draft, 0o755);
-  // A rename: an executable that is running cannot be written to, and nobody shall start half of
-  // one.
-  renameSync(draft, output);
-  rmSync(dirname(draft), { recursive: true, force: true });
-  return image.length;
 }
 
 /** What the command line asks for: executables to make, and their names in build/. */
