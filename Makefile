@@ -143,7 +143,7 @@ compose-down: ## Stop what compose-up started
 ##@ Help
 .PHONY: help
 help: ## Show this list
-	@if [ -t 1 ]; then bold='\033[1m'; name='\033[36m'; plain='\033[0m'; fi; \
+	@bold= name= plain=; if [ -t 1 ]; then bold='\033[1m'; name='\033[36m'; plain='\033[0m'; fi; \
 	awk -v bold="$$bold" -v name="$$name" -v plain="$$plain" 'BEGIN { FS = ":.*## " } \
 	  /^##@ / { printf "\n%s%s%s\n", bold, substr($$0, 5), plain } \
 	  /^[a-z-]+:.*## / { printf "  %s%-14s%s %s\n", name, $$1, plain, $$2 }' Makefile
