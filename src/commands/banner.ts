@@ -3,6 +3,7 @@
 
 import type { Config } from '../config.ts';
 import type { Logger } from '../log.ts';
+import type { Upstream } from '../pool/upstream-list.ts';
 import type { Identity } from './runtime.ts';
 
 const LOOPBACK = /^(?:127\.|localhost$|::1$|\[::1\]$|unix:)/;
@@ -31,6 +32,17 @@ export function tellStart(
       'ANYBODY WHO REACHES THIS PORT CAN SPEND YOUR API KEYS: AUTH_KEY is empty and HOST is public; ' +
         'set AUTH_KEY, or HOST=127.0.0.1',
       { host: config.host },
+    );
+  }
+}
+
+/** Says loudly that an upstream rejects every key: hardly all of them died at once. */
+export function tellSuspects(log: Logger, suspects: readonly Upstream[]): void {
+  for (const { href } of suspects) {
+    log.error(
+      'EVERY KEY WAS REJECTED WITHIN A MINUTE: suspect the base URL, the account or the way there, not the keys; ' +
+        'they are probed once a minute from now on',
+      { upstream: href },
     );
   }
 }

@@ -4,6 +4,8 @@
 import { ConfigError } from '../errors.ts';
 import type { Logger } from '../log.ts';
 import { readKeyFile } from '../pool/key-file.ts';
+import { KeyFileWatch } from '../pool/key-file-watch.ts';
+import { forgetAll } from '../pool/key-memory.ts';
 import { KeyReload, type ReloadResult } from '../pool/key-reload.ts';
 import type { KeyTable } from '../pool/key-table.ts';
 import type { UpstreamPool } from '../pool/upstream-pool.ts';
@@ -53,12 +55,17 @@ export class KeySource {
     return this.#waiting;
   }
 
+  /** Reads the file again whenever it changes, until disposed of. */
+  watch(): Promise<Disposable> {
+    return KeyFileWatch.start(this.#parts.path, () => void this.again());
+  }
+
   /** Reads the file again and forgets what was learned: every key is ready. */
   async reset(): Promise<ReloadReport> {
     const report = await this.again();
     // A bad file keeps the old keys, and these can be reset all the same.
-    this.#parts.table.reset(Date.now());
-    this.#parts.log.info('keys reset', { keys: this.#parts.table.summary(Date.now()).total });
+    forgetAll(this.#parts.table, Date.now());
+    this.#parts.log.info('every key is ready again');
     return report.ok ? { ok: true, message: 'all keys are ready again' } : report;
   }
 

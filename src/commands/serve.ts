@@ -10,8 +10,9 @@ import { type LogSink, openLogFile, openLogStream } from '../log-sink.ts';
 import { Counters } from '../pool/counters.ts';
 import { KeyTable } from '../pool/key-table.ts';
 import { Semaphore } from '../pool/semaphore.ts';
+import { Suspicion } from '../pool/suspicion.ts';
 import { UpstreamPool } from '../pool/upstream-pool.ts';
-import { tellStart } from './banner.ts';
+import { tellStart, tellSuspects } from './banner.ts';
 import { KeySource } from './key-source.ts';
 import type { Runtime } from './runtime.ts';
 import { Signals } from './signals.ts';
@@ -20,8 +21,6 @@ import type { SharedMemory } from './worker-protocol.ts';
 
 /** What a caller other than the command line wants to know. */
 export interface ServeRuntime extends Runtime {
-  /** Called once every worker listens. */
-  readonly onReady?: (port: number) => void;
   /** Called for each worker thread that is started. */
   readonly onWorker?: (worker: Worker, workerId: number) => void;
 }
@@ -51,6 +50,7 @@ export async function serve(given: Config, runtime: ServeRuntime): Promise<numbe
   const upstreams = UpstreamPool.attach(shared.upstreams, config);
   const permits = new Semaphore(shared.permits, 0);
   const counters = new Counters(shared.counters);
+  const suspicion = new Suspicion(table, upstreams);
   const keys = new KeySource({ path: config.keysFile, table, upstreams, log, onChanged: () => {} });
   const loaded = await keys.load(config.startIndex);
 
@@ -67,16 +67,19 @@ export async function serve(given: Config, runtime: ServeRuntime): Promise<numbe
         counters.workerDied(workerId);
         table.healAfterCrash(Date.now());
       },
-      onStart: runtime.onWorker,
+      onStart: runtime.onWorker ?? (() => {}),
     },
   );
   const signals = new Signals();
   try {
     const port = await fleet.launch(config.workers);
-    using _watch = keys.watch();
-    const housekeeping = setInterval(() => table.tend(Date.now()), HOUSEKEEPING_MS);
+    using _watch = await keys.watch();
+    const housekeeping = setInterval(
+      () => tellSuspects(log, suspicion.check(Date.now())),
+      HOUSEKEEPING_MS,
+    );
     tellStart(log, config, { port, keys: loaded.total, identity: runtime.identity });
-    runtime.onReady?.(port);
+    runtime.onReady?.();
     signals.onHangup(() => {
       for (const sink of sinks) sink.reopen();
       keys.again();

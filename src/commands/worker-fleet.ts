@@ -22,7 +22,7 @@ export interface FleetEvents {
   /** A thread is gone: whatever it held must be given back. */
   readonly onDeath: (workerId: number) => void;
   /** For tests and operators: a thread was started. */
-  readonly onStart: ((worker: Worker, workerId: number) => void) | undefined;
+  readonly onStart: (worker: Worker, workerId: number) => void;
 }
 
 interface Member {
@@ -95,7 +95,7 @@ export class WorkerFleet {
     worker.on('message', (message: FromWorker) => this.#onMessage(workerId, message));
     worker.on('error', (error) => this.#events.log.error('worker failed', { workerId, error }));
     worker.on('exit', () => this.#onExit(workerId));
-    this.#events.onStart?.(worker, workerId);
+    this.#events.onStart(worker, workerId);
     return worker;
   }
 

@@ -55,6 +55,7 @@ function startWorker(start: WorkerStart, port: MessagePort): void {
     config,
     version: start.version,
     table,
+    upstreams,
     counters: new Counters(shared.counters),
     startedAtMs: start.startedAtMs,
     reset: () => resets.ask(),

@@ -4,7 +4,9 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { type Config, effectiveConfig } from '../config.ts';
 import type { Counters } from '../pool/counters.ts';
+import { listBlacklisted, listResting, summarise } from '../pool/key-report.ts';
 import type { KeyTable } from '../pool/key-table.ts';
+import type { UpstreamPool } from '../pool/upstream-pool.ts';
 import { sendError, sendJson } from './own-answer.ts';
 
 /** What came of a reset: told to whoever asked for it. */
@@ -17,6 +19,7 @@ export interface AdminParts {
   readonly config: Config;
   readonly version: string;
   readonly table: KeyTable;
+  readonly upstreams: UpstreamPool;
   readonly counters: Counters;
   /** Unix time in milliseconds. */
   readonly startedAtMs: number;
@@ -76,7 +79,7 @@ export class Admin {
 
   #health(response: ServerResponse): void {
     const nowMs = Date.now();
-    const { total, healthy } = this.#parts.table.summary(nowMs);
+    const { total, healthy } = summarise(this.#parts.table, nowMs);
     const status = healthy > 0 ? 'healthy' : 'unhealthy';
     const body = {
       status,
@@ -91,7 +94,7 @@ export class Admin {
   #stats() {
     const { table, counters, config, version, startedAtMs } = this.#parts;
     const nowMs = Date.now();
-    const keys = table.summary(nowMs);
+    const keys = summarise(table, nowMs);
     const { totals, gauges } = counters.sum();
     const memory = process.memoryUsage();
     return {
@@ -129,22 +132,24 @@ export class Admin {
 
   #blacklist() {
     const nowMs = Date.now();
-    const { table } = this.#parts;
-    const blacklisted = table.blacklist(MAX_LISTED_KEYS).map((key) => ({
+    const { table, upstreams } = this.#parts;
+    const blacklisted = listBlacklisted(table, MAX_LISTED_KEYS).map((key) => ({
       preview: key.preview,
       reason: key.reason,
       blacklistAt: new Date(key.blacklistAtMs).toISOString(),
       failCount: key.failCount,
+      probeAt: new Date(key.probeAtMs).toISOString(),
+      upstream: upstreams.get(key.upstream).href,
     }));
-    const resting = table.resting(MAX_LISTED_KEYS).map((key) => ({
+    const resting = listResting(table, MAX_LISTED_KEYS, nowMs).map((key) => ({
       preview: key.preview,
-      model: key.model,
+      model: key.model ?? 'all',
       until: new Date(key.untilMs).toISOString(),
       reason: key.reason,
     }));
     return {
       blacklisted_keys: blacklisted,
-      count: table.summary(nowMs).blacklisted,
+      count: summarise(table, nowMs).blacklisted,
       resting_keys: resting,
       timestamp: new Date(nowMs).toISOString(),
     };
@@ -162,7 +167,7 @@ export class Admin {
       });
     }
     const nowMs = Date.now();
-    const { total, healthy } = this.#parts.table.summary(nowMs);
+    const { total, healthy } = summarise(this.#parts.table, nowMs);
     const body = {
       message: report.message,
       total_keys: total,

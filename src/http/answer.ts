@@ -6,7 +6,7 @@ import { fieldValue, responseFields } from '../policy/headers.ts';
 import { redactExact } from '../policy/redact.ts';
 import type { FaultCode } from '../policy/verdict.ts';
 import type { Cors } from './cors.ts';
-import type { Deadlines } from './deadlines.ts';
+import { type Deadlines, unlimited } from './deadlines.ts';
 import type { Exchange } from './exchange.ts';
 import { createGzip, gzipChoice, MIN_GZIP_BYTES, markGzipped } from './gzip.ts';
 import type { HeldAnswer } from './held-answer.ts';
@@ -86,9 +86,11 @@ export class Answers {
     const type = fieldValue(held.answer.rawHeaders, 'content-type') ?? '';
     const streamed = !DOCUMENT.test(type) || exchange.target.path.includes(':stream');
     return {
-      idleTimeoutMs: streamIdleTimeoutMs,
-      writeTimeoutMs: serverWriteTimeoutMs,
-      totalDueMs: streamed ? Number.POSITIVE_INFINITY : attemptStartMs + requestTimeoutMs,
+      idleTimeoutMs: unlimited(streamIdleTimeoutMs),
+      writeTimeoutMs: unlimited(serverWriteTimeoutMs),
+      totalDueMs: streamed
+        ? Number.POSITIVE_INFINITY
+        : attemptStartMs + unlimited(requestTimeoutMs),
     };
   }
 

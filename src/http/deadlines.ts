@@ -4,6 +4,11 @@
 /** Deadlines are noticed this much late at most; every limit that uses them is far longer. */
 export const SWEEP_INTERVAL_MS = 100;
 
+/** Time limits are configured as 0 for none. */
+export function unlimited(limitMs: number): number {
+  return limitMs === 0 ? Number.POSITIVE_INFINITY : limitMs;
+}
+
 /** Something that waits. Linked into its sweeper's list, so that adding and removing cost nothing. */
 export abstract class Waiter {
   /** When to be woken, in the sweeper's clock; Infinity: not at present. May be moved at any time. */

@@ -16,6 +16,7 @@ import type { Verdict } from '../policy/verdict.ts';
 import type { LeaseRequest } from '../pool/key-pool.ts';
 import type { Lease } from '../pool/lease.ts';
 import type { RequestBody } from './body.ts';
+import { unlimited } from './deadlines.ts';
 import type { Exchange } from './exchange.ts';
 import { asksForStream, requestedModel, SCAN_LIMIT_BYTES } from './request-facts.ts';
 import type { UpstreamRequest } from './transport.ts';
@@ -62,7 +63,8 @@ export class Plan implements LeaseRequest {
 
   /** Time for the answer's header: REQUEST_TIMEOUT, or RESPONSE_TIMEOUT where a stream was asked for. */
   get headersTimeoutMs(): number {
-    return this.streamed ? this.#config.responseTimeoutMs : this.#config.requestTimeoutMs;
+    const { responseTimeoutMs, requestTimeoutMs } = this.#config;
+    return unlimited(this.streamed ? responseTimeoutMs : requestTimeoutMs);
   }
 
   /** The request as it goes to the lease's upstream with the lease's key. */
@@ -85,7 +87,7 @@ export class Plan implements LeaseRequest {
       trailers,
       bodyExpected: BODY_METHODS.has(method),
       headersTimeoutMs: this.headersTimeoutMs,
-      sendIdleTimeoutMs: this.#config.streamIdleTimeoutMs,
+      sendIdleTimeoutMs: unlimited(this.#config.streamIdleTimeoutMs),
       onInformation,
     };
   }

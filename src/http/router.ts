@@ -113,10 +113,12 @@ export class Router {
     counters.add('bytesOut', exchange.bytesOut);
     if (exchange.firstByteMs >= 0) counters.observe('firstByteMs', exchange.firstByteMs);
     counters.observe('totalMs', totalMs);
-    if (config.logEnableRequest) this.#logAccess(exchange, totalMs);
+    const broke = exchange.ended !== undefined && exchange.ended !== 'client_left';
+    if (broke || exchange.response.statusCode >= 500) this.#logAccess(exchange, totalMs, 'error');
+    else if (config.logEnableRequest) this.#logAccess(exchange, totalMs, 'info');
   }
 
-  #logAccess(exchange: Exchange, totalMs: number): void {
+  #logAccess(exchange: Exchange, totalMs: number, level: 'info' | 'error'): void {
     const { request, response, firstByteMs } = exchange;
     const [message, fields] = accessLine(
       {
@@ -134,7 +136,7 @@ export class Router {
       },
       this.#parts.config.logFormat,
     );
-    this.#parts.log.info(message, fields);
+    this.#parts.log[level](message, fields);
   }
 }
 

@@ -3,7 +3,7 @@
 
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 
-/** Time limits of client connections, in milliseconds. */
+/** Time limits of client connections, in milliseconds; 0: none. */
 export interface ServerLimits {
   /** Receiving one whole request, body included (SERVER_READ_TIMEOUT). */
   readonly readTimeoutMs: number;
@@ -30,7 +30,7 @@ export function createHttpServer(limits: ServerLimits, handler: Handler): Server
     keepAlive: true,
     noDelay: true,
     maxHeaderSize: MAX_HEADER_BYTES,
-    headersTimeout: Math.min(HEADERS_TIMEOUT_MS, limits.readTimeoutMs),
+    headersTimeout: Math.min(HEADERS_TIMEOUT_MS, limits.readTimeoutMs || HEADERS_TIMEOUT_MS),
     requestTimeout: limits.readTimeoutMs,
     keepAliveTimeout: limits.idleTimeoutMs,
     connectionsCheckingInterval: CONNECTIONS_CHECK_INTERVAL_MS,

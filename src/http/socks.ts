@@ -42,10 +42,10 @@ export async function connectSocks(
     return new Error(`SOCKS cannot carry a name of more than ${MAX_FIELD_BYTES} bytes`);
   }
   using reader = new SocketReader(socket, signal);
-  const version4 = proxy.scheme === 'socks4' || proxy.scheme === 'socks4a';
-  return version4
-    ? connect4(socket, reader, proxy.username, target)
-    : connect5(socket, reader, proxy, target);
+  // Awaited here: the reader must live until the handshake is over.
+  return proxy.scheme === 'socks4' || proxy.scheme === 'socks4a'
+    ? await connect4(socket, reader, proxy.username, target)
+    : await connect5(socket, reader, proxy, target);
 }
 
 async function connect5(

@@ -2,7 +2,6 @@
 // which network error is which fault; connecting itself (DNS, TLS, outgoing proxies) is the dialer's.
 
 import http, { type ClientRequest, type IncomingMessage } from 'node:http';
-import https from 'node:https';
 import type { Socket } from 'node:net';
 import type { Fault, FaultCode } from '../policy/verdict.ts';
 import type { Upstream } from '../pool/upstream-list.ts';
@@ -72,7 +71,8 @@ class Http1Call extends UpstreamCall {
   #start(): CallRequest {
     const { method, path, bytes, source } = this.#request;
     const { forwarding } = this.#agent;
-    const client = (this.#upstream.protocol === 'https:' ? https : http).request({
+    // The agent brings TLS: http.request serves both protocols.
+    const client = http.request({
       agent: this.#agent,
       protocol: this.#upstream.protocol,
       method,
@@ -102,16 +102,19 @@ class Http1Call extends UpstreamCall {
       return;
     }
     for (const chunk of chunks) client.write(chunk);
-    source.on('data', (chunk: Buffer) => {
+    const onData = (chunk: Buffer): void => {
       this.#awaitProgress();
       if (!client.write(chunk)) source.pause();
-    });
+    };
+    source.on('data', onData);
     client.on('drain', () => {
       this.#awaitProgress();
       source.resume();
     });
     source.on('end', () => client.end());
     source.on('error', () => this.abort('client_left'));
+    // An upstream that answers before it has read all does not want the rest; the client still sends it.
+    client.on('close', () => source.off('data', onData).resume());
     source.resume();
   }
 

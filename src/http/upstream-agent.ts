@@ -1,9 +1,10 @@
 // The HTTP/1.1 connections to one upstream: kept alive, last in first out, closed after IDLE_CONN_TIMEOUT. Decides
 // which idle connections are still worth having; connecting is the dialer's.
 
-import http from 'node:http';
+import http, { type ClientRequest, type IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
+import { fieldValue } from '../policy/headers.ts';
 import type { Upstream } from '../pool/upstream-list.ts';
 import type { Dialer, DialTarget } from './dial.ts';
 
@@ -42,12 +43,17 @@ export class UpstreamAgent extends http.Agent {
     this.#dialer.connect(this.#target, done as (error: Error | null, socket?: Socket) => void);
   }
 
-  override keepSocketAlive(socket: Socket): boolean {
-    socket.setTimeout(this.#idleTimeoutMs);
+  override keepSocketAlive(socket: Socket & { _httpMessage?: ClientRequest }): boolean {
+    const answer = (socket._httpMessage as { res?: IncomingMessage } | undefined)?.res;
+    const hintMs = answer === undefined ? null : keepAliveHintMs(answer.rawHeaders);
+    if (hintMs !== null && hintMs <= 0) return false;
+    const idleMs = this.#idleTimeoutMs;
+    socket.setTimeout(hintMs === null || (idleMs > 0 && idleMs < hintMs) ? idleMs : hintMs);
     return true;
   }
 
-  override reuseSocket(socket: Socket): void {
+  override reuseSocket(socket: Socket, request: ClientRequest): void {
+    request.reusedSocket = true;
     socket.setTimeout(0);
   }
 
@@ -57,4 +63,13 @@ export class UpstreamAgent extends http.Agent {
       for (const socket of [...(sockets ?? [])]) socket.destroy();
     }
   }
+}
+
+/** A connection is given up this much before the server said it would close it. */
+const KEEP_ALIVE_MARGIN_MS = 1_000;
+
+/** How long the server keeps the idle connection, by its `Keep-Alive: timeout=`; null: it does not say. */
+function keepAliveHintMs(rawHeaders: readonly string[]): number | null {
+  const seconds = /\btimeout=(\d+)/.exec(fieldValue(rawHeaders, 'keep-alive') ?? '')?.[1];
+  return seconds === undefined ? null : Number(seconds) * 1000 - KEEP_ALIVE_MARGIN_MS;
 }

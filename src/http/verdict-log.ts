@@ -20,29 +20,34 @@ function logOne(log: Logger, lease: Lease, consequence: Consequence): void {
   switch (consequence.kind) {
     case 'blacklisted': {
       const { reason, failCount } = consequence;
-      return log.warn('key blacklisted', {
+      log.warn('key blacklisted', {
         key,
         upstream,
         reason,
         says: reasonText(reason),
         failures: failCount,
       });
+      return;
     }
     case 'resting': {
       const { reason, model, untilMs } = consequence;
       const until = new Date(untilMs).toISOString();
-      return log.info('key rests', { key, upstream, model: model ?? 'all', until, reason });
+      log.info('key rests', { key, upstream, model: model ?? 'all', until, reason });
+      return;
     }
     case 'restored':
-      return log.info('key works again', { key, upstream });
+      log.info('key works again', { key, upstream });
+      return;
     case 'upstream_ejected': {
       const { reason, untilMs } = consequence;
       const until = new Date(untilMs).toISOString();
-      return log.warn('upstream ejected', { upstream, until, reason, says: reasonText(reason) });
+      log.warn('upstream ejected', { upstream, until, reason, says: reasonText(reason) });
+      return;
     }
     case 'upstream_restored':
-      return log.info('upstream works again', { upstream });
+      log.info('upstream works again', { upstream });
+      return;
     default:
-      return consequence satisfies never;
+      consequence satisfies never;
   }
 }

@@ -1,0 +1,87 @@
+// How far a long command is: one line that redraws itself on a terminal, a plain line now and then otherwise.
+// Decides wording and pace; what is counted is the command's. Writes to stderr, so that results can be piped.
+
+import { grouped, span } from './table.ts';
+import type { Terminal } from './terminal.ts';
+
+const REDRAW_MS = 100;
+const PLAIN_LINE_MS = 10_000;
+const BAR_CELLS = 20;
+/** Weight of the newest rate in the average that the remaining time is told from. */
+const SMOOTHING = 0.2;
+const RATE_SAMPLE_MS = 1_000;
+
+/** Erases the line and goes back to its start (ECMA-48 EL and CR). */
+const CLEAR_LINE = '\r\u001b[2K';
+
+export class Progress {
+  readonly #terminal: Terminal;
+  readonly #total: number;
+  readonly #clock: () => number;
+  readonly #startedMs: number;
+  #shownMs: number;
+  #drawn = false;
+  #rate = 0;
+  #sampledMs: number;
+  #sampledDone = 0;
+
+  /** @param clock monotonic milliseconds */
+  constructor(terminal: Terminal, total: number, clock: () => number) {
+    this.#terminal = terminal;
+    this.#total = total;
+    this.#clock = clock;
+    this.#startedMs = clock();
+    this.#shownMs = this.#startedMs;
+    this.#sampledMs = this.#startedMs;
+  }
+
+  /** Call as often as there is news; it shows what there is time to read. `note` says what was found. */
+  update(done: number, note: string): void {
+    const nowMs = this.#clock();
+    const isTerminal = this.#terminal.complaintColumns !== undefined;
+    if (nowMs - this.#shownMs < (isTerminal ? REDRAW_MS : PLAIN_LINE_MS)) return;
+    this.#shownMs = nowMs;
+    this.#sample(done, nowMs);
+    const text = this.#text(done, note, nowMs);
+    if (isTerminal) this.#draw(text);
+    else this.#terminal.complain(`${text}\n`);
+  }
+
+  /** Takes the line away, so that what follows starts on a clean one. */
+  end(): void {
+    if (this.#drawn) this.#terminal.complain(CLEAR_LINE);
+    this.#drawn = false;
+  }
+
+  #sample(done: number, nowMs: number): void {
+    const passedMs = nowMs - this.#sampledMs;
+    if (passedMs < RATE_SAMPLE_MS && this.#rate > 0) return;
+    const rate = ((done - this.#sampledDone) * 1000) / Math.max(1, passedMs);
+    this.#rate = this.#rate === 0 ? rate : this.#rate + SMOOTHING * (rate - this.#rate);
+    this.#sampledMs = nowMs;
+    this.#sampledDone = done;
+  }
+
+  #text(done: number, note: string, nowMs: number): string {
+    const percent = `${Math.floor((done / this.#total) * 100)}%`.padStart(4);
+    const left = this.#rate > 0 ? `${span(((this.#total - done) * 1000) / this.#rate)} left` : '';
+    const rate = `${grouped(Math.round(this.#rate))}/s`;
+    const counts = `${grouped(done)}/${grouped(this.#total)}`;
+    const facts = [counts, rate, left, note].filter((text) => text !== '').join('  ');
+    const elapsed = this.#drawn || this.#terminal.complaintColumns !== undefined;
+    return elapsed
+      ? `${percent}  ${facts}`
+      : `${percent}  ${facts}  after ${span(nowMs - this.#startedMs)}`;
+  }
+
+  #draw(text: string): void {
+    const columns = this.#terminal.complaintColumns ?? 0;
+    const filled = Math.round((Number.parseInt(text, 10) / 100) * BAR_CELLS);
+    const bar = `[${'#'.repeat(filled)}${'.'.repeat(BAR_CELLS - filled)}]`;
+    // One column is left free: some terminals wrap when the last one is written.
+    const line =
+      `${bar}${text}`.length < columns ? `${bar}${text}` : text.trimStart().slice(0, columns - 1);
+    this.#terminal.complain(CLEAR_LINE + line);
+    this.#drawn = true;
+  }
+}
