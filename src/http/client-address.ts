@@ -1,5 +1,5 @@
-// Who the client is when other proxies stand before this one: X-Forwarded-For is believed only as far as trusted
-// proxies wrote it. Serves the access log; nothing is permitted or refused by it.
+// Who the client is when other proxies stand before this one: X-Forwarded-For is believed only as
+// far as trusted proxies wrote it. Serves the access log; nothing is permitted or refused by it.
 
 import { BlockList, isIP } from 'node:net';
 import { ConfigError } from '../errors.ts';
@@ -56,7 +56,9 @@ function addNetwork(list: BlockList, network: string): void {
   list.addSubnet(address, length, family === 6 ? 'ipv6' : 'ipv4');
 }
 
-/** An IPv4 address as such when it comes in IPv6 clothes: `::ffff:10.0.0.1` on a dual-stack socket. */
+/**
+ * An IPv4 address as such when it comes in IPv6 clothes: `::ffff:10.0.0.1` on a dual-stack socket.
+ */
 function plain(address: string): string {
   const mapped = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(address)?.[1];
   return (mapped ?? address).replace(/%.*$/, '');

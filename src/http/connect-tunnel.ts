@@ -1,5 +1,6 @@
-// CONNECT through an http or https proxy (RFC 9110 section 9.3.6), on a connection that is already open.
-// Which proxy, and whose fault a refusal is, is not decided here: a failure comes back as an Error for people.
+// CONNECT through an http or https proxy (RFC 9110 section 9.3.6), on a connection that is already
+// open. Which proxy, and whose fault a refusal is, is not decided here: a failure comes back as an
+// Error for people.
 
 import type { Socket } from 'node:net';
 import type { Destination, OutgoingProxy } from './outgoing-proxy.ts';

@@ -1,18 +1,24 @@
 // Happy Eyeballs (RFC 8305): one TCP connection to whichever address of a host answers first.
-// Node's autoSelectFamily is not used: it gives up on an address after 250 ms instead of letting it go on beside the
-// next one, so that a host further away than that fails although it is up.
+// Node's autoSelectFamily is not used: it gives up on an address after 250 ms instead of letting it
+// go on beside the next one, so that a host further away than that fails although it is up.
 
 import { connect, type Socket } from 'node:net';
 import type { Address } from './dns-cache.ts';
 
-/** Wait before the next address is tried beside the ones under way (RFC 8305 section 5 recommends 250 ms). */
+/**
+ * Wait before the next address is tried beside the ones under way (RFC 8305 section 5 recommends
+ * 250 ms).
+ */
 export const ATTEMPT_DELAY_MS = 250;
 /** Addresses tried at most for one connection. */
 export const MAX_ADDRESSES = 8;
 /** Idle time before TCP keep-alive probes start, so that a peer that vanished is noticed. */
 export const TCP_KEEPALIVE_MS = 30_000;
 
-/** Addresses in the order of trying: families alternate, beginning with the resolver's first choice (section 4). */
+/**
+ * Addresses in the order of trying: families alternate, beginning with the resolver's first choice
+ * (section 4).
+ */
 export function inOrder(addresses: readonly Address[]): Address[] {
   const first = addresses.filter((address) => address.family === addresses[0]?.family);
   const second = addresses.filter((address) => address.family !== addresses[0]?.family);
@@ -23,7 +29,10 @@ export function inOrder(addresses: readonly Address[]): Address[] {
   return order.slice(0, MAX_ADDRESSES);
 }
 
-/** Connects to one of the addresses, or gives the last error; an aborted signal ends all attempts with its reason. */
+/**
+ * Connects to one of the addresses, or gives the last error; an aborted signal ends all attempts
+ * with its reason.
+ */
 export function connectTcp(
   addresses: readonly Address[],
   port: number,

@@ -1,5 +1,6 @@
-// TLS on a connection that is already open. Certificates are always verified against the name that was asked for;
-// no setting turns that off. What a failure means for upstream and proxy is dial.ts' business.
+// TLS on a connection that is already open. Certificates are always verified against the name that
+// was asked for; no setting turns that off. What a failure means for upstream and proxy is dial.ts'
+// business.
 
 import { isIP, type Socket } from 'node:net';
 import { connect, type SecureContext, type TLSSocket } from 'node:tls';
@@ -19,7 +20,9 @@ export interface TlsShared {
   readonly sessions: TlsSessionCache;
 }
 
-/** Secures a socket, which belongs to the result from now on: it is closed when the handshake fails. */
+/**
+ * Secures a socket, which belongs to the result from now on: it is closed when the handshake fails.
+ */
 export function secure(
   socket: Socket,
   peer: TlsPeer,

@@ -1,9 +1,10 @@
-// Opens connections to upstreams: DNS, TCP (Happy Eyeballs), an outgoing proxy where one is configured, TLS. Each step
-// has its time limit, and a failure is a Fault that says which step failed; when to connect is the transports' business.
+// Opens connections to upstreams: DNS, TCP (Happy Eyeballs), an outgoing proxy where one is
+// configured, TLS. Each step has its time limit, and a failure is a Fault that says which step
+// failed; when to connect is the transports' business.
 //
-// A plain http destination behind an http proxy is not tunnelled: such proxies usually allow CONNECT to port 443 alone
-// (tinyproxy's ConnectPort, squid's SSL_ports). As curl does, the request goes to the proxy in absolute form, see
-// `forwarding`.
+// A plain http destination behind an http proxy is not tunnelled: such proxies usually allow
+// CONNECT to port 443 alone (tinyproxy's ConnectPort, squid's SSL_ports). As curl does, the request
+// goes to the proxy in absolute form, see `forwarding`.
 
 import type { Socket } from 'node:net';
 import { createSecureContext, type TLSSocket } from 'node:tls';
@@ -25,7 +26,9 @@ import { TlsSessionCache } from './tls-session-cache.ts';
 export interface DialOptions {
   readonly dns: DnsCache;
   readonly proxies: ProxySettings;
-  /** Limit of DNS and TCP together, and again of the proxy's and of the TLS handshake; milliseconds. */
+  /**
+   * Limit of DNS and TCP together, and again of the proxy's and of the TLS handshake; milliseconds.
+   */
   readonly connectTimeoutMs: number;
   /** Certificate authorities to trust, PEM; undefined: Node's own (see `trustedAuthorities`). */
   readonly authorities?: readonly string[] | undefined;
@@ -75,7 +78,10 @@ export class Dialer {
     this.#tls = { context, sessions: new TlsSessionCache() };
   }
 
-  /** A connection ready for HTTP. A signal that aborts ends the attempt with the fault `client_left`. */
+  /**
+   * A connection ready for HTTP. A signal that aborts ends the attempt with the fault
+   * `client_left`.
+   */
   async dial(target: DialTarget, signal?: AbortSignal): Promise<Dialed> {
     const dialed = await this.#dial(target, signal);
     if (signal?.aborted !== true) return dialed;
@@ -92,8 +98,9 @@ export class Dialer {
   }
 
   /**
-   * Set for a plain http destination behind an http proxy: requests on its connections are in absolute form, `prefix`
-   * and then the path (RFC 9112 section 3.2.2), and carry `authorization` as Proxy-Authorization.
+   * Set for a plain http destination behind an http proxy: requests on its connections are in
+   * absolute form, `prefix` and then the path (RFC 9112 section 3.2.2), and carry `authorization`
+   * as Proxy-Authorization.
    */
   forwarding(target: Destination): { prefix: string; authorization: string | null } | null {
     const proxy = this.#proxies.for(target);
@@ -109,7 +116,8 @@ export class Dialer {
     const secured = await this.#secure(connected, target, signal);
     if (!(secured instanceof Error)) return asDialed(secured);
     const lost = CONNECTION_LOST.has((secured as NodeJS.ErrnoException).code ?? '');
-    // Local proxies accept first and connect later: what they cannot reach looks like a connection lost in the handshake.
+    // Local proxies accept first and connect later: what they cannot reach looks like a connection
+    // lost in the handshake.
     if (proxy !== null && lost) return routeFault(proxy, secured);
     return fault('tls', `TLS with ${authorityOf(target)}: ${secured.message}`);
   }

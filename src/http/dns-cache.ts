@@ -1,13 +1,16 @@
-// Which addresses a host name has, remembered briefly: a burst of new connections asks the resolver once.
-// getaddrinfo blocks one of libuv's few threads for as long as it takes, so a cached answer also keeps file work
-// going. Decides nothing about which address is used: that is dial-tcp.ts.
+// Which addresses a host name has, remembered briefly: a burst of new connections asks the resolver
+// once. getaddrinfo blocks one of libuv's few threads for as long as it takes, so a cached answer
+// also keeps file work going. Decides nothing about which address is used: that is dial-tcp.ts.
 
 import { promises as dns, type LookupAddress } from 'node:dns';
 import { isIP } from 'node:net';
 
 /** How long an answer is used without asking again. Short: providers move traffic by DNS. */
 export const DNS_TTL_MS = 30_000;
-/** How much longer an old answer still serves when the resolver fails (RFC 8767, serving stale data). */
+/**
+ * How much longer an old answer still serves when the resolver fails (RFC 8767, serving stale
+ * data).
+ */
 export const DNS_STALE_MS = 600_000;
 /** Names remembered at most; the oldest goes first. */
 export const DNS_MAX_ENTRIES = 256;
@@ -33,7 +36,10 @@ export class DnsCache {
     this.#resolve = resolve;
   }
 
-  /** All addresses in the resolver's order, never an empty list; the resolver's error when there are none. */
+  /**
+   * All addresses in the resolver's order, never an empty list; the resolver's error when there are
+   * none.
+   */
   lookup(hostname: string): Promise<readonly Address[] | Error> {
     const family = isIP(hostname);
     if (family !== 0) return Promise.resolve([{ address: hostname, family }]);

@@ -1,11 +1,14 @@
-// Where the server listens: HOST and PORT, `unix:/path`, or sockets that systemd opened (sd_listen_fds(3)).
-// Decides the addresses only; listening is the server's business.
+// Where the server listens: HOST and PORT, `unix:/path`, or sockets that systemd opened
+// (sd_listen_fds(3)). Decides the addresses only; listening is the server's business.
 
 import { lstatSync, unlinkSync } from 'node:fs';
 import { connect } from 'node:net';
 import { ConfigError } from '../errors.ts';
 
-/** One place to listen. `inEveryWorker`: each worker opens its own socket (SO_REUSEPORT); else exactly one worker does. */
+/**
+ * One place to listen. `inEveryWorker`: each worker opens its own socket (SO_REUSEPORT); else
+ * exactly one worker does.
+ */
 export type ListenAddress =
   | {
       readonly kind: 'tcp';
@@ -69,8 +72,8 @@ export function listenUrl(address: ListenAddress, secure: boolean): string {
 }
 
 /**
- * Removes a unix socket that nobody serves any more, as after kill -9. Anything else at that path stays, so that
- * listening fails with EADDRINUSE.
+ * Removes a unix socket that nobody serves any more, as after kill -9. Anything else at that path
+ * stays, so that listening fails with EADDRINUSE.
  */
 export async function removeStaleSocket(path: string): Promise<void> {
   if (lstatSync(path, { throwIfNoEntry: false })?.isSocket() !== true) return;

@@ -1,5 +1,6 @@
-// Which outgoing proxy, if any, a connection goes through: HTTP_PROXY, HTTPS_PROXY, ALL_PROXY and NO_PROXY as curl
-// reads them (curl(1), "Environment variables" and --noproxy). Talking to the proxy is connect-tunnel.ts and socks.ts.
+// Which outgoing proxy, if any, a connection goes through: HTTP_PROXY, HTTPS_PROXY, ALL_PROXY and
+// NO_PROXY as curl reads them (curl(1), "Environment variables" and --noproxy). Talking to the
+// proxy is connect-tunnel.ts and socks.ts.
 
 import { BlockList, isIP } from 'node:net';
 import { ConfigError } from '../errors.ts';
@@ -9,7 +10,10 @@ export interface ProxySettings {
   readonly http: string;
   readonly https: string;
   readonly all: string;
-  /** Hosts reached directly: names (with all below them), addresses, CIDR blocks, each with an optional port; `*` = all. */
+  /**
+   * Hosts reached directly: names (with all below them), addresses, CIDR blocks, each with an
+   * optional port; `*` = all.
+   */
   readonly no: readonly string[];
 }
 
@@ -44,7 +48,8 @@ const DEFAULT_PORT = 1080;
 export function parseProxyUrl(text: string, variable: string): OutgoingProxy {
   const full = text.includes('://') ? text : `http://${text}`;
   const scheme = full.slice(0, full.indexOf('://')).toLowerCase();
-  // A special scheme gives every kind the same parsing of host, port and escapes, and hides no port but its own.
+  // A special scheme gives every kind the same parsing of host, port and escapes, and hides no port
+  // but its own.
   const url = URL.parse(`ws://${full.slice(full.indexOf('://') + 3)}`);
   if (!SCHEMES.includes(scheme) || url === null || url.hostname === '') {
     throw new ConfigError([

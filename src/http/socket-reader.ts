@@ -1,4 +1,5 @@
-// Reads a proxy's short answers from a socket and leaves every byte after them in it, for TLS or HTTP to read.
+// Reads a proxy's short answers from a socket and leaves every byte after them in it, for TLS or
+// HTTP to read.
 
 import type { Socket } from 'node:net';
 

@@ -1,5 +1,6 @@
-// SOCKS 4, 4a and 5 handshakes (RFC 1928, RFC 1929) on a connection to the proxy that is already open.
-// The `a` and `h` forms leave the name to the proxy's resolver; the others are given an address by the caller.
+// SOCKS 4, 4a and 5 handshakes (RFC 1928, RFC 1929) on a connection to the proxy that is already
+// open. The `a` and `h` forms leave the name to the proxy's resolver; the others are given an
+// address by the caller.
 
 import { isIP, type Socket } from 'node:net';
 import type { OutgoingProxy } from './outgoing-proxy.ts';
@@ -16,7 +17,10 @@ export class DestinationError extends Error {}
 
 const NO_AUTH = 0x00;
 const USERNAME_PASSWORD = 0x02;
-/** Names, user names and passwords are preceded by one length byte (RFC 1928 section 5, RFC 1929 section 2). */
+/**
+ * Names, user names and passwords are preceded by one length byte (RFC 1928 section 5, RFC 1929
+ * section 2).
+ */
 const MAX_FIELD_BYTES = 255;
 
 const SOCKS5_REPLIES: Readonly<Record<number, string>> = {

@@ -1,7 +1,10 @@
 // A time limit for one step of connecting, joined with the caller's own wish to stop.
 // Connections are opened seldom; the limits of requests are deadlines.ts.
 
-/** Aborts when the time is up or the outer signal aborts; disposing it takes timer and listener away. */
+/**
+ * Aborts when the time is up or the outer signal aborts; disposing it takes timer and listener
+ * away.
+ */
 export function timeLimit(
   outer: AbortSignal | undefined,
   limitMs: number,

@@ -1,12 +1,16 @@
-// Certificates and keys from files: TLS_CERT_FILE and TLS_KEY_FILE for clients, EXTRA_CA_FILE for upstreams.
-// Decides whether what is in them can be used, and notices when it changes; serving with it is the server's business.
+// Certificates and keys from files: TLS_CERT_FILE and TLS_KEY_FILE for clients, EXTRA_CA_FILE for
+// upstreams. Decides whether what is in them can be used, and notices when it changes; serving with
+// it is the server's business.
 
 import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { readFileSync, statSync } from 'node:fs';
 import { createSecureContext, getCACertificates } from 'node:tls';
 import { ConfigError } from '../errors.ts';
 
-/** How often the files are looked at. Polling, because certbot and Kubernetes replace symlinks, not files. */
+/**
+ * How often the files are looked at. Polling, because certbot and Kubernetes replace symlinks, not
+ * files.
+ */
 export const TLS_CHECK_INTERVAL_MS = 10_000;
 
 /** PEM texts that belong together. */
@@ -46,7 +50,8 @@ export function loadTlsFiles(certFile: string, keyFile: string): TlsMaterial {
 }
 
 /**
- * The certificate authorities for upstreams: Node's own and those of EXTRA_CA_FILE; undefined: only Node's own.
+ * The certificate authorities for upstreams: Node's own and those of EXTRA_CA_FILE; undefined: only
+ * Node's own.
  * @throws ConfigError when the file cannot be read or holds no certificate.
  */
 export function trustedAuthorities(extraCaFile: string): readonly string[] | undefined {
@@ -69,7 +74,10 @@ export interface TlsServing {
   setSecureContext(material: { cert: string; key: string }): void;
 }
 
-/** Keeps a server's certificate fresh: `reload` (SIGHUP) reads at once, a change of the files within the interval. */
+/**
+ * Keeps a server's certificate fresh: `reload` (SIGHUP) reads at once, a change of the files within
+ * the interval.
+ */
 export class TlsReloader implements Disposable {
   readonly #files: readonly [string, string];
   readonly #server: TlsServing;
@@ -77,7 +85,10 @@ export class TlsReloader implements Disposable {
   readonly #timer: NodeJS.Timeout;
   #seen: string;
 
-  /** @param report called after each reading: the problem (the old certificate stays in use), or the new material */
+  /**
+   * @param report called after each reading: the problem (the old certificate stays in use), or the
+   * new material
+   */
   constructor(
     files: readonly [certFile: string, keyFile: string],
     server: TlsServing,

@@ -1,9 +1,13 @@
-// TLS sessions to resume, one list per peer, so that a new connection to a known peer spares the full handshake.
-// Safe to share: a session is only ever offered to the host and port that issued it, whose certificate was verified.
+// TLS sessions to resume, one list per peer, so that a new connection to a known peer spares the
+// full handshake. Safe to share: a session is only ever offered to the host and port that issued
+// it, whose certificate was verified.
 
 /** Peers remembered at most; the oldest goes first. */
 export const MAX_PEERS = 256;
-/** Tickets kept per peer: TLS 1.3 tickets are for one use (RFC 8446 C.4), so connections opened together need several. */
+/**
+ * Tickets kept per peer: TLS 1.3 tickets are for one use (RFC 8446 C.4), so connections opened
+ * together need several.
+ */
 export const MAX_TICKETS = 4;
 
 export class TlsSessionCache {
@@ -19,7 +23,10 @@ export class TlsSessionCache {
     if (this.#tickets.size > MAX_PEERS && oldest !== undefined) this.#tickets.delete(oldest);
   }
 
-  /** The newest ticket, which is no longer kept; a handshake that fails with it therefore fails once. */
+  /**
+   * The newest ticket, which is no longer kept; a handshake that fails with it therefore fails
+   * once.
+   */
   take(peer: string): Buffer | undefined {
     return this.#tickets.get(peer)?.pop();
   }

@@ -48,13 +48,10 @@ export class UpstreamAgent extends http.Agent {
     const hintMs = answer === undefined ? null : keepAliveHintMs(answer.rawHeaders);
     if (hintMs !== null && hintMs <= 0) return false;
     const idleMs = this.#idleTimeoutMs;
-    socket.setTimeout(hintMs === null || (idleMs > 0 && idleMs < hintMs) ? idleMs : hintMs);
+    const limitMs = hintMs === null || (idleMs > 0 && idleMs < hintMs) ? idleMs : hintMs;
+    // Node closes a socket on its timeout only while it is idle, so the timeout may stay in place.
+    if (socket.timeout !== limitMs) socket.setTimeout(limitMs);
     return true;
-  }
-
-  override reuseSocket(socket: Socket, request: ClientRequest): void {
-    request.reusedSocket = true;
-    socket.setTimeout(0);
   }
 
   /** After one stale connection its idle siblings are suspect: the resend must not meet another. */
