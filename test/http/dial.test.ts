@@ -1,3 +1,5 @@
+// Connections to real servers on this machine: what is verified, resumed, limited and blamed.
+
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
@@ -165,7 +167,8 @@ test('dial goes on to the second address when the first refuses', async () => {
 
 test('connectTcp tries the next address beside one that does not answer', async () => {
   await using upstream = await listen(createServer());
-  // 192.0.2.0/24 is for documentation (RFC 5737): nothing answers there, or it is unreachable at once.
+  // 192.0.2.0/24 is for documentation (RFC 5737): nothing answers there, or it is unreachable at
+  // once.
   const addresses = [
     { address: '192.0.2.1', family: 4 },
     { address: '127.0.0.1', family: 4 },

@@ -1,3 +1,5 @@
+// How long and how many DNS answers are kept, by a clock that the test sets.
+
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { DNS_MAX_ENTRIES, DNS_STALE_MS, DNS_TTL_MS, DnsCache } from '../../src/http/dns-cache.ts';

@@ -32,11 +32,15 @@ export async function startPeer(
   port: number,
 ): Promise<AsyncDisposable> {
   const child: ChildProcess = spawn(program, [...args], { env, stdio: 'ignore' });
+  // A test that runs out of time disposes nothing.
+  const end = (): void => void child.kill('SIGKILL');
+  process.once('exit', end);
   for (let i = 0; i < READY_TRIES && !(await accepts(port)); i += 1) await sleep(50);
   return {
     [Symbol.asyncDispose]: async () => {
+      process.off('exit', end);
       if (child.exitCode !== null) return;
-      child.kill('SIGKILL');
+      end();
       await once(child, 'exit');
     },
   };

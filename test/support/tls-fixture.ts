@@ -1,5 +1,5 @@
-// The test certificate authority and what it signed (test/fixtures/tls, valid until 2126): `server` is for localhost,
-// upstream.test, 127.0.0.1 and ::1; `other` is for other.test alone.
+// The test certificate authority and what it signed (test/fixtures/tls, valid until 2126): `server`
+// is for localhost, upstream.test, 127.0.0.1 and ::1; `other` is for other.test alone.
 
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
