@@ -70,11 +70,12 @@ export class Bitmap {
 
   /** The first member at `from` or after it, going round at the end; -1 when there is none. */
   next(from: number): number {
-    const found = this.#nextUpTo(from);
-    return found >= 0 || from === 0 ? found : this.#nextUpTo(0);
+    const start = from >>> 5 < this.#bits.length ? from : 0;
+    const found = this.#nextFrom(start);
+    return found >= 0 || start === 0 ? found : this.#nextFrom(0);
   }
 
-  #nextUpTo(from: number): number {
+  #nextFrom(from: number): number {
     const word = from >>> 5;
     const here = (Atomics.load(this.#bits, word) >>> (from & 31)) << (from & 31);
     if (here !== 0) return (word << 5) | lowestBit(here);

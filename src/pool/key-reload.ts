@@ -23,6 +23,7 @@ export interface ReloadResult {
   /** Keys in the table now. */
   readonly total: number;
   readonly kept: number;
+  readonly added: number;
   readonly removed: number;
   /** Rows of keys that were not in the table before: what a state file knows of them can be restored. */
   readonly addedRows: readonly number[];
@@ -82,7 +83,8 @@ export class KeyReload {
     if (this.#isFirst && total > 0) account.cursor = startIndex % total;
     this.#isFirst = false;
     const { kept, duplicates, dropped } = tally;
-    return { total, kept, removed, addedRows, duplicates, toldDuplicates, dropped };
+    const added = addedRows.length;
+    return { total, kept, added, removed, addedRows, duplicates, toldDuplicates, dropped };
   }
 
   /** Writes a key into a free row and makes it available; -1: there is no room. */

@@ -9,6 +9,15 @@
 import { type KeyEvent, type KeyLimits, type KeyStatus, reduceKey } from '../policy/key-breaker.ts';
 import { REASONS, type Reason } from '../policy/reason.ts';
 import { Bitmap, bitmapBytes } from './bitmap.ts';
+import { forgetAll } from './key-memory.ts';
+import {
+  type BlacklistedKey,
+  type KeySummary,
+  listBlacklisted,
+  listResting,
+  type RestingKey,
+  summarise,
+} from './key-report.ts';
 import { KeyRows, type RowBuffers } from './key-rows.ts';
 import { BLOCK_ROWS, Lane, laneBytes } from './lane.ts';
 import { ACCOUNT, LaneDirectory, MAX_LANES } from './lane-directory.ts';
@@ -16,6 +25,12 @@ import { type Change, READY, stateOf, TICK_MS, ticksPassed, VACANT } from './sta
 
 /** Keys that a table can hold, unless told otherwise. Unused rows cost address space only. */
 export const MAX_KEYS = 2 ** 21;
+/** The table's clock starts so long before the process, for what a state file tells of earlier days. */
+const HISTORY_MS = 400 * 24 * 3_600_000;
+/** A model's lane that nobody asks for is given up after this, whatever rests in it. */
+export const LANE_IDLE_MS = 600_000;
+/** Late results for a lane that was given up have arrived by then, or find its life over. */
+const LANE_GRACE_MS = 60_000;
 
 /** Goes into `workerData` as it is: nothing in it is copied. */
 export interface TableBuffers extends RowBuffers {
@@ -61,7 +76,7 @@ export class KeyTable {
     lanes[ACCOUNT]?.grow(laneBytes(rows));
     return {
       ...KeyRows.create(rows),
-      epochMs,
+      epochMs: epochMs - HISTORY_MS,
       lanes,
       directory: LaneDirectory.create(),
       changed: new SharedArrayBuffer(bitmapBytes(rows)),
@@ -154,6 +169,42 @@ export class KeyTable {
     if (lane === ACCOUNT) return;
     const place = this.lane(lane);
     if (place.isDue(nowTick)) place.sweep(nowTick, (row) => this.publish(lane, row, nowTick));
+  }
+
+  /** Gives up lanes of models for which nothing rests, or that nobody asks for. Coordinator only, now and then. */
+  tend(nowMs: number): void {
+    const nowTick = this.tick(nowMs);
+    const { directory } = this;
+    const graceTicks = LANE_GRACE_MS / TICK_MS;
+    for (const lane of directory.retiredBefore(nowTick - graceTicks)) {
+      this.lane(lane).wipe();
+      directory.free(lane);
+    }
+    for (const lane of directory.active()) {
+      const idleTicks = nowTick - directory.lastUse(lane);
+      if (idleTicks < graceTicks) continue;
+      const isIdle = idleTicks > LANE_IDLE_MS / TICK_MS;
+      if (isIdle || !this.lane(lane).hasRests(nowTick)) directory.retire(lane, nowTick);
+    }
+  }
+
+  summary(nowMs: number): KeySummary {
+    return summarise(this, nowMs);
+  }
+
+  /** Blacklisted keys, at most `limit`. */
+  blacklist(limit: number): BlacklistedKey[] {
+    return listBlacklisted(this, limit);
+  }
+
+  /** Rests that are not over at `nowMs`, at most `limit`; without a time, those that no lease has ended. */
+  resting(limit: number, nowMs = 0): RestingKey[] {
+    return listResting(this, limit, nowMs);
+  }
+
+  /** Forgets all that was learned: every key is ready. */
+  reset(nowMs: number): void {
+    forgetAll(this, nowMs);
   }
 
   /** After a worker died: finishes whatever it left half done, in time proportional to the rows. */

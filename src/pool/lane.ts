@@ -151,6 +151,15 @@ export class Lane {
     }
   }
 
+  /** Whether any row has yet to return. */
+  hasRests(nowTick: number): boolean {
+    let found = false;
+    this.visitResting(this.#capacity, (row) => {
+      found ||= this.words.tick(row) > nowTick;
+    });
+    return found;
+  }
+
   /** Forgets everything, touching only memory that was used. For a lane that no one uses any more. */
   wipe(): void {
     this.available.clear();

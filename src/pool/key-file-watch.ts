@@ -1,0 +1,126 @@
+// When the key file may have changed: by the file system's notice where there is one, by looking now and
+// then where there is none (network mounts, bind mounts). Decides only when to read again; reading, and
+// what becomes of a bad file, is the caller's business.
+//
+// The directory is watched, not the file: editors replace the file, Kubernetes swaps the link `..data`.
+
+import { type FSWatcher, watch } from 'node:fs';
+import { stat } from 'node:fs/promises';
+import { dirname } from 'node:path';
+
+export interface WatchTimes {
+  /** The file has been as it is for so long before it is read: who writes it has finished. */
+  readonly settleMs: number;
+  /** A file that is written without end is read after so long all the same. */
+  readonly patienceMs: number;
+  /** How often to look without having been told. */
+  readonly pollMs: number;
+}
+
+export const WATCH_TIMES: WatchTimes = { settleMs: 200, patienceMs: 10_000, pollMs: 5_000 };
+
+/** A file's content cannot have changed while all of these are the same. */
+type Signature = string;
+const MISSING: Signature = 'missing';
+
+export class KeyFileWatch {
+  readonly #path: string;
+  readonly #onChange: () => void;
+  readonly #times: WatchTimes;
+  #watcher: FSWatcher | undefined;
+  #poll: NodeJS.Timeout | undefined;
+  #settling: NodeJS.Timeout | undefined;
+  #stopped = false;
+  /** Looks in a row that found the file different from the look before. */
+  #restless = 0;
+  #told: Signature;
+  #seen: Signature;
+
+  private constructor(path: string, onChange: () => void, times: WatchTimes, now: Signature) {
+    this.#path = path;
+    this.#onChange = onChange;
+    this.#times = times;
+    this.#told = now;
+    this.#seen = now;
+  }
+
+  /**
+   * Calls `onChange` after each change from now on, once the file has settled; also when it is gone for good,
+   * so that this can be said. Does not keep the process alive.
+   */
+  static async start(
+    path: string,
+    onChange: () => void,
+    times: WatchTimes = WATCH_TIMES,
+  ): Promise<KeyFileWatch> {
+    const keyFileWatch = new KeyFileWatch(path, onChange, times, await signatureOf(path));
+    keyFileWatch.#begin();
+    return keyFileWatch;
+  }
+
+  [Symbol.dispose](): void {
+    this.#stopped = true;
+    this.#watcher?.close();
+    clearInterval(this.#poll);
+    clearTimeout(this.#settling);
+  }
+
+  #begin(): void {
+    this.#poll = setInterval(() => {
+      if (this.#watcher === undefined) this.#listen();
+      void this.#look();
+    }, this.#times.pollMs).unref();
+    this.#listen();
+  }
+
+  #listen(): void {
+    try {
+      const watcher = watch(dirname(this.#path), { persistent: false }, () => this.#settle());
+      // Out of watches, or the directory is gone: looking now and then must do, until it works again.
+      watcher.on('error', () => {
+        watcher.close();
+        this.#watcher = undefined;
+      });
+      this.#watcher = watcher;
+    } catch {
+      this.#watcher = undefined;
+    }
+  }
+
+  #settle(): void {
+    clearTimeout(this.#settling);
+    if (this.#stopped) return;
+    this.#settling = setTimeout(() => void this.#look(), this.#times.settleMs).unref();
+  }
+
+  async #look(): Promise<void> {
+    const now = await signatureOf(this.#path);
+    if (this.#stopped) return;
+    if (now === this.#told) {
+      this.#seen = now;
+      this.#restless = 0;
+      return;
+    }
+    const { patienceMs, settleMs, pollMs } = this.#times;
+    if (now !== this.#seen && this.#restless * settleMs < patienceMs) {
+      this.#restless++;
+      this.#seen = now;
+      // A file that is being replaced is missing for a moment; one that is gone can wait for the next look.
+      if (now !== MISSING || settleMs > pollMs) this.#settle();
+      return;
+    }
+    this.#restless = 0;
+    this.#seen = now;
+    this.#told = now;
+    this.#onChange();
+  }
+}
+
+async function signatureOf(path: string): Promise<Signature> {
+  try {
+    const { dev, ino, size, mtimeNs, ctimeNs } = await stat(path, { bigint: true });
+    return [dev, ino, size, mtimeNs, ctimeNs].join(' ');
+  } catch {
+    return MISSING;
+  }
+}
