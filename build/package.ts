@@ -138,7 +138,9 @@ async function injectProgram(
       main: relative(join(temporary, 'pkg-sea-'), program),
       disableExperimentalSEAWarning: true,
       useSnapshot: false,
-      useCodeCache: target === host,
+      // Measured at 275 kB of bundle: 91.7 ms to the first answer without, 92.3 ms with. It would also
+      // make two builds of the same sources differ.
+      useCodeCache: false,
       execArgv: EXEC_ARGV,
       execArgvExtension: 'none',
       // One version has one licence, and the package for Windows lacks the file.
