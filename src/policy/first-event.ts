@@ -2,6 +2,7 @@
 // Bytes in, finding out. The caller holds the bytes, bounds the hold at 64 KiB and 1 s, and relays them untouched.
 
 import { carriesError, isRecord, parseJson } from './error-body.ts';
+import type { Provider } from './provider.ts';
 
 /** preamble: hold on; content: commit; error: a failed attempt, `text` goes to classify with inStream: true. */
 export type FirstEvent =
@@ -26,6 +27,18 @@ const PREAMBLE_TYPES: ReadonlySet<unknown> = new Set([
   'message_start',
   'ping',
 ]);
+
+/**
+ * Whether the head of a 200 is already a refusal: Azure's streamed Responses carry a Retry-After then and never otherwise, and
+ * Bedrock names an exception. The start of the body may say more; classify it with inStream: true, with or without text.
+ */
+export function refusedByHead(rawHeaders: readonly string[], provider: Provider): boolean {
+  const names = rawHeaders.filter((_, at) => at % 2 === 0).map((name) => name.toLowerCase());
+  if (names.includes('x-amzn-errortype') || names.includes('x-stream-exception-type')) return true;
+  return (
+    provider === 'azure' && (names.includes('retry-after') || names.includes('retry-after-ms'))
+  );
+}
 
 /**
  * Reads one stream as text/event-stream is defined (WHATWG HTML 9.2.6: UTF-8, one leading BOM, lines ended by CRLF, LF or

@@ -17,27 +17,30 @@ export function previewKey(key: string): string {
 /** Each pattern's group 1 is kept and group 2 is masked. */
 const CREDENTIALS: readonly RegExp[] = [
   // Header or field: value, also inside JSON, with an optional scheme before the credential.
-  /((?:authorization|api[_-]?key|access[_-]?token|secret[_-]?key|password|cookie|cf-aig-token)\\?["']?\s{0,4}[:=]\s{0,4}\\?["']?(?:(?:bearer|basic|token)\s{1,4})?)([^\s"'\\,;&<>()]{4,})/gi,
+  /((?:authorization|api[_-]?key|access[_-]?token|secret[_-]?key|password|cf-aig-token)\\?["']?\s{0,4}[:=]\s{0,4}\\?["']?(?:(?:bearer|basic|token)\s{1,4})?)([^\s"'\\,;&<>()]{4,})/gi,
   /(\b(?:bearer|basic)\s{1,4})([\w.~+/=|-]{8,})/gi,
+  /(cookie\\?["']?\s{0,4}[:=]\s{0,4}\\?["']?)([^\r\n"\\]{4,})/gi,
   // Query parameters of a URL.
   /([?&](?:key|token|auth|sig|signature|subscription-key)=)([^\s"'&#\\<>]{4,})/gi,
   // The shapes of providers' keys: OpenAI, Anthropic, OpenRouter and everybody after them (sk-), Google (AIza, AQ., ya29.),
   // Groq, xAI, Hugging Face, Perplexity, NVIDIA, Replicate, Cerebras, Fireworks, Together, Moonshot (ak-), AWS (ABSK, AKIA).
-  /(^|[^A-Za-z0-9])((?:sk|rk|pk|ak|csk|xai|pplx|nvapi|sess)-[\w-]{8,}|(?:gsk|hf|fw|r8|tgp_v1|key|jina|sk)_[\w-]{12,}|AIza[\w-]{16,}|AQ\.[\w-]{16,}|ya29\.[\w.-]{16,}|ABSK[\w+/=]{16,}|A[KS]IA[A-Z0-9]{12,})/g,
+  /(^|[^A-Za-z0-9]|%[0-9A-F]{2})((?:sk|rk|pk|ak|csk|xai|pplx|nvapi|sess)-[\w-]{8,}|(?:gsk|hf|fw|r8|tgp_v1|jina|sk)_[\w-]{12,}|AIza[\w-]{16,}|AQ\.[\w-]{16,}|ya29\.[\w.-]{16,}|ABSK[\w+/=]{16,}|A[KS]IA[A-Z0-9]{12,})/g,
   // JSON Web Tokens, and Zhipu's "id.secret".
-  /(^|[^A-Za-z0-9])(eyJ[\w-]{8,}\.[\w-]{8,}(?:\.[\w-]{4,})?|[0-9a-f]{32}\.[A-Za-z0-9]{16})/g,
+  /(^|[^A-Za-z0-9]|%[0-9A-F]{2})(eyJ[\w-]{8,256}\.[\w-]{8,}(?:\.[\w-]{4,})?|[0-9a-f]{32}\.[A-Za-z0-9]{16})/g,
 ];
 
+/** What previewKey has made, so that text that is redacted twice reads the same. */
+const PREVIEW = /^(?:\*{4}|.{4}\.{3}.{4})$/;
+
 /** The password (and what stands for one) in a URL's userinfo. */
-const USERINFO = /(\b[a-z][a-z0-9+.-]{0,15}:\/\/)([^\s/?#@"'<>]{1,256})@/gi;
+const USERINFO = /(\b[a-z][a-z0-9+.-]{0,15}:\/\/)([^\s/?#"'<>]{1,256})@/gi;
 
 /** Masks everything that looks like a credential, whoever issued it. */
 export function redact(text: string): string {
   let result = text.replace(USERINFO, `$1${MASK}@`);
   for (const pattern of CREDENTIALS) {
-    result = result.replace(
-      pattern,
-      (_match, kept: string, secret: string) => kept + previewKey(secret),
+    result = result.replace(pattern, (match, kept: string, secret: string) =>
+      PREVIEW.test(secret) ? match : kept + previewKey(secret),
     );
   }
   return result;

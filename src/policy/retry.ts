@@ -17,7 +17,7 @@ export interface Attempt {
   readonly replayable: boolean;
   /** A byte of this answer has gone to the client: nothing can be taken back. */
   readonly committed: boolean;
-  /** Upstreams that may be asked next, this one included, those that must be avoided left out. */
+  /** Upstreams that this request may still use and that had not failed it before this attempt, this attempt's own included. */
   readonly upstreams: number;
   readonly random: () => number;
   /** What is left of the request's time, in milliseconds; left out: no limit. */
@@ -34,7 +34,6 @@ export type NextStep =
 
 const RELAY: NextStep = { action: 'relay' };
 const GIVE_UP: NextStep = { action: 'give_up' };
-const AT_ONCE: NextStep = { action: 'again', delayMs: 0 };
 
 /** What to do after an attempt. Total: every verdict has an answer. */
 export function nextStep(attempt: Attempt): NextStep {
@@ -43,11 +42,17 @@ export function nextStep(attempt: Attempt): NextStep {
   if (verdict.kind === 'success' || verdict.kind === 'client_fault') return RELAY;
   if (attempt.committed || !attempt.replayable) return GIVE_UP;
   if (attempt.attempt > attempt.maxRetries) return GIVE_UP;
+  const timeLeftMs = attempt.timeLeftMs ?? Number.POSITIVE_INFINITY;
+  const delayMs = delayBefore(attempt, verdict);
+  return delayMs === null || delayMs >= timeLeftMs ? GIVE_UP : { action: 'again', delayMs };
+}
+
+/** How long to wait before the next attempt; null: there is nobody left to ask. */
+function delayBefore(attempt: Attempt, verdict: Verdict): number | null {
   // Another key, or another upstream, is not slowed down by what befell this one.
-  if (verdict.kind !== 'upstream_fault') return AT_ONCE;
-  if (attempt.upstreams > 1) return AT_ONCE;
-  if (verdict.ambiguous) return GIVE_UP;
-  const delayMs = cooldownMs(RETRY_BASE_MS, attempt.attempt - 1, RETRY_MAX_MS, attempt.random);
-  if (attempt.timeLeftMs !== undefined && delayMs >= attempt.timeLeftMs) return GIVE_UP;
-  return { action: 'again', delayMs };
+  if (verdict.kind !== 'upstream_fault' || attempt.upstreams > 1) return 0;
+  if (verdict.ambiguous) return null;
+  const backoffMs = cooldownMs(RETRY_BASE_MS, attempt.attempt - 1, RETRY_MAX_MS, attempt.random);
+  // A client is waiting: a named time is honoured as far as that is bearable.
+  return Math.max(backoffMs, Math.min(verdict.retryAfterMs ?? 0, RETRY_MAX_MS));
 }

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
-import { type FirstEvent, FirstEventScanner } from '../../src/policy/first-event.ts';
+import { type FirstEvent, FirstEventScanner, refusedByHead } from '../../src/policy/first-event.ts';
 
 const encoder = new TextEncoder();
 
@@ -171,5 +171,21 @@ describe('the bytes', () => {
       }),
       { numRuns: 200 },
     );
+  });
+});
+
+describe('refusedByHead', () => {
+  test('Azure refuses a stream with Retry-After on the 200', () => {
+    const head = ['Content-Type', 'text/event-stream', 'Retry-After', '4'];
+    assert.equal(refusedByHead(head, 'azure'), true);
+    assert.equal(refusedByHead(head, 'openai'), false);
+  });
+
+  test('an overdrawn bucket alone is no refusal', () => {
+    assert.equal(refusedByHead(['x-ratelimit-remaining-tokens', '-27978'], 'azure'), false);
+  });
+
+  test('Bedrock names the exception', () => {
+    assert.equal(refusedByHead(['x-amzn-errortype', 'ThrottlingException:'], 'bedrock'), true);
   });
 });
