@@ -1,6 +1,7 @@
-// The same question as first-event.ts for Bedrock's binary streams (application/vnd.amazon.eventstream).
-// A frame: total length, header length, checksum (4 bytes each, big endian), headers, payload, checksum (4 bytes). Checksums
-// are the SDK's to verify: every byte passes on as it came.
+// The same question as first-event.ts for Bedrock's binary streams
+// (application/vnd.amazon.eventstream). A frame: total length, header length, checksum (4 bytes
+// each, big endian), headers, payload, checksum (4 bytes). Checksums are the SDK's to verify: every
+// byte passes on as it came.
 
 import type { FirstEvent } from './first-event.ts';
 
@@ -13,7 +14,10 @@ const MAX_FRAME_BYTES = 8_192;
 /** The only type of header value that exceptions use: a string with a length of two bytes. */
 const STRING_TYPE = 7;
 
-/** Tells an exception frame at the start of a stream from content. Same protocol as FirstEventScanner. */
+/**
+ * Tells an exception frame at the start of a stream from content. Same protocol as
+ * FirstEventScanner.
+ */
 export class AwsFirstEventScanner {
   #bytes = new Uint8Array(0);
   #found: FirstEvent = { kind: 'preamble' };

@@ -1,4 +1,5 @@
-// When a day or a month ends for a quota. Pure arithmetic on epoch milliseconds: no clock and no time zone database.
+// When a day or a month ends for a quota. Pure arithmetic on epoch milliseconds: no clock and no
+// time zone database.
 
 const HOUR_MS = 3_600_000;
 
@@ -14,18 +15,22 @@ export function nextUtcMonth(nowMs: number): number {
   return Date.UTC(now.getUTCFullYear(), now.getUTCMonth() + 1);
 }
 
-/** The next midnight in Los Angeles after `nowMs`: Gemini's daily quotas reset then (ai.google.dev, rate limits). */
+/**
+ * The next midnight in Los Angeles after `nowMs`: Gemini's daily quotas reset then (ai.google.dev,
+ * rate limits).
+ */
 export function nextPacificMidnight(nowMs: number): number {
   const local = new Date(nowMs - pacificOffsetMs(nowMs));
   const date = Date.UTC(local.getUTCFullYear(), local.getUTCMonth(), local.getUTCDate() + 1);
-  // Both changes of the year happen at 2:00, so midnight itself has one offset: daylight time's if it is daylight time then.
+  // Both changes of the year happen at 2:00, so midnight itself has one offset: daylight time's if
+  // it is daylight time then.
   const summer = date + 7 * HOUR_MS;
   return pacificOffsetMs(summer) === 7 * HOUR_MS ? summer : date + 8 * HOUR_MS;
 }
 
 /**
- * How far Los Angeles is behind UTC: 7 hours from the second Sunday in March to the first Sunday in November, 2:00 local time
- * each, and 8 hours otherwise (15 U.S.C. 260a, since 2007).
+ * How far Los Angeles is behind UTC: 7 hours from the second Sunday in March to the first Sunday in
+ * November, 2:00 local time each, and 8 hours otherwise (15 U.S.C. 260a, since 2007).
  */
 function pacificOffsetMs(nowMs: number): number {
   const year = new Date(nowMs).getUTCFullYear();

@@ -1,5 +1,5 @@
-// Whose fault an answer or a fault is (DESIGN 4). The rules are data (rules.ts), compiled once when this
-// module loads; this file only applies them. How long a rest lasts is retry-after.ts's.
+// Whose fault an answer or a fault is (DESIGN 4). The rules are data (rules.ts), compiled once when
+// this module loads; this file only applies them. How long a rest lasts is retry-after.ts's.
 
 import { type Facts, factsOf } from './normalise.ts';
 import { type Provider, providerOf } from './provider.ts';
@@ -9,12 +9,16 @@ import type { Rule, StatusTest } from './rule.ts';
 import { RULES } from './rules.ts';
 import type { AnswerView, Fault, FaultCode, Verdict } from './verdict.ts';
 
-/** At these statuses an answer speaks of the credential, the account or the route, and quotes nothing of the request. */
+/**
+ * At these statuses an answer speaks of the credential, the account or the route, and quotes
+ * nothing of the request.
+ */
 const TRUSTED_WORDING = new Set([401, 402, 403, 407, 412, 429]);
 
 /**
- * Everywhere else the phrase must open the message: plain words at most may precede it. "Invalid 'prompt': your credit balance
- * is too low" is the client's own text, "Your credit balance is too low" is not.
+ * Everywhere else the phrase must open the message: plain words at most may precede it. "Invalid
+ * 'prompt': your credit balance is too low" is the client's own text, "Your credit balance is too
+ * low" is not.
  */
 const LEAD_IN = /^[\p{L}\p{N}\s.,'`_-]{0,100}$/u;
 
@@ -47,8 +51,9 @@ function compile(rule: Rule): CompiledRule {
 }
 
 /**
- * Blame for an answer: a status with a bounded prefix of its body, or the error that a 200 stream opened with (`inStream`; the
- * text may be the whole event or its data). Any other answer below 400 is a success and its body is not looked at.
+ * Blame for an answer: a status with a bounded prefix of its body, or the error that a 200 stream
+ * opened with (`inStream`; the text may be the whole event or its data). Any other answer below 400
+ * is a success and its body is not looked at.
  */
 export function classify(answer: AnswerView, context: AnswerContext): Verdict {
   if (answer.status < 400 && !answer.inStream) return { kind: 'success' };
@@ -147,7 +152,8 @@ export function classifyFault(fault: Fault): Verdict {
     kind: 'upstream_fault',
     reason,
     retryAfterMs: null,
-    // After a timeout the model may still be working, and billing; a closed connection ends its work.
+    // After a timeout the model may still be working, and billing; a closed connection ends its
+    // work.
     ambiguous: timeout === true && fault.sent,
     route: route === true,
   };

@@ -1,4 +1,5 @@
-// Reads durations and points in time as providers write them. null is the answer to everything else.
+// Reads durations and points in time as providers write them. null is the answer to everything
+// else.
 
 const UNIT_MS: readonly (readonly [string, number])[] = [
   ['ms', 1],
@@ -25,7 +26,10 @@ export function roundUpMs(ms: number): number {
   return Math.ceil(ms - DUST_MS);
 }
 
-/** Milliseconds of the duration at `from` in the text: "120ms", "6m0s", "2m52.8s", "38.879s", "5 minutes". */
+/**
+ * Milliseconds of the duration at `from` in the text: "120ms", "6m0s", "2m52.8s", "38.879s", "5
+ * minutes".
+ */
 export function durationMs(text: string, from = 0): number | null {
   let total: number | null = null;
   PART.lastIndex = from;
@@ -66,7 +70,10 @@ export function timestampMs(text: string, offset = 'Z'): number | null {
   return finite(Date.parse(`${day}T${minute}${second}${iso}`));
 }
 
-/** Epoch milliseconds of a number that can only be a Unix time, in seconds or milliseconds: anything from 2001 on. */
+/**
+ * Epoch milliseconds of a number that can only be a Unix time, in seconds or milliseconds: anything
+ * from 2001 on.
+ */
 export function unixTimeMs(text: string): number | null {
   if (!/^\d{10,16}(?:\.\d{1,9})?$/.test(text)) return null;
   const value = Number(text);

@@ -1,7 +1,11 @@
-// Makes a value out of an error body, whatever it is: JSON, JSON cut short, an event stream, or plain text.
-// Content types are not asked: Gemini, DeepSeek and Perplexity mislabel their errors. What the value means is normalise.ts's.
+// Makes a value out of an error body, whatever it is: JSON, JSON cut short, an event stream, or
+// plain text. Content types are not asked: Gemini, DeepSeek and Perplexity mislabel their errors.
+// What the value means is normalise.ts's.
 
-/** Bodies are looked at no further than this, in UTF-16 units; the caller's prefix is as long in bytes. */
+/**
+ * Bodies are looked at no further than this, in UTF-16 units; the caller's prefix is as long in
+ * bytes.
+ */
 export const MAX_BODY_LENGTH = 65_536;
 
 /** Events of one text that are tried; an error comes first or right after the preamble. */
@@ -37,7 +41,10 @@ function dataOf(block: string): string {
     .join('\n');
 }
 
-/** Whether an event's data tells of a failure: OpenAI, Anthropic and OpenRouter frames, and `response.failed`. */
+/**
+ * Whether an event's data tells of a failure: OpenAI, Anthropic and OpenRouter frames, and
+ * `response.failed`.
+ */
 export function carriesError(data: unknown): boolean {
   if (!isRecord(data)) return false;
   if (data.type === 'error') return true;
@@ -54,7 +61,10 @@ export function isRecord(value: unknown): value is Readonly<Record<string, unkno
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
-/** The JSON value of a text that is an object, an array or a string, also of one cut short; else undefined. */
+/**
+ * The JSON value of a text that is an object, an array or a string, also of one cut short; else
+ * undefined.
+ */
 export function parseJson(text: string): unknown {
   if (!/^[{["]/.test(text)) return undefined;
   try {
@@ -65,8 +75,9 @@ export function parseJson(text: string): unknown {
 }
 
 /**
- * Parses JSON that breaks off: everything up to the last complete member, with the open brackets closed. A lexer rather than
- * a search for `"code"`, because a string that quotes the client's prompt may contain anything.
+ * Parses JSON that breaks off: everything up to the last complete member, with the open brackets
+ * closed. A lexer rather than a search for `"code"`, because a string that quotes the client's
+ * prompt may contain anything.
  */
 function parseCut(text: string): unknown {
   const open: string[] = [];

@@ -1,10 +1,14 @@
-// Reads the start of a 200 event stream and tells whether it is preamble, content, or an error (DESIGN 3.6).
-// Bytes in, finding out. The caller holds the bytes, bounds the hold at 64 KiB and 1 s, and relays them untouched.
+// Reads the start of a 200 event stream and tells whether it is preamble, content, or an error
+// (DESIGN 3.6). Bytes in, finding out. The caller holds the bytes, bounds the hold at 64 KiB and 1
+// s, and relays them untouched.
 
 import { carriesError, isRecord, parseJson } from './error-body.ts';
 import type { Provider } from './provider.ts';
 
-/** preamble: hold on; content: commit; error: a failed attempt, `text` goes to classify with inStream: true. */
+/**
+ * preamble: hold on; content: commit; error: a failed attempt, `text` goes to classify with
+ * inStream: true.
+ */
 export type FirstEvent =
   | { readonly kind: 'preamble' }
   | { readonly kind: 'content' }
@@ -13,10 +17,16 @@ export type FirstEvent =
 const PREAMBLE: FirstEvent = { kind: 'preamble' };
 const CONTENT: FirstEvent = { kind: 'content' };
 
-/** An event that is longer is content, whatever it says: the hold ends there anyway. In UTF-16 units. */
+/**
+ * An event that is longer is content, whatever it says: the hold ends there anyway. In UTF-16
+ * units.
+ */
 const MAX_EVENT_LENGTH = 65_536;
 
-/** What data must contain to be anything but content: looked for before the price of JSON.parse is paid. */
+/**
+ * What data must contain to be anything but content: looked for before the price of JSON.parse is
+ * paid.
+ */
 const HINT = /error|"response\.|"ping"|"message_start"/;
 
 /** Events that come before the model says anything (OpenAI Responses, Anthropic). */
@@ -29,8 +39,9 @@ const PREAMBLE_TYPES: ReadonlySet<unknown> = new Set([
 ]);
 
 /**
- * Whether the head of a 200 is already a refusal: Azure's streamed Responses carry a Retry-After then and never otherwise, and
- * Bedrock names an exception. The start of the body may say more; classify it with inStream: true, with or without text.
+ * Whether the head of a 200 is already a refusal: Azure's streamed Responses carry a Retry-After
+ * then and never otherwise, and Bedrock names an exception. The start of the body may say more;
+ * classify it with inStream: true, with or without text.
  */
 export function refusedByHead(rawHeaders: readonly string[], provider: Provider): boolean {
   const names = rawHeaders.filter((_, at) => at % 2 === 0).map((name) => name.toLowerCase());
@@ -41,8 +52,9 @@ export function refusedByHead(rawHeaders: readonly string[], provider: Provider)
 }
 
 /**
- * Reads one stream as text/event-stream is defined (WHATWG HTML 9.2.6: UTF-8, one leading BOM, lines ended by CRLF, LF or
- * CR), however its bytes are cut into chunks. After 'content' or 'error' the finding no longer changes.
+ * Reads one stream as text/event-stream is defined (WHATWG HTML 9.2.6: UTF-8, one leading BOM,
+ * lines ended by CRLF, LF or CR), however its bytes are cut into chunks. After 'content' or 'error'
+ * the finding no longer changes.
  */
 export class FirstEventScanner {
   readonly #decoder = new TextDecoder();
@@ -115,7 +127,9 @@ function finding(event: string, data: string | undefined): FirstEvent {
   return PREAMBLE_TYPES.has(type) && !startsWithContent(value) ? PREAMBLE : CONTENT;
 }
 
-/** Anthropic's message_start has an empty content list; one that is filled must not be held back. */
+/**
+ * Anthropic's message_start has an empty content list; one that is filled must not be held back.
+ */
 function startsWithContent(start: Readonly<Record<string, unknown>>): boolean {
   const message = start.message;
   const content = isRecord(message) ? message.content : undefined;

@@ -1,6 +1,7 @@
-// Brings the many shapes of error bodies to one: codes, messages and a few signs. Judges nothing: rules.ts does.
-// Shapes seen: {error:{}}, {error:""}, [{error:{}}], {error:{error:{}}}, {errors:[{}]}, {code,message}, {detail}, {response:{error}}, "text".
-// `metadata.raw` and `previous_errors` quote other accounts' errors and are never read.
+// Brings the many shapes of error bodies to one: codes, messages and a few signs. Judges nothing:
+// rules.ts does. Shapes seen: {error:{}}, {error:""}, [{error:{}}], {error:{error:{}}},
+// {errors:[{}]}, {code,message}, {detail}, {response:{error}}, "text". `metadata.raw` and
+// `previous_errors` quote other accounts' errors and are never read.
 
 import { isRecord, parseErrorBody } from './error-body.ts';
 import type { AnswerView } from './verdict.ts';
@@ -92,11 +93,13 @@ function firstValues(rawHeaders: readonly string[]): Map<string, string> {
 }
 
 function readHeaders(headers: ReadonlyMap<string, string>, draft: Draft): void {
-  // Bedrock's bodies have no code: "ThrottlingException:http://internal.amazon.com/coral/...". In its binary event streams it
-  // is in the headers of the exception frame instead.
+  // Bedrock's bodies have no code: "ThrottlingException:http://internal.amazon.com/coral/...". In
+  // its binary event streams it is in the headers of the exception frame instead.
   for (const name of ['x-amzn-errortype', 'x-stream-exception-type']) {
     addCode(headers.get(name)?.split(':')[0]?.split('#').at(-1), draft);
   }
+  // Azure's firewall: "ThrowExceptionDueToTrafficDenied".
+  addCode(headers.get('policy-id'), draft);
   if (headers.has('retry-after') || headers.has('retry-after-ms')) draft.signs.add('retry_after');
   for (const [name, value] of headers) {
     if (/^x-ratelimit-(?:limit|remaining)-(?:requests|tokens)$/.test(name)) {
@@ -146,7 +149,10 @@ function readLayer(layer: Readonly<Record<string, unknown>>, draft: Draft): void
   if (isRecord(layer.metadata)) readMetadata(layer.metadata, draft);
 }
 
-/** Google's list of details (google.rpc.ErrorInfo, RetryInfo, QuotaFailure), or Anthropic's single object. */
+/**
+ * Google's list of details (google.rpc.ErrorInfo, RetryInfo, QuotaFailure), or Anthropic's single
+ * object.
+ */
 function readDetails(details: unknown, draft: Draft): void {
   const list: readonly unknown[] = Array.isArray(details) ? details : [details];
   for (const detail of list.slice(0, MAX_DETAILS)) {
@@ -164,7 +170,9 @@ function readDetails(details: unknown, draft: Draft): void {
   }
 }
 
-/** OpenRouter's metadata, except `raw`: that is the answer its own upstream gave to its own account. */
+/**
+ * OpenRouter's metadata, except `raw`: that is the answer its own upstream gave to its own account.
+ */
 function readMetadata(metadata: Readonly<Record<string, unknown>>, draft: Draft): void {
   addCode(metadata.limit_source, draft);
   addCode(metadata.error_type, draft);
@@ -195,7 +203,9 @@ function addMessage(value: unknown, draft: Draft): void {
   draft.messages.push(`${withoutQuotes(value.slice(0, MAX_MESSAGE_LENGTH))}\n`);
 }
 
-/** What a message quotes is the client's text, or a model's name: no part of what the provider says. */
+/**
+ * What a message quotes is the client's text, or a model's name: no part of what the provider says.
+ */
 function withoutQuotes(message: string): string {
   return message
     .replaceAll('’', "'")

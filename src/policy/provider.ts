@@ -110,7 +110,10 @@ export function providerOf(host: string): Provider {
   return PATTERNS.find(([pattern]) => pattern.test(name))?.[1] ?? 'other';
 }
 
-/** Where a provider's key belongs: docs of Anthropic, Azure OpenAI and Gemini; Bearer everywhere else. */
+/**
+ * Where a provider's key belongs: docs of Anthropic, Azure OpenAI and Gemini; Bearer everywhere
+ * else.
+ */
 export function credentialStyle(provider: Provider): CredentialStyle {
   if (provider === 'anthropic') return 'x-api-key';
   if (provider === 'azure') return 'api-key';

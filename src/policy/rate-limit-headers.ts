@@ -1,6 +1,7 @@
-// When the exhausted one of the rate-limit buckets in an answer's headers is full again.
-// OpenAI and its followers: x-ratelimit-{remaining,reset}-{bucket}; Anthropic: anthropic-ratelimit-{bucket}-{remaining,reset};
-// IETF drafts: ratelimit-{remaining,reset}, and ratelimit: "name";r=0;t=1.
+// When the exhausted one of the rate-limit buckets in an answer's headers is full again. OpenAI and
+// its followers: x-ratelimit-{remaining,reset}-{bucket}; Anthropic:
+// anthropic-ratelimit-{bucket}-{remaining,reset}; IETF drafts: ratelimit-{remaining,reset}, and
+// ratelimit: "name";r=0;t=1.
 
 import { nextUtcMidnight, nextUtcMonth } from './calendar.ts';
 import { durationMs, secondsMs, timestampMs, unixTimeMs } from './duration.ts';
@@ -8,8 +9,9 @@ import { durationMs, secondsMs, timestampMs, unixTimeMs } from './duration.ts';
 const MINUTE_MS = 60_000;
 
 /**
- * Milliseconds until the last exhausted bucket resets; null when none is exhausted or none names a time. OpenAI's resets say
- * when a bucket is full, which is later than when the next request fits: an upper bound.
+ * Milliseconds until the last exhausted bucket resets; null when none is exhausted or none names a
+ * time. OpenAI's resets say when a bucket is full, which is later than when the next request fits:
+ * an upper bound.
  */
 export function exhaustedBucketMs(
   headers: ReadonlyMap<string, string>,

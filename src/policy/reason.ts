@@ -1,6 +1,7 @@
-// Why a verdict was given: stable ids for shared memory, state file, logs and /blacklist, and a sentence for people.
-// A reason belongs to one verdict kind or another; rules.ts and classify.ts say which.
-// Ids are stored by name and, in shared memory, by index: append new ones at the end, never reorder.
+// Why a verdict was given: stable ids for shared memory, state file, logs and /blacklist, and a
+// sentence for people. A reason belongs to one verdict kind or another; rules.ts and classify.ts
+// say which. Ids are stored by name and, in shared memory, by index: append new ones at the end,
+// never reorder.
 
 const SENTENCES = {
   none: 'No reason is known.',

@@ -1,6 +1,7 @@
-// Takes credentials out of text before anybody reads it: by their look (redact), or by value (redactExact).
-// Deciding which text needs it is the caller's: log.ts prints nothing that did not pass through here.
-// Every pattern has bounded repetitions or disjoint character classes, so time grows linearly with the text.
+// Takes credentials out of text before anybody reads it: by their look (redact), or by value
+// (redactExact). Deciding which text needs it is the caller's: log.ts prints nothing that did not
+// pass through here. Every pattern has bounded repetitions or disjoint character classes, so time
+// grows linearly with the text.
 
 const PREVIEW_MIN_LENGTH = 13;
 const MASK = '****';
@@ -22,8 +23,9 @@ const CREDENTIALS: readonly RegExp[] = [
   /(cookie\\?["']?\s{0,4}[:=]\s{0,4}\\?["']?)([^\r\n"\\]{4,})/gi,
   // Query parameters of a URL.
   /([?&](?:key|token|auth|sig|signature|subscription-key)=)([^\s"'&#\\<>]{4,})/gi,
-  // The shapes of providers' keys: OpenAI, Anthropic, OpenRouter and everybody after them (sk-), Google (AIza, AQ., ya29.),
-  // Groq, xAI, Hugging Face, Perplexity, NVIDIA, Replicate, Cerebras, Fireworks, Together, Moonshot (ak-), AWS (ABSK, AKIA).
+  // The shapes of providers' keys: OpenAI, Anthropic, OpenRouter and everybody after them (sk-),
+  // Google (AIza, AQ., ya29.), Groq, xAI, Hugging Face, Perplexity, NVIDIA, Replicate, Cerebras,
+  // Fireworks, Together, Moonshot (ak-), AWS (ABSK, AKIA).
   /(^|[^A-Za-z0-9]|%[0-9A-F]{2})((?:sk|rk|pk|ak|csk|xai|pplx|nvapi|sess)-[\w-]{8,}|(?:gsk|hf|fw|r8|tgp_v1|jina|sk)_[\w-]{12,}|AIza[\w-]{16,}|AQ\.[\w-]{16,}|ya29\.[\w.-]{16,}|ABSK[\w+/=]{16,}|A[KS]IA[A-Z0-9]{12,})/g,
   // JSON Web Tokens, and Zhipu's "id.secret".
   /(^|[^A-Za-z0-9]|%[0-9A-F]{2})(eyJ[\w-]{8,256}\.[\w-]{8,}(?:\.[\w-]{4,})?|[0-9a-f]{32}\.[A-Za-z0-9]{16})/g,
@@ -47,8 +49,8 @@ export function redact(text: string): string {
 }
 
 /**
- * Replaces every occurrence of each secret by its preview: as it is, URL-encoded, and escaped as in JSON.
- * Secrets of fewer than 4 characters are left alone.
+ * Replaces every occurrence of each secret by its preview: as it is, URL-encoded, and escaped as in
+ * JSON. Secrets of fewer than 4 characters are left alone.
  */
 export function redactExact(text: string, secrets: readonly string[]): string {
   const longestFirst = secrets

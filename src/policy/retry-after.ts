@@ -1,5 +1,6 @@
-// When to come back, as far as the upstream says so. null: it does not, and cooldown.ts's backoff decides.
-// Order of belief: a day's quota, retry-after-ms, retry-after, RetryInfo, an exhausted bucket's reset, the message, the period it names.
+// When to come back, as far as the upstream says so. null: it does not, and cooldown.ts's backoff
+// decides. Order of belief: a day's quota, retry-after-ms, retry-after, RetryInfo, an exhausted
+// bucket's reset, the message, the period it names.
 
 import { nextPacificMidnight, nextUtcMidnight, nextUtcMonth } from './calendar.ts';
 import { durationMs, httpDateMs, roundUpMs, timestampMs } from './duration.ts';
@@ -21,8 +22,9 @@ export interface AnswerContext {
 export type Period = 'day' | 'month';
 
 /**
- * Milliseconds until the upstream says to come back: rounded up, above 0, at most MAX_RETRY_AFTER_MS. The response's own Date
- * is the clock for every point in time that it names, so a local clock that is wrong does no harm.
+ * Milliseconds until the upstream says to come back: rounded up, above 0, at most
+ * MAX_RETRY_AFTER_MS. The response's own Date is the clock for every point in time that it names,
+ * so a local clock that is wrong does no harm.
  */
 export function retryAfterMs(
   answer: AnswerView,
@@ -68,7 +70,10 @@ function decimal(text: string | undefined): number | null {
     : null;
 }
 
-/** RFC 9110 10.2.3: seconds or an HTTP date. Some send fractions, and some a duration such as "3m20s". */
+/**
+ * RFC 9110 10.2.3: seconds or an HTTP date. Some send fractions, and some a duration such as
+ * "3m20s".
+ */
 function retryAfterHeaderMs(text: string | undefined, nowMs: number): number | null {
   if (text === undefined) return null;
   const date = httpDateMs(text);
@@ -94,7 +99,10 @@ function wordedMs(messages: readonly string[], nowMs: number, host: string): num
   return null;
 }
 
-/** "You will regain access on 2026-09-01 at 00:00 UTC"; Zhipu's resets are Beijing time and do not say so. */
+/**
+ * "You will regain access on 2026-09-01 at 00:00 UTC"; Zhipu's resets are Beijing time and do not
+ * say so.
+ */
 function instantMs(message: string, nowMs: number, host: string): number | null {
   const match = RESUMES.test(message) ? INSTANT.exec(message) : null;
   if (match === null) return null;
@@ -109,7 +117,10 @@ const PER_DAY =
   /\/ ?day\b|\bper[ -]day\b|\bdaily (?:limit|quota|free|request|token|usage)|\b(?:TPD|RPD)\b/i;
 const PER_MINUTE = /\d (?:API )?calls \/ minute\b/i;
 
-/** A limit whose period is the only thing named (Cohere's trial keys, Moonshot's TPD, Workers AI's allocation). */
+/**
+ * A limit whose period is the only thing named (Cohere's trial keys, Moonshot's TPD, Workers AI's
+ * allocation).
+ */
 function namedPeriodMs(message: string, nowMs: number, host: string): number | null {
   if (PER_MONTH.test(message)) return periodEndMs('month', nowMs, host);
   if (PER_DAY.test(message)) return periodEndMs('day', nowMs, host);

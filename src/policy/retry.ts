@@ -1,4 +1,5 @@
-// Whether to go again after an attempt, and how soon. Pure: the caller waits, picks key and upstream, and relays.
+// Whether to go again after an attempt, and how soon. Pure: the caller waits, picks key and
+// upstream, and relays.
 
 import { cooldownMs } from './cooldown.ts';
 import type { Verdict } from './verdict.ts';
@@ -17,7 +18,10 @@ export interface Attempt {
   readonly replayable: boolean;
   /** A byte of this answer has gone to the client: nothing can be taken back. */
   readonly committed: boolean;
-  /** Upstreams that this request may still use and that had not failed it before this attempt, this attempt's own included. */
+  /**
+   * Upstreams that this request may still use and that had not failed it before this attempt, this
+   * attempt's own included.
+   */
   readonly upstreams: number;
   readonly random: () => number;
   /** What is left of the request's time, in milliseconds; left out: no limit. */
@@ -29,7 +33,9 @@ export type NextStep =
   | { readonly action: 'relay' }
   /** Lease again after the delay. */
   | { readonly action: 'again'; readonly delayMs: number }
-  /** Stop: the caller relays the upstream's last answer, or its own 502 or 504 when there is none. */
+  /**
+   * Stop: the caller relays the upstream's last answer, or its own 502 or 504 when there is none.
+   */
   | { readonly action: 'give_up' };
 
 const RELAY: NextStep = { action: 'relay' };

@@ -1,4 +1,5 @@
-// The form of one rule about providers' answers. The rules themselves are in rules*.ts, in the order of rules.ts.
+// The form of one rule about providers' answers. The rules themselves are in rules*.ts, in the
+// order of rules.ts.
 
 import type { Sign } from './normalise.ts';
 import type { Provider } from './provider.ts';
@@ -24,7 +25,10 @@ export interface Rule {
   readonly codes?: readonly string[];
   /** Bare numbers, by the provider that means something by them. */
   readonly numbers?: Partial<Readonly<Record<Provider, readonly number[]>>>;
-  /** Phrases, letter case ignored; `…` stands for up to 120 characters, a line break also for the end. */
+  /**
+   * Phrases, letter case ignored; `…` stands for up to 120 characters, a line break also for the
+   * end.
+   */
   readonly says?: readonly string[];
   readonly sign?: Sign;
   /** The whole key must rest, not only for this model. */

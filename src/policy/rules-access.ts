@@ -1,9 +1,13 @@
-// Rules about a valid key that may not use this model or this endpoint: it stays in rotation for everything else.
-// Sources: the error pages of OpenAI, Azure OpenAI, Gemini, Vertex AI, Bedrock, Ark, Zhipu, Workers AI and SiliconFlow.
+// Rules about a valid key that may not use this model or this endpoint: it stays in rotation for
+// everything else. Sources: the error pages of OpenAI, Azure OpenAI, Gemini, Vertex AI, Bedrock,
+// Ark, Zhipu, Workers AI and SiliconFlow.
 
 import type { Rule, StatusTest } from './rule.ts';
 
-/** Statuses at which an answer is about the credential or its limits and so does not quote the request at length. */
+/**
+ * Statuses at which an answer is about the credential or its limits and so does not quote the
+ * request at length.
+ */
 const REFUSED: readonly StatusTest[] = [400, 401, 403, 404, 429, 'stream'];
 
 export const ACCESS_BY_WORDING: readonly Rule[] = [
@@ -53,7 +57,8 @@ export const ACCESS_BY_CODE: readonly Rule[] = [
       'iam_permission_denied',
       '*_service_blocked',
       '*_referrer_blocked',
-      // The client's own OpenAI-Organization or OpenAI-Project header: a key of that organization may follow.
+      // The client's own OpenAI-Organization or OpenAI-Project header: a key of that organization
+      // may follow.
       'mismatched_organization',
       'mismatched_project',
       'invalid_organization',

@@ -1,5 +1,6 @@
-// Rules about dead keys: invalid, leaked, expired, suspended, or without money.
-// Sources: the error pages of OpenAI, Anthropic, Gemini, xAI, Groq, Fireworks, Moonshot, DashScope, Ark, Zhipu, Workers AI and AWS.
+// Rules about dead keys: invalid, leaked, expired, suspended, or without money. Sources: the error
+// pages of OpenAI, Anthropic, Gemini, xAI, Groq, Fireworks, Moonshot, DashScope, Ark, Zhipu,
+// Workers AI and AWS.
 
 import type { Rule } from './rule.ts';
 

@@ -1,5 +1,6 @@
-// Rules about caps, quotas that come back, and the one code that means money at one provider and tokens per minute at another.
-// Sources: the error pages of OpenAI, Anthropic, OpenRouter, Together, Fireworks, Hugging Face, xAI and DashScope.
+// Rules about caps, quotas that come back, and the one code that means money at one provider and
+// tokens per minute at another. Sources: the error pages of OpenAI, Anthropic, OpenRouter,
+// Together, Fireworks, Hugging Face, xAI and DashScope.
 
 import type { Rule } from './rule.ts';
 

@@ -1,5 +1,6 @@
-// Rules about the request and the way to the upstream: size, content, edges, egress, failing and crowded servers.
-// Sources: the error pages of OpenAI, Azure OpenAI, Gemini, OpenRouter, Groq, Ark, Zhipu and Cloudflare, and recorded answers.
+// Rules about the request and the way to the upstream: size, content, edges, egress, failing and
+// crowded servers. Sources: the error pages of OpenAI, Azure OpenAI, Gemini, OpenRouter, Groq, Ark,
+// Zhipu and Cloudflare, and recorded answers.
 
 import type { Rule } from './rule.ts';
 
@@ -19,7 +20,8 @@ export const REQUEST_AND_EDGE: readonly Rule[] = [
       "exceeds the model's max context length",
     ],
   },
-  // A size is the client's choice, also when an edge's HTML page says so. Groq adds the code rate_limit_exceeded.
+  // A size is the client's choice, also when an edge's HTML page says so. Groq adds the code
+  // rate_limit_exceeded.
   { verdict: 'client_fault', reason: 'too_large', status: [413, 414, 431] },
   {
     // OpenAI's 429 for one request above the whole limit: no wait makes it fit.
@@ -51,11 +53,13 @@ export const REQUEST_AND_EDGE: readonly Rule[] = [
     verdict: 'upstream_fault',
     reason: 'network_restricted',
     status: [401, 403],
+    codes: ['throwexceptionduetotrafficdenied'],
     says: ['virtual network', 'public access is disabled', 'approved private endpoint'],
     route: true,
   },
   {
-    // The account in `metadata.raw` is the gateway's. At 400 the provider behind it has judged the request.
+    // The account in `metadata.raw` is the gateway's. At 400 the provider behind it has judged the
+    // request.
     verdict: 'upstream_fault',
     reason: 'nested_provider',
     except: [400, 422],

@@ -1,4 +1,5 @@
-// What is left once no code and no wording has decided: errors inside a stream, and the bare status.
+// What is left once no code and no wording has decided: errors inside a stream, and the bare
+// status.
 
 import type { Rule } from './rule.ts';
 

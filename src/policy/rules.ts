@@ -1,6 +1,7 @@
-// What providers' answers mean, as data: first match wins, top to bottom. classify.ts applies it; nothing here runs.
-// Machine-readable codes come first, then wording: whole phrases, never one word, because answers quote prompts, and because
-// Gemini and DashScope write "quota" and "billing" about rates that recover within a minute.
+// What providers' answers mean, as data: first match wins, top to bottom. classify.ts applies it;
+// nothing here runs. Machine-readable codes come first, then wording: whole phrases, never one
+// word, because answers quote prompts, and because Gemini and DashScope write "quota" and "billing"
+// about rates that recover within a minute.
 
 import type { Rule } from './rule.ts';
 import { ACCESS_BY_CODE, ACCESS_BY_WORDING } from './rules-access.ts';

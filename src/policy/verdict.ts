@@ -1,9 +1,12 @@
-// The vocabulary of blame: what an attempt came to, and what that means for key, upstream and request.
-// Decides nothing itself: classify.ts turns an answer or a fault into a Verdict, retry.ts acts on it.
+// The vocabulary of blame: what an attempt came to, and what that means for key, upstream and
+// request. Decides nothing itself: classify.ts turns an answer or a fault into a Verdict, retry.ts
+// acts on it.
 
 import type { Reason } from './reason.ts';
 
-/** Whose fault an attempt's result is, and for how long. Durations in milliseconds; null: not named. */
+/**
+ * Whose fault an attempt's result is, and for how long. Durations in milliseconds; null: not named.
+ */
 export type Verdict =
   | { readonly kind: 'success' }
   | { readonly kind: 'key_dead'; readonly reason: Reason }
@@ -19,9 +22,14 @@ export type Verdict =
       readonly kind: 'upstream_fault';
       readonly reason: Reason;
       readonly retryAfterMs: number | null;
-      /** The upstream may already be working on the request: ask another one, never this one again. */
+      /**
+       * The upstream may already be working on the request: ask another one, never this one again.
+       */
       readonly ambiguous: boolean;
-      /** The way there failed (egress address, outgoing proxy): neither upstream nor key is to blame. */
+      /**
+       * The way there failed (egress address, outgoing proxy): neither upstream nor key is to
+       * blame.
+       */
       readonly route: boolean;
     }
   | { readonly kind: 'client_fault'; readonly reason: Reason }
@@ -34,7 +42,9 @@ export interface AnswerView {
   readonly status: number;
   /** Flat name, value, name, value list as received. */
   readonly rawHeaders: readonly string[];
-  /** Decoded text of at most the first 64 KiB; for an in-stream error, the event's data (and name). */
+  /**
+   * Decoded text of at most the first 64 KiB; for an in-stream error, the event's data (and name).
+   */
   readonly text: string;
   /** True when the error arrived as an event of a 200 stream. */
   readonly inStream: boolean;

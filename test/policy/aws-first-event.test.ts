@@ -1,4 +1,5 @@
-// Bedrock's binary streams: an exception in the first frame is found, under any chunking, and judged like any other error.
+// Bedrock's binary streams: an exception in the first frame is found, under any chunking, and
+// judged like any other error.
 
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';

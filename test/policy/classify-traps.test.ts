@@ -1,4 +1,5 @@
-// What must not mislead the classifier: prompts quoted in errors, pages, cut bodies, hostile bytes; and faults without an answer.
+// What must not mislead the classifier: prompts quoted in errors, pages, cut bodies, hostile bytes;
+// and faults without an answer.
 
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';

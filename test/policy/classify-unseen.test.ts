@@ -1,4 +1,5 @@
-// Answers that are in no recording: what the providers' pages say, with the reason, the wait and its scope.
+// Answers that are in no recording: what the providers' pages say, with the reason, the wait and
+// its scope.
 
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';

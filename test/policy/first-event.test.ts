@@ -1,4 +1,5 @@
-// The hold of an event stream: what is preamble, what commits, what is an error; and that chunking never matters.
+// The hold of an event stream: what is preamble, what commits, what is an error; and that chunking
+// never matters.
 
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';

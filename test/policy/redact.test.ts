@@ -1,4 +1,5 @@
-// Credentials leave every text: by their look and by their value, in every form, and in linear time.
+// Credentials leave every text: by their look and by their value, in every form, and in linear
+// time.
 
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';

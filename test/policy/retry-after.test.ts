@@ -1,4 +1,5 @@
-// When to come back: the order of belief, every notation, and the calendar behind daily and monthly quotas.
+// When to come back: the order of belief, every notation, and the calendar behind daily and monthly
+// quotas.
 
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
