@@ -55,6 +55,8 @@ export const ACCESS_BY_CODE: readonly Rule[] = [
       'accessdenied*',
       '*.accessdenied',
       'iam_permission_denied',
+      // Azure's 401 for an Entra identity without the role.
+      'permissiondenied',
       '*_service_blocked',
       '*_referrer_blocked',
       // The client's own OpenAI-Organization or OpenAI-Project header: a key of that organization
@@ -76,6 +78,7 @@ export const ACCESS_BY_CODE: readonly Rule[] = [
       'operationdenied.servicenotopen',
     ],
     numbers: { zhipu: [1311], cloudflare: [5016, 5018, 3041], siliconflow: [30011] },
+    says: ['套餐暂未开放'],
   },
   {
     // Ark: the cap that the account's owner set for this model.

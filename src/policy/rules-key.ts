@@ -90,6 +90,7 @@ export const DEAD_KEY: readonly Rule[] = [
       'api key expired',
       'verify you have the correct api key',
       'verify that you have the correct api key',
+      'unable to authenticate request',
       // Baseten's 403.
       'check the api-key you provided',
     ],

@@ -101,7 +101,13 @@ export const REQUEST_CONTENT: readonly Rule[] = [
     codes: ['request_too_large', 'invalid_prompt'],
     numbers: { zhipu: [1210, 1211, 1212, 1213, 1214, 1215, 1261], cloudflare: [5007] },
   },
-  { verdict: 'client_fault', reason: 'unsupported_feature', numbers: { cloudflare: [5023, 5025] } },
+  {
+    verdict: 'client_fault',
+    reason: 'unsupported_feature',
+    status: [400, 403],
+    numbers: { cloudflare: [5023, 5025] },
+    says: ["model doesn't…json schema"],
+  },
 ];
 
 export const CAPACITY: readonly Rule[] = [

@@ -30,6 +30,13 @@ export const IN_STREAM: readonly Rule[] = [
     codes: ['authentication_error'],
   },
   {
+    // Before the next one: DeepSeek's code is invalid_request_error whatever happened.
+    verdict: 'upstream_fault',
+    reason: 'stream_error',
+    status: ['stream'],
+    codes: ['server_error', 'api_error', 'service_unavailable_error', 'internal_server_error'],
+  },
+  {
     verdict: 'client_fault',
     reason: 'bad_request',
     status: ['stream'],
