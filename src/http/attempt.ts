@@ -2,8 +2,9 @@
 // is certain: an error's bounded prefix, a stream's first real event. Decides nothing about going again.
 
 import type { Config } from '../config.ts';
+import { AwsFirstEventScanner } from '../policy/aws-first-event.ts';
 import { classify, classifyFault } from '../policy/classify.ts';
-import { FirstEventScanner } from '../policy/first-event.ts';
+import { type FirstEvent, FirstEventScanner, refusedByHead } from '../policy/first-event.ts';
 import { fieldValue } from '../policy/headers.ts';
 import type { Fault, FaultCode, Verdict } from '../policy/verdict.ts';
 import type { Lease } from '../pool/lease.ts';
@@ -49,8 +50,9 @@ export class Attempts {
     if (outcome.kind === 'fault') return faulty(outcome);
     if (outcome.status >= 400) return this.#judgeError(exchange, outcome, lease);
     const held = new HeldAnswer(outcome, this.#deadlines);
-    if (outcome.status !== 200 || !isEventStream(outcome)) return succeeded(held);
-    return this.#judgeStream(exchange, held, lease);
+    const scanner = outcome.status === 200 ? scannerFor(outcome) : undefined;
+    if (scanner === undefined) return succeeded(held);
+    return this.#judgeStream(exchange, new StreamProbe(held, scanner), lease);
   }
 
   async #judgeError(exchange: Exchange, answer: UpstreamAnswer, lease: Lease): Promise<Judged> {
@@ -62,67 +64,76 @@ export class Attempts {
     return { verdict: verdictOf(held, lease, text, false), held, fault: undefined };
   }
 
-  /** Holds a 200 event stream until its first event that is more than preamble. */
-  async #judgeStream(exchange: Exchange, held: HeldAnswer, lease: Lease): Promise<Judged> {
-    // Azure says on a 200 that the key must wait; the event that says so may come late or never.
-    if (lease.upstream.provider === 'azure' && hasField(held.answer, 'retry-after')) {
-      return { verdict: verdictOf(held, lease, RATE_LIMITED_EVENT, true), held, fault: undefined };
+  /** Holds a 200 stream until its first event that is more than preamble. */
+  async #judgeStream(exchange: Exchange, probe: StreamProbe, lease: Lease): Promise<Judged> {
+    const { held } = probe;
+    if (refusedByHead(held.answer.rawHeaders, lease.upstream.provider)) {
+      return { verdict: verdictOf(held, lease, '', true), held, fault: undefined };
     }
     const { firstEventTimeoutMs } = this.#config;
-    const probe = new StreamProbe(held);
     exchange.onClientLeft = () => held.discard();
     const holdMs = firstEventTimeoutMs > 0 ? firstEventTimeoutMs : FIRST_EVENT_HOLD_MS;
     await held.fill(probe.isDecided, holdMs);
     if (exchange.clientLeft) return faulty(clientLeft());
-    if (probe.error !== undefined) {
-      return { verdict: verdictOf(held, lease, probe.error, true), held, fault: undefined };
+    const found = probe.found();
+    if (found.kind === 'error') {
+      return { verdict: verdictOf(held, lease, found.text, true), held, fault: undefined };
     }
-    if (held.broken && !probe.hasContent) return broken(held, 'reset');
-    const silent = !probe.hasContent && !held.ended && held.timedOut;
+    if (held.broken && found.kind === 'preamble') return broken(held, 'reset');
+    const silent = found.kind === 'preamble' && held.timedOut;
     if (silent && firstEventTimeoutMs > 0) return broken(held, 'first_event_timeout');
     return succeeded(held);
   }
 }
 
-const RATE_LIMITED_EVENT = '{"error":{"code":"rate_limit_exceeded","message":"retry-after"}}';
+/** What both scanners of policy/ do. */
+interface Scanner {
+  push(chunk: Uint8Array): FirstEvent;
+  end?(): FirstEvent;
+}
 
 /** Looks at a stream's chunks as they are held; encoded streams are decoded from a copy each time. */
 class StreamProbe {
-  hasContent = false;
-  error: string | undefined;
-  readonly #held: HeldAnswer;
+  readonly held: HeldAnswer;
+  readonly #newScanner: () => Scanner;
   readonly #encoded: boolean;
-  #scanner = new FirstEventScanner();
+  #scanner: Scanner;
+  #found: FirstEvent = { kind: 'preamble' };
 
-  constructor(held: HeldAnswer) {
-    this.#held = held;
-    this.#encoded = hasField(held.answer, 'content-encoding');
+  constructor(held: HeldAnswer, newScanner: () => Scanner) {
+    this.held = held;
+    this.#newScanner = newScanner;
+    this.#scanner = newScanner();
+    this.#encoded = fieldValue(held.answer.rawHeaders, 'content-encoding') !== undefined;
   }
 
   readonly isDecided = (chunk: Buffer): boolean => {
-    let bytes: Buffer = chunk;
+    let bytes: Buffer | undefined = chunk;
     if (this.#encoded) {
-      const decoded = this.#held.decoded();
+      bytes = this.held.decoded();
       // An encoding that we do not know cannot be judged: the client gets it as it is.
-      if (decoded === undefined) return true;
-      this.#scanner = new FirstEventScanner();
-      bytes = decoded;
+      if (bytes === undefined) return true;
+      this.#scanner = this.#newScanner();
     }
-    const found = this.#scanner.push(bytes);
-    if (found.kind === 'preamble') return false;
-    if (found.kind === 'content') this.hasContent = true;
-    else this.error = found.text;
-    return true;
+    this.#found = this.#scanner.push(bytes);
+    return this.#found.kind !== 'preamble';
   };
+
+  found(): FirstEvent {
+    if (this.#found.kind === 'preamble' && this.held.ended) {
+      this.#found = this.#scanner.end?.() ?? this.#found;
+    }
+    return this.#found;
+  }
 }
 
-function isEventStream(answer: UpstreamAnswer): boolean {
-  const type = fieldValue(answer.rawHeaders, 'content-type');
-  return type?.trimStart().toLowerCase().startsWith('text/event-stream') === true;
-}
-
-function hasField(answer: UpstreamAnswer, lowerName: string): boolean {
-  return fieldValue(answer.rawHeaders, lowerName) !== undefined;
+/** How to look into an answer's stream; undefined: it is none. */
+function scannerFor(answer: UpstreamAnswer): (() => Scanner) | undefined {
+  const type = fieldValue(answer.rawHeaders, 'content-type')?.trimStart().toLowerCase() ?? '';
+  if (type.startsWith('text/event-stream')) return () => new FirstEventScanner();
+  if (type.startsWith('application/vnd.amazon.eventstream'))
+    return () => new AwsFirstEventScanner();
+  return undefined;
 }
 
 function verdictOf(held: HeldAnswer, lease: Lease, text: string, inStream: boolean): Verdict {

@@ -6,7 +6,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 /** A request's body as the attempts see it. */
 export interface RequestBody {
   /** What has been read, in order; the whole body when `source` is undefined. */
-  chunks: readonly Buffer[];
+  chunks: Buffer[];
   /** Bytes in `chunks`. */
   bytes: number;
   /** The unread rest of a body too large to replay; such a request has exactly one attempt. */
@@ -18,8 +18,7 @@ export interface RequestBody {
 /** Bodies waiting to be replayed in one worker, all together; beyond it bodies are streamed unretried. */
 export const MAX_REPLAY_TOTAL_BYTES = 512 * 1024 * 1024;
 
-const NO_CHUNKS: readonly Buffer[] = [];
-const EMPTY: RequestBody = { chunks: NO_CHUNKS, bytes: 0, source: undefined, trailers: [] };
+const EMPTY: RequestBody = { chunks: [], bytes: 0, source: undefined, trailers: [] };
 
 /** How many bytes one worker may keep for replay, per request and in all. */
 export class ReplayBudget {
@@ -66,7 +65,7 @@ export function readBody(
   if (expectsContinue(request)) response.writeContinue();
   const length = Number(request.headers['content-length'] ?? Number.NaN);
   if (length > 0 && !budget.fits(length, length)) {
-    return Promise.resolve({ chunks: NO_CHUNKS, bytes: 0, source: request, trailers: [] });
+    return Promise.resolve({ chunks: [], bytes: 0, source: request, trailers: [] });
   }
   return collect(request, budget);
 }

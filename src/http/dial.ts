@@ -20,6 +20,7 @@ import {
   type ProxySettings,
 } from './outgoing-proxy.ts';
 import { connectSocks, DestinationError } from './socks.ts';
+import { SpareSockets } from './spare-sockets.ts';
 import { timeLimit, within } from './time-limit.ts';
 import { TlsSessionCache } from './tls-session-cache.ts';
 
@@ -67,6 +68,7 @@ export class Dialer {
   readonly #connectTimeoutMs: number;
   readonly #proxies: ProxyChoice;
   readonly #tls: TlsShared;
+  readonly #spare = new SpareSockets();
 
   /** @throws ConfigError for a proxy URL that does not parse. */
   constructor(options: DialOptions) {
@@ -89,12 +91,22 @@ export class Dialer {
     return fault('client_left', 'the connection is no longer wanted');
   }
 
-  /** `dial` in the shape of an http.Agent's createConnection; the error is a DialError. */
+  /**
+   * `dial` in the shape of an http.Agent's createConnection; the error is a DialError. A connection
+   * that was offered for the same peer is used up first.
+   */
   connect(target: DialTarget, done: (error: Error | null, socket?: Socket) => void): void {
+    const offered = this.#spare.take(authorityOf(target));
+    if (offered !== undefined) return void process.nextTick(done, null, offered);
     this.dial(target).then((dialed) => {
       if (dialed.kind === 'socket') done(null, dialed.socket);
       else done(new DialError(dialed));
     });
+  }
+
+  /** Hands over an open HTTP/1.1 connection that `connect` is soon to ask for. */
+  offer(target: Destination, socket: Socket): void {
+    this.#spare.keep(authorityOf(target), socket);
   }
 
   /**

@@ -4,6 +4,7 @@
 import type { ServerResponse } from 'node:http';
 import type { Readable, Writable } from 'node:stream';
 import type { FaultCode } from '../policy/verdict.ts';
+import { passedOn } from './bulk-memory.ts';
 import { type Deadlines, Waiter } from './deadlines.ts';
 import type { Exchange } from './exchange.ts';
 import type { HeldAnswer } from './held-answer.ts';
@@ -96,6 +97,7 @@ export class Relay extends Waiter {
       this.#clientSlow = true;
       this.#body.pause();
     }
+    passedOn(chunk.length);
   };
 
   readonly #onDrain = (): void => {

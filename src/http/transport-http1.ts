@@ -5,6 +5,7 @@ import http, { type ClientRequest, type IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Fault, FaultCode } from '../policy/verdict.ts';
 import type { Upstream } from '../pool/upstream-list.ts';
+import { passedOn } from './bulk-memory.ts';
 import type { Deadlines } from './deadlines.ts';
 import type { Dialer } from './dial.ts';
 import { faultCode, faultMessage } from './faults.ts';
@@ -101,10 +102,12 @@ class Http1Call extends UpstreamCall {
       client.end(chunks[last]);
       return;
     }
-    for (const chunk of chunks) client.write(chunk);
+    // Sent once and never again: nobody else needs them any more.
+    for (const chunk of chunks.splice(0)) client.write(chunk);
     const onData = (chunk: Buffer): void => {
       this.#awaitProgress();
       if (!client.write(chunk)) source.pause();
+      passedOn(chunk.length);
     };
     source.on('data', onData);
     client.on('drain', () => {

@@ -13,7 +13,8 @@ export interface UpstreamRequest {
   readonly path: string;
   /** Flat end-to-end fields, Host and credential included; no Content-Length, no Transfer-Encoding. */
   readonly fields: readonly string[];
-  readonly chunks: readonly Buffer[];
+  /** The body, or its beginning; emptied by the transport when a source follows. */
+  readonly chunks: Buffer[];
   /** Bytes in `chunks`; the body's whole length when there is no source. */
   readonly bytes: number;
   /** The rest of a body that is streamed through. */

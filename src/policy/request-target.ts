@@ -5,8 +5,10 @@
 export interface RequestTarget {
   /** Begins with `/`; percent-encoding as it came. */
   readonly path: string;
-  /** What follows `?`, without any `key` parameter; undefined without a `?`. */
+  /** What follows `?`, up to the client's `key` parameter if there is one; undefined without a `?`. */
   readonly query: string | undefined;
+  /** What follows that parameter. */
+  readonly queryAfterKey: string;
   /** The client's credential in the query, percent-decoded; undefined when it sent none. */
   readonly key: string | undefined;
 }
@@ -16,11 +18,9 @@ export function parseTarget(url: string): RequestTarget | undefined {
   const target = url.charCodeAt(0) === 47 ? url : originForm(url);
   if (target === undefined) return undefined;
   const mark = target.indexOf('?');
-  if (mark < 0) return { path: target, query: undefined, key: undefined };
-  const path = target.slice(0, mark);
+  if (mark < 0) return { path: target, query: undefined, queryAfterKey: '', key: undefined };
   const query = target.slice(mark + 1);
-  if (!query.includes('key=')) return { path, query, key: undefined };
-  return { path, ...withoutKey(query) };
+  return { path: target.slice(0, mark), ...splitAtKey(query) };
 }
 
 function originForm(url: string): string | undefined {
@@ -30,15 +30,20 @@ function originForm(url: string): string | undefined {
   return rest.startsWith('/') ? rest : `/${rest}`;
 }
 
-function withoutKey(query: string): { query: string | undefined; key: string | undefined } {
-  const kept: string[] = [];
-  let key: string | undefined;
-  for (const pair of query.split('&')) {
-    if (pair.startsWith('key=')) key ??= decode(pair.slice(4));
-    else kept.push(pair);
-  }
-  if (key === undefined) return { query, key };
-  return { query: kept.length === 0 ? undefined : kept.join('&'), key };
+/** A second `key` parameter is a credential as well, and goes. */
+function splitAtKey(query: string): Omit<RequestTarget, 'path'> {
+  const whole = { query, queryAfterKey: '', key: undefined };
+  if (!query.includes('key=')) return whole;
+  const pairs = query.split('&');
+  const at = pairs.findIndex(isKey);
+  if (at < 0) return whole;
+  const after = pairs.slice(at + 1).filter((pair) => !isKey(pair));
+  const key = decode((pairs[at] as string).slice('key='.length));
+  return { query: pairs.slice(0, at).join('&'), queryAfterKey: after.join('&'), key };
+}
+
+function isKey(pair: string): boolean {
+  return pair.startsWith('key=');
 }
 
 function decode(value: string): string {
@@ -68,8 +73,15 @@ export function upstreamTarget(
     const next = path.charCodeAt(version.length);
     if (next === 47 || Number.isNaN(next)) path = path.slice(version.length);
   }
-  path = basePath + path;
-  if (queryKey === undefined) return target.query === undefined ? path : `${path}?${target.query}`;
-  const pair = `key=${encodeURIComponent(queryKey)}`;
-  return target.query === undefined ? `${path}?${pair}` : `${path}?${target.query}&${pair}`;
+  const query = withKey(target, queryKey);
+  return query === undefined ? basePath + path : `${basePath}${path}?${query}`;
+}
+
+/** The leased key stands where the client's own stood, or last. */
+function withKey(target: RequestTarget, queryKey: string | undefined): string | undefined {
+  const { query, queryAfterKey, key } = target;
+  if (key === undefined && queryKey === undefined) return query;
+  const pair = queryKey === undefined ? '' : `key=${encodeURIComponent(queryKey)}`;
+  const parts = [query ?? '', pair, queryAfterKey].filter((part) => part !== '');
+  return parts.length === 0 ? undefined : parts.join('&');
 }

@@ -1,3 +1,5 @@
+// Who may pass: AUTH_KEY in every place where clients put their credential.
+
 import assert from 'node:assert/strict';
 import type { IncomingMessage } from 'node:http';
 import { describe, it } from 'node:test';

@@ -1,3 +1,5 @@
+// Cross-origin answers by the Fetch standard, for preflights and for proxied answers.
+
 import assert from 'node:assert/strict';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { describe, it } from 'node:test';

@@ -1,3 +1,5 @@
+// Which answers are compressed for the client.
+
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { gzipChoice, markGzipped } from '../../src/http/gzip.ts';

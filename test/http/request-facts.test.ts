@@ -1,3 +1,5 @@
+// Model and stream flag, found in bytes: the same as JSON.parse would say, at a bounded cost.
+
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';

@@ -1,3 +1,5 @@
+// Which header fields cross the proxy, and where the leased key goes.
+
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import {

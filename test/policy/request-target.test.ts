@@ -1,3 +1,5 @@
+// The request target's way through: what stays byte for byte, what goes, and where the leased key is put.
+
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { parseTarget, upstreamTarget } from '../../src/policy/request-target.ts';
@@ -39,7 +41,9 @@ describe('request target', () => {
   });
 
   it('carries the leased key in the query when it travels there', () => {
-    assert.equal(through('', '/m?alt=sse&key=mine', 'k+1'), '/m?alt=sse&key=k%2B1');
+    assert.equal(through('', '/m?a=1&key=mine&alt=sse', 'k+1'), '/m?a=1&key=k%2B1&alt=sse');
+    assert.equal(through('', '/m?alt=sse', 'k'), '/m?alt=sse&key=k');
+    assert.equal(through('', '/m?key=a&b=1&key=c', 'k'), '/m?key=k&b=1');
     assert.equal(through('', '/m', 'k'), '/m?key=k');
   });
 
