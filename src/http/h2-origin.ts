@@ -1,6 +1,7 @@
 // The HTTP/2 connections to one upstream: which request gets a stream on which of them, when another
 // one is opened, and whether the upstream speaks HTTP/2 at all (ALPN decides, and is remembered).
 
+import type { Socket } from 'node:net';
 import type { Fault } from '../policy/verdict.ts';
 import type { Upstream } from '../pool/upstream-list.ts';
 import type { Deadlines } from './deadlines.ts';
@@ -57,11 +58,13 @@ export class H2Origin {
   /** Grants a stream now or later; `withdraw` ends the waiting. */
   claim(claim: StreamClaim): void {
     const session = this.#waiting.size === 0 ? this.#withRoom() : undefined;
-    if (session !== undefined) return claim.granted(session);
-    if (this.speaksHttp1) return claim.useHttp1();
-    if (this.#closed || this.#waiting.size >= MAX_WAITING) return claim.failed(noStream());
-    this.#waiting.add(claim);
-    this.#dialAsNeeded();
+    if (session !== undefined) claim.granted(session);
+    else if (this.speaksHttp1) claim.useHttp1();
+    else if (this.#closed || this.#waiting.size >= MAX_WAITING) claim.failed(noStream());
+    else {
+      this.#waiting.add(claim);
+      this.#dialAsNeeded();
+    }
   }
 
   withdraw(claim: StreamClaim): void {
@@ -134,7 +137,7 @@ export class H2Origin {
     }
   }
 
-  #addSession(socket: ConstructorParameters<typeof H2Session>[0]['socket']): void {
+  #addSession(socket: Socket): void {
     const { hostname, port } = this.#target;
     const session = new H2Session({
       socket,

@@ -27,6 +27,18 @@ const PING_AFTER_IDLE_MS = 10_000;
 /** The answer to PING comes within this, or the connection is dead. */
 const PING_TIMEOUT_MS = 10_000;
 
+const SESSION_SETTINGS = {
+  settings: {
+    enablePush: false,
+    initialWindowSize: STREAM_WINDOW_BYTES,
+    maxHeaderListSize: MAX_HEADER_LIST_BYTES,
+  },
+  maxSessionMemory: SESSION_MEMORY_MB,
+  maxHeaderListPairs: MAX_HEADER_FIELDS,
+  /** Repeated fields go through as they came; which are wrong is for the upstream to say. */
+  strictSingleValueFields: false,
+};
+
 export interface H2SessionOptions {
   readonly socket: Socket;
   /** `https://host:port`, for messages only: requests carry their own authority. */
@@ -59,15 +71,8 @@ export class H2Session extends Waiter {
     this.#options = options;
     this.#idleSinceMs = options.deadlines.nowMs;
     const session = connect(options.origin, {
+      ...SESSION_SETTINGS,
       createConnection: () => options.socket,
-      settings: {
-        enablePush: false,
-        initialWindowSize: STREAM_WINDOW_BYTES,
-        maxHeaderListSize: MAX_HEADER_LIST_BYTES,
-      },
-      maxSessionMemory: SESSION_MEMORY_MB,
-      maxHeaderListPairs: MAX_HEADER_FIELDS,
-      strictSingleValueFields: false,
     });
     session.once('connect', () => session.setLocalWindowSize(CONNECTION_WINDOW_BYTES));
     session.on('remoteSettings', (settings) => {
@@ -139,17 +144,13 @@ export class H2Session extends Waiter {
   expire(nowMs: number): void {
     const { deadlines } = this.#options;
     if (this.#session.destroyed) return;
-    if (this.#pinging) {
-      this.#session.destroy();
-      return;
+    if (this.#pinging) this.#session.destroy();
+    else if (this.#active === 0) this.close();
+    else if (this.bytesRead === this.#bytesSeen) this.#ping();
+    else {
+      this.#bytesSeen = this.bytesRead;
+      deadlines.add(this, nowMs + PING_AFTER_MS);
     }
-    if (this.#active === 0) {
-      this.close();
-      return;
-    }
-    if (this.bytesRead === this.#bytesSeen) return this.#ping();
-    this.#bytesSeen = this.bytesRead;
-    deadlines.add(this, nowMs + PING_AFTER_MS);
   }
 
   #ping(): void {

@@ -6,8 +6,9 @@ import { type ClientHttp2Stream, constants } from 'node:http2';
 /**
  * Prepares a stream that was just opened. Destroying it then resets it with CANCEL; Node would say
  * NO_ERROR, which promises that nothing was lost (RFC 9113 7).
- * @returns whether the peer has ended the stream. RST_STREAM with NO_ERROR in mid-body looks like an
- * end to Node's `end` event; END_STREAM alone ends the readable side while the stream is not closed.
+ * @returns whether the peer ended the stream and did not take that back. To Node's `end` event
+ * RST_STREAM with NO_ERROR in mid-body is an end, but END_STREAM alone ends the readable side of a
+ * stream that is not closed yet. Node's own servers send END_STREAM before any RST_STREAM.
  */
 export function correctStream(stream: ClientHttp2Stream): () => boolean {
   let ended = false;
@@ -23,5 +24,5 @@ export function correctStream(stream: ClientHttp2Stream): () => boolean {
     }
     return destroy(error);
   };
-  return () => ended;
+  return () => ended && !stream.rstCode;
 }

@@ -1,0 +1,128 @@
+// A transport with both protocols against a server of the test, and what its answers come to.
+
+import { once } from 'node:events';
+import http2, {
+  type Http2SecureServer,
+  type SecureServerOptions,
+  type ServerHttp2Session,
+} from 'node:http2';
+import type { AddressInfo } from 'node:net';
+import { Deadlines } from '../../src/http/deadlines.ts';
+import { Dialer } from '../../src/http/dial.ts';
+import { DnsCache } from '../../src/http/dns-cache.ts';
+import type { Outcome, UpstreamRequest } from '../../src/http/transport.ts';
+import { H2Transport } from '../../src/http/transport-h2.ts';
+import { Http1Transport } from '../../src/http/transport-http1.ts';
+import { type Upstream, UpstreamList } from '../../src/pool/upstream-list.ts';
+import { certificate, testCa } from './tls-fixture.ts';
+
+/** A client with its clock: `advance` moves the deadlines as if time had passed. */
+export interface H2Client extends Disposable {
+  readonly transport: H2Transport;
+  readonly http1: Http1Transport;
+  readonly upstream: Upstream;
+  advance(ms: number): void;
+  send(request?: Partial<UpstreamRequest>): Promise<Outcome>;
+}
+
+export function h2Client(port: number, idleTimeoutMs = 60_000): H2Client {
+  let offsetMs = 0;
+  const deadlines = new Deadlines(() => performance.now() + offsetMs);
+  const dialer = new Dialer({
+    dns: new DnsCache(() => 0),
+    proxies: { http: '', https: '', all: '', no: [] },
+    connectTimeoutMs: 5_000,
+    authorities: [testCa],
+  });
+  const http1 = new Http1Transport(dialer, deadlines, idleTimeoutMs);
+  const transport = new H2Transport({ dialer, http1, deadlines, idleTimeoutMs });
+  const upstream = new UpstreamList(UpstreamList.create([`https://127.0.0.1:${port}`])).get(0);
+  return {
+    transport,
+    http1,
+    upstream,
+    advance: (ms) => {
+      offsetMs += ms;
+    },
+    send: (request) => transport.send(upstream, h2Request(request)).outcome,
+    [Symbol.dispose]: () => transport.close(),
+  };
+}
+
+export function h2Request(request: Partial<UpstreamRequest> = {}): UpstreamRequest {
+  const chunks = request.chunks ?? [];
+  return {
+    method: 'GET',
+    path: '/v1/models',
+    fields: ['Host', 'upstream.test', 'Authorization', 'Bearer sk-test'],
+    bytes: chunks.reduce((sum, chunk) => sum + chunk.length, 0),
+    source: undefined,
+    sourceLength: undefined,
+    trailers: [],
+    bodyExpected: false,
+    headersTimeoutMs: 20_000,
+    sendIdleTimeoutMs: 20_000,
+    onInformation: undefined,
+    ...request,
+    chunks,
+  };
+}
+
+export interface H2Server extends AsyncDisposable {
+  readonly port: number;
+  readonly server: Http2SecureServer;
+  readonly sessions: Set<ServerHttp2Session>;
+  /** Connections accepted so far, of either protocol. */
+  connections: number;
+}
+
+export async function h2Server(options: SecureServerOptions = {}): Promise<H2Server> {
+  const server = http2.createSecureServer({ ...certificate('server'), ...options });
+  const sessions = new Set<ServerHttp2Session>();
+  const sockets = new Set<{ destroy(): void }>();
+  server.on('session', (session) => {
+    sessions.add(session);
+    session.on('error', () => undefined);
+    session.on('close', () => sessions.delete(session));
+  });
+  server.on('stream', (stream) => stream.on('error', () => undefined));
+  server.on('sessionError', () => undefined);
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const facts: H2Server = {
+    port: (server.address() as AddressInfo).port,
+    server,
+    sessions,
+    connections: 0,
+    [Symbol.asyncDispose]: async () => {
+      for (const socket of sockets) socket.destroy();
+      server.close();
+      await once(server, 'close');
+    },
+  };
+  server.on('secureConnection', (socket) => {
+    facts.connections += 1;
+    sockets.add(socket);
+    socket.on('error', () => undefined);
+  });
+  return facts;
+}
+
+/** What an attempt came to, in words: status and body, a fault's code, or where the body broke. */
+export async function told(outcome: Outcome | Promise<Outcome>): Promise<string> {
+  const settled = await outcome;
+  if (settled.kind === 'fault') return `${settled.code}${settled.sent ? ' sent' : ''}`;
+  const { body, status } = settled;
+  let text = '';
+  body.on('data', (chunk: Buffer) => {
+    text += chunk;
+  });
+  const end = await new Promise<string>((resolve) => {
+    body.on('error', () => resolve('error'));
+    body.on('close', () => resolve('close'));
+    body.on('end', () => resolve('end'));
+  });
+  const shown = text.length > 40 ? `${text.length} bytes` : text;
+  if (end === 'end' && settled.complete()) return `${status} ${shown}`;
+  return `${status} ${shown} cut`;
+}
