@@ -52,37 +52,29 @@ export class KeyReload {
     const { rows, account } = this.#table;
     const pins = keys.pinUrls.map((href) => this.#upstreams.add(href));
     const index = new RowIndex(this.#table, this.#rowCount, keys.count);
-    /** Line on which a row's key was found in this file; 0: not found. */
-    const foundOn = new Uint32Array(this.#rowCount + keys.count);
-    const toldDuplicates: Duplicate[] = [];
-    const addedRows: number[] = [];
-    const tally = { kept: 0, duplicates: 0, dropped: 0, pinned: 0 };
-    for (let i = 0; i < keys.count; i++) {
-      const pin = (keys.pins[i] ?? 0) === 0 ? UNPINNED : (pins[(keys.pins[i] ?? 0) - 1] ?? -1);
+    const tally = new Tally(this.#rowCount + keys.count);
+    /** Gives key `i` its row; false: there is no room. */
+    const place = (i: number): boolean => {
+      const pinned = keys.pins[i] ?? 0;
+      const pin = pinned === 0 ? UNPINNED : (pins[pinned - 1] ?? -1);
+      if (pin < 0) return false;
       const key = keys.source.subarray(keys.starts[i], keys.ends[i]);
-      let row = pin < 0 ? -1 : index.find(key, pin);
       const line = keys.lines[i] ?? 0;
-      const firstLine = row < 0 ? 0 : (foundOn[row] ?? 0);
-      if (firstLine > 0) {
-        tally.duplicates++;
-        if (toldDuplicates.length < MAX_TOLD_DUPLICATES) toldDuplicates.push({ line, firstLine });
-        continue;
-      }
-      if (row >= 0) tally.kept++;
-      else if (pin >= 0) {
-        row = this.#occupy(key, pin, nowMs);
-        if (row >= 0) addedRows.push(index.add(row));
-      }
-      if (row < 0) tally.dropped++;
-      else foundOn[row] = line;
-      if (row >= 0 && pin !== UNPINNED) tally.pinned++;
-    }
-    const removed = this.#vacateMissing(foundOn, nowMs);
-    const total = tally.kept + addedRows.length;
-    rows.publishCounts({ rowCount: this.#rowCount, occupied: total, pinned: tally.pinned });
+      const known = index.find(key, pin);
+      if (known >= 0) return tally.found(known, line);
+      const row = this.#occupy(key, pin, nowMs);
+      return row >= 0 && tally.added(index.add(row), line);
+    };
+    // New keys before the old ones leave: there is no moment without keys when all are replaced.
+    const waiting: number[] = [];
+    for (let i = 0; i < keys.count; i++) if (!place(i)) waiting.push(i);
+    const removed = this.#vacateMissing(tally.foundOn, nowMs);
+    const dropped = waiting.filter((i) => !place(i)).length;
+    const { kept, addedRows, duplicates, toldDuplicates } = tally;
+    const total = kept + addedRows.length;
+    rows.publishCounts({ rowCount: this.#rowCount, occupied: total, pinned: this.#countPinned() });
     if (this.#isFirst && total > 0) account.cursor = startIndex % total;
     this.#isFirst = false;
-    const { kept, duplicates, dropped } = tally;
     const added = addedRows.length;
     return { total, kept, added, removed, addedRows, duplicates, toldDuplicates, dropped };
   }
@@ -105,6 +97,15 @@ export class KeyReload {
     return row;
   }
 
+  #countPinned(): number {
+    const { rows, account } = this.#table;
+    let pinned = 0;
+    for (let row = 0; row < this.#rowCount; row++) {
+      if (rows.pin(row) !== UNPINNED && stateOf(account.words.low(row)) !== VACANT) pinned++;
+    }
+    return pinned;
+  }
+
   #freeRow(nowMs: number): number {
     const oldest = this.#vacant[0];
     if (oldest !== undefined && oldest.atMs + ROW_GRACE_MS <= nowMs) return oldest.row;
@@ -124,6 +125,41 @@ export class KeyReload {
       removed++;
     }
     return removed;
+  }
+}
+
+/** What one reload has come across. */
+class Tally {
+  /** Line on which a row's key was found in this file; 0: not found. */
+  readonly foundOn: Uint32Array;
+  readonly addedRows: number[] = [];
+  readonly toldDuplicates: Duplicate[] = [];
+  kept = 0;
+  duplicates = 0;
+
+  constructor(rows: number) {
+    this.foundOn = new Uint32Array(rows);
+  }
+
+  /** A key that has a row, from before or from an earlier line. */
+  found(row: number, line: number): true {
+    const firstLine = this.foundOn[row] ?? 0;
+    if (firstLine === 0) {
+      this.kept++;
+      this.foundOn[row] = line;
+      return true;
+    }
+    this.duplicates++;
+    if (this.toldDuplicates.length < MAX_TOLD_DUPLICATES) {
+      this.toldDuplicates.push({ line, firstLine });
+    }
+    return true;
+  }
+
+  added(row: number, line: number): true {
+    this.foundOn[row] = line;
+    this.addedRows.push(row);
+    return true;
   }
 }
 

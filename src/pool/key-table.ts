@@ -153,12 +153,13 @@ export class KeyTable {
   }
 
   /** Makes a row's bits follow its words: in its lane, or in all when the change was in lane 0. */
-  publish(lane: number, row: number, nowTick: number): void {
-    this.#publishIn(this.lane(lane), row, nowTick);
-    if (lane !== ACCOUNT) return;
+  publish(lane: number, row: number, nowTick: number): boolean {
+    let hasChanged = this.#publishIn(this.lane(lane), row, nowTick);
+    if (lane !== ACCOUNT) return hasChanged;
     for (const model of this.directory.active()) {
-      this.#publishIn(this.lane(model), row, nowTick);
+      if (this.#publishIn(this.lane(model), row, nowTick)) hasChanged = true;
     }
+    return hasChanged;
   }
 
   /** Brings back what has rested long enough in this lane. Costs two loads when nothing is due. */
@@ -217,16 +218,19 @@ export class KeyTable {
     }
   }
 
-  #publishIn(lane: Lane, row: number, nowTick: number): void {
-    for (;;) {
+  /** True when the bit was wrong. */
+  #publishIn(lane: Lane, row: number, nowTick: number): boolean {
+    for (let hasChanged = false; ; ) {
       const whole = this.account.words.low(row);
       const own = lane.words.low(row);
       const wanted = isRested(this.account, row, nowTick) && isRested(lane, row, nowTick);
       if (wanted !== lane.available.has(row)) {
         if (wanted) lane.available.add(row);
         else lane.available.delete(row);
+        hasChanged = true;
       }
-      if (whole === this.account.words.low(row) && own === lane.words.low(row)) return;
+      const isStill = whole === this.account.words.low(row) && own === lane.words.low(row);
+      if (isStill) return hasChanged;
     }
   }
 }

@@ -11,8 +11,9 @@ import { COOLING, DEAD, NEVER_TICK, StatusWords, stateOf } from './status-word.t
 
 /** Rows that share one entry in the calendar of returns. */
 export const BLOCK_ROWS = 1024;
-/** Due blocks that one lease looks through; the next leases do the rest. */
+/** What one lease does at most: look through so many blocks, bring back so many rows. The next do the rest. */
 const MAX_BLOCKS_PER_SWEEP = 32;
+const MAX_RETURNS_PER_SWEEP = 64;
 /** Places of the words that all workers write, in 32-bit words: a cache line or two apart. */
 const CURSOR = 0;
 const NEXT_RETURN = 32;
@@ -101,32 +102,37 @@ export class Lane {
     lowerTick(this.#header, NEXT_RETURN, tick);
   }
 
-  /** Calls `publish` with every row that is due, some blocks at a time. */
-  sweep(nowTick: number, publish: (row: number) => void): void {
+  /**
+   * Calls `publish`, which says whether it changed anything, with rows that are due, some at a time: while
+   * there are more, the lane stays due.
+   */
+  sweep(nowTick: number, publish: (row: number) => boolean): void {
     // Taken first: a return entered from now on is earlier than NEVER, and so is not lost.
     Atomics.store(this.#header, NEXT_RETURN, 0);
     const blocks = this.#returns.length;
+    const start = this.#sweepFrom;
+    const left = { blocks: MAX_BLOCKS_PER_SWEEP, rows: MAX_RETURNS_PER_SWEEP };
     let earliest = NEVER_TICK;
-    let swept = 0;
     for (let i = 0; i < blocks; i++) {
-      const block = (this.#sweepFrom + i) % blocks;
-      const dueTick = readTick(this.#returns, block);
-      if (dueTick > nowTick || swept === MAX_BLOCKS_PER_SWEEP) {
-        earliest = Math.min(earliest, dueTick);
-        continue;
+      const block = (start + i) % blocks;
+      let next = readTick(this.#returns, block);
+      if (next <= nowTick && left.blocks > 0 && left.rows > 0) {
+        left.blocks--;
+        this.#sweepFrom = block;
+        Atomics.store(this.#returns, block, 0);
+        next = this.#sweepBlock(block, nowTick, (row) => {
+          if (publish(row)) left.rows--;
+          return left.rows > 0;
+        });
+        if (next !== NEVER_TICK) lowerTick(this.#returns, block, next);
       }
-      swept++;
-      Atomics.store(this.#returns, block, 0);
-      const next = this.#sweepBlock(block, nowTick, publish);
-      if (next !== NEVER_TICK) lowerTick(this.#returns, block, next);
       earliest = Math.min(earliest, next);
-      if (swept === MAX_BLOCKS_PER_SWEEP) this.#sweepFrom = (block + 1) % blocks;
     }
     if (earliest !== NEVER_TICK) lowerTick(this.#header, NEXT_RETURN, earliest);
   }
 
-  /** Publishes the due rows of a block; the tick of the next return in it. */
-  #sweepBlock(block: number, nowTick: number, publish: (row: number) => void): number {
+  /** Gives due rows of a block to `take` until it has enough; the tick of the next return in the block. */
+  #sweepBlock(block: number, nowTick: number, take: (row: number) => boolean): number {
     const { halves } = this.words;
     const end = (block + 1) * BLOCK_ROWS;
     let next = NEVER_TICK;
@@ -134,8 +140,8 @@ export class Lane {
       const state = stateOf(halves[2 * row] ?? 0);
       if (state !== COOLING && state !== DEAD) continue;
       const tick = (halves[2 * row + 1] ?? 0) >>> 0;
-      if (tick <= nowTick) publish(row);
-      else if (tick < next) next = tick;
+      if (tick > nowTick) next = Math.min(next, tick);
+      else if (!take(row)) return nowTick;
     }
     return next;
   }

@@ -25,13 +25,13 @@ export const LIMITS = {
 export const OK: Verdict = { kind: 'success' };
 export const DEAD_KEY: Verdict = { kind: 'key_dead', reason: 'invalid_key' };
 export const NO_ACCESS: Verdict = { kind: 'model_access', reason: 'model_unavailable' };
-export const FAULT: Verdict = {
+export const FAULT = {
   kind: 'upstream_fault',
   reason: 'server_error',
   retryAfterMs: null,
   ambiguous: false,
   route: false,
-};
+} as const satisfies Verdict;
 
 export function cooldown(
   retryAfterMs: number | null,
