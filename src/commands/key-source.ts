@@ -16,8 +16,8 @@ export interface KeySourceParts {
   readonly table: KeyTable;
   readonly upstreams: UpstreamPool;
   readonly log: Logger;
-  /** Called after a reading that changed which keys there are. */
-  readonly onChanged: () => void;
+  /** Called with the rows of keys that are new in the table. */
+  readonly onAdded: (rows: readonly number[]) => void;
 }
 
 /** Keeps the key table equal to the key file. */
@@ -41,6 +41,7 @@ export class KeySource {
     const file = await readKeyFile(this.#parts.path);
     if (!file.ok) throw new ConfigError(file.problems.map((problem) => `KEYS_FILE: ${problem}`));
     const result = this.#reload.apply(file.keys, Date.now(), startIndex);
+    this.#parts.onAdded(result.addedRows);
     this.#tell('keys loaded', result);
     return result;
   }
@@ -78,7 +79,7 @@ export class KeySource {
   }
 
   async #read(): Promise<ReloadReport> {
-    const { path, log, onChanged } = this.#parts;
+    const { path, log, onAdded } = this.#parts;
     const file = await readKeyFile(path);
     if (!file.ok) {
       const message = `the key file was not taken, the old keys stay: ${file.problems.join('; ')}`;
@@ -87,8 +88,8 @@ export class KeySource {
     }
     const result = this.#reload.apply(file.keys, Date.now());
     if (result.added > 0 || result.removed > 0) {
+      onAdded(result.addedRows);
       this.#tell('keys reloaded', result);
-      onChanged();
     }
     return { ok: true, message: `${result.total} keys, ${result.added} new` };
   }

@@ -16,6 +16,7 @@ import { tellStart, tellSuspects } from './banner.ts';
 import { KeySource } from './key-source.ts';
 import type { Runtime } from './runtime.ts';
 import { Signals } from './signals.ts';
+import { StateKeeper } from './state-keeper.ts';
 import { WorkerFleet } from './worker-fleet.ts';
 import type { SharedMemory } from './worker-protocol.ts';
 
@@ -51,7 +52,12 @@ export async function serve(given: Config, runtime: ServeRuntime): Promise<numbe
   const permits = new Semaphore(shared.permits, 0);
   const counters = new Counters(shared.counters);
   const suspicion = new Suspicion(table, upstreams);
-  const keys = new KeySource({ path: config.keysFile, table, upstreams, log, onChanged: () => {} });
+  using state = new StateKeeper(config.stateFile, log, table, upstreams.list);
+  const onAdded = (rows: readonly number[]): void => {
+    const remembered = state.restore(rows, Date.now());
+    if (remembered > 0) log.info('what was known of keys is remembered', { keys: remembered });
+  };
+  const keys = new KeySource({ path: config.keysFile, table, upstreams, log, onAdded });
   const loaded = await keys.load(config.startIndex);
 
   const reusePort = address.inEveryWorker && process.platform === 'linux';
@@ -73,6 +79,7 @@ export async function serve(given: Config, runtime: ServeRuntime): Promise<numbe
   const signals = new Signals();
   try {
     const port = await fleet.launch(config.workers);
+    state.start();
     using _watch = await keys.watch();
     const housekeeping = setInterval(
       () => tellSuspects(log, suspicion.check(Date.now())),
