@@ -1,5 +1,5 @@
-// What is said at the start: where it listens, for which upstreams, with how many keys; and, loudly, when anybody could
-// use these keys. Decides wording only.
+// What is said at the start: where it listens, for which upstreams, with how many keys; and,
+// loudly, when anybody could use these keys. Decides wording only.
 
 import type { Config } from '../config.ts';
 import type { Logger } from '../log.ts';

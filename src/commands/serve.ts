@@ -1,5 +1,6 @@
-// `gpt-load serve`: the coordinator thread. Reads the keys, makes the memory that workers share, starts them, writes their
-// log, obeys signals, and sees to it that what runs may end. Requests never pass here.
+// `gpt-load serve`: the coordinator thread. Reads the keys, makes the memory that workers share,
+// starts them, writes their log, obeys signals, and sees to it that what runs may end. Requests
+// never pass here.
 
 import { availableParallelism } from 'node:os';
 import type { Worker } from 'node:worker_threads';

@@ -1,5 +1,5 @@
-// Signals as promises: the first SIGTERM or SIGINT asks for an orderly end, a second one for an end at once; SIGHUP asks
-// to read files again. Decides nothing about what follows.
+// Signals as promises: the first SIGTERM or SIGINT asks for an orderly end, a second one for an end
+// at once; SIGHUP asks to read files again. Decides nothing about what follows.
 
 /** What this process listens for while it lives. */
 export class Signals implements Disposable {
@@ -23,7 +23,8 @@ export class Signals implements Disposable {
     this.again = second.promise;
     process.on('SIGTERM', this.#onStop);
     process.on('SIGINT', this.#onStop);
-    // Unheard, SIGHUP would end the process: also on a terminal that closes, which is what users expect.
+    // Unheard, SIGHUP would end the process: also on a terminal that closes, which is what users
+    // expect.
     process.on('SIGHUP', this.#hangup);
   }
 

@@ -1,5 +1,6 @@
-// The worker threads as the coordinator sees them: started, replaced when they die, drained together. Decides when a dead
-// one is replaced and gives back what it held; what workers do is worker.ts.
+// The worker threads as the coordinator sees them: started, replaced when they die, drained
+// together. Decides when a dead one is replaced and gives back what it held; what workers do is
+// worker.ts.
 
 import { Worker } from 'node:worker_threads';
 import type { Logger } from '../log.ts';

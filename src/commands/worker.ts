@@ -1,5 +1,5 @@
-// One worker thread: the wiring of the request path. Everything it shares with its siblings is memory handed over by
-// the coordinator (serve.ts), which also replaces it when it dies.
+// One worker thread: the wiring of the request path. Everything it shares with its siblings is
+// memory handed over by the coordinator (serve.ts), which also replaces it when it dies.
 
 import { randomBytes } from 'node:crypto';
 import { type MessagePort, parentPort, workerData } from 'node:worker_threads';

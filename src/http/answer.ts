@@ -1,5 +1,6 @@
-// The last step of a request: the chosen answer goes to the client. Decides its final fields (CORS, request id,
-// compression) and keeps a key that the upstream echoed from going out; the bytes themselves are the relay's.
+// The last step of a request: the chosen answer goes to the client. Decides its final fields (CORS,
+// request id, compression) and keeps a key that the upstream echoed from going out; the bytes
+// themselves are the relay's.
 
 import type { Config } from '../config.ts';
 import { fieldValue, responseFields } from '../policy/headers.ts';
@@ -13,7 +14,10 @@ import type { HeldAnswer } from './held-answer.ts';
 import { type OwnError, sendError } from './own-answer.ts';
 import { Relay } from './relay.ts';
 
-/** How long the beginning of an answer of unannounced length may be kept to learn whether it is small. */
+/**
+ * How long the beginning of an answer of unannounced length may be kept to learn whether it is
+ * small.
+ */
 const SIZE_WAIT_MS = 50;
 
 /** Types whose answers are complete documents: REQUEST_TIMEOUT bounds them as a whole. */
@@ -113,8 +117,8 @@ function bodyLength(fields: readonly string[]): number {
 }
 
 /**
- * Errors and redirects may echo the key (Gemini does, whole): then, and only then, fields and body are
- * rewritten with its preview. A body that was cut off at the hold's limit ends there.
+ * Errors and redirects may echo the key (Gemini does, whole): then, and only then, fields and body
+ * are rewritten with its preview. A body that was cut off at the hold's limit ends there.
  */
 function withoutKey(fields: string[], held: HeldAnswer, key: string): string[] {
   let clean = fields;

@@ -1,5 +1,6 @@
-// One attempt: sends the request with a leased key and finds out what the result means. Holds an answer back until that
-// is certain: an error's bounded prefix, a stream's first real event. Decides nothing about going again.
+// One attempt: sends the request with a leased key and finds out what the result means. Holds an
+// answer back until that is certain: an error's bounded prefix, a stream's first real event.
+// Decides nothing about going again.
 
 import type { Config } from '../config.ts';
 import { AwsFirstEventScanner } from '../policy/aws-first-event.ts';
@@ -92,7 +93,9 @@ interface Scanner {
   end?(): FirstEvent;
 }
 
-/** Looks at a stream's chunks as they are held; encoded streams are decoded from a copy each time. */
+/**
+ * Looks at a stream's chunks as they are held; encoded streams are decoded from a copy each time.
+ */
 class StreamProbe {
   readonly held: HeldAnswer;
   readonly #newScanner: () => Scanner;

@@ -1,5 +1,6 @@
-// Whether a request may pass: AUTH_KEY compared in constant time, wherever clients put their credential. With no
-// AUTH_KEY everything may. What is answered to those who may not is the router's business.
+// Whether a request may pass: AUTH_KEY compared in constant time, wherever clients put their
+// credential. With no AUTH_KEY everything may. What is answered to those who may not is the
+// router's business.
 
 import { hash, timingSafeEqual } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
@@ -33,7 +34,9 @@ export class Auth {
     return this.#matches(bearerToken(authorization)) || this.#matches(basicPassword(authorization));
   }
 
-  /** Digests have equal lengths, so neither the length nor the content of AUTH_KEY shows in time. */
+  /**
+   * Digests have equal lengths, so neither the length nor the content of AUTH_KEY shows in time.
+   */
   #matches(candidate: string | undefined): boolean {
     if (candidate === undefined || this.#digest === undefined) return false;
     return timingSafeEqual(digestOf(candidate), this.#digest);

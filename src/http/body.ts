@@ -1,5 +1,5 @@
-// Reads a request's body once: kept for replay up to a limit, streamed through beyond it. Decides only which of the
-// two; sending is the transport's business.
+// Reads a request's body once: kept for replay up to a limit, streamed through beyond it. Decides
+// only which of the two; sending is the transport's business.
 
 import type { IncomingMessage, ServerResponse } from 'node:http';
 
@@ -15,7 +15,10 @@ export interface RequestBody {
   trailers: readonly string[];
 }
 
-/** Bodies waiting to be replayed in one worker, all together; beyond it bodies are streamed unretried. */
+/**
+ * Bodies waiting to be replayed in one worker, all together; beyond it bodies are streamed
+ * unretried.
+ */
 export const MAX_REPLAY_TOTAL_BYTES = 512 * 1024 * 1024;
 
 const EMPTY: RequestBody = { chunks: [], bytes: 0, source: undefined, trailers: [] };
@@ -30,7 +33,9 @@ export class ReplayBudget {
     this.#perRequest = perRequestBytes;
   }
 
-  /** Whether a body of this size may (still) be kept; the caller then counts its bytes with `take`. */
+  /**
+   * Whether a body of this size may (still) be kept; the caller then counts its bytes with `take`.
+   */
   fits(bodyBytes: number, moreBytes: number): boolean {
     return bodyBytes <= this.#perRequest && moreBytes <= this.#free;
   }

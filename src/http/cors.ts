@@ -1,5 +1,5 @@
-// Cross-origin answers for browsers (Fetch standard 3.2): which origin, methods and headers are allowed. Works on
-// flat field lists; who is proxied and who is not has been decided before.
+// Cross-origin answers for browsers (Fetch standard 3.2): which origin, methods and headers are
+// allowed. Works on flat field lists; who is proxied and who is not has been decided before.
 
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Config } from '../config.ts';

@@ -1,5 +1,6 @@
-// One coarse sweep instead of timers per request: whoever waits registers a deadline, a single interval looks at
-// all of them. Decides only that time is up; what that means is the waiter's business.
+// One coarse sweep instead of timers per request: whoever waits registers a deadline, a single
+// interval looks at all of them. Decides only that time is up; what that means is the waiter's
+// business.
 
 /** Deadlines are noticed this much late at most; every limit that uses them is far longer. */
 export const SWEEP_INTERVAL_MS = 100;
@@ -9,9 +10,13 @@ export function unlimited(limitMs: number): number {
   return limitMs === 0 ? Number.POSITIVE_INFINITY : limitMs;
 }
 
-/** Something that waits. Linked into its sweeper's list, so that adding and removing cost nothing. */
+/**
+ * Something that waits. Linked into its sweeper's list, so that adding and removing cost nothing.
+ */
 export abstract class Waiter {
-  /** When to be woken, in the sweeper's clock; Infinity: not at present. May be moved at any time. */
+  /**
+   * When to be woken, in the sweeper's clock; Infinity: not at present. May be moved at any time.
+   */
   dueMs = Number.POSITIVE_INFINITY;
   /** The list's own links. */
   next: Waiter | undefined;
@@ -25,7 +30,9 @@ class Head extends Waiter {
   expire(): void {}
 }
 
-/** The sweeper of one thread. Its clock is the coarse time of the thread: monotonic milliseconds. */
+/**
+ * The sweeper of one thread. Its clock is the coarse time of the thread: monotonic milliseconds.
+ */
 export class Deadlines {
   readonly #clock: () => number;
   readonly #head = new Head();

@@ -1,5 +1,5 @@
-// One client request with its answer, from arrival to the access-log line. Knows whether the client is still there and
-// whom to tell when it leaves; decides nothing about keys or upstreams.
+// One client request with its answer, from arrival to the access-log line. Knows whether the client
+// is still there and whom to tell when it leaves; decides nothing about keys or upstreams.
 
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { AccessAttempt } from '../access-line.ts';

@@ -1,5 +1,5 @@
-// Names for what can go wrong between this proxy and an upstream: Node's error codes become our fault codes.
-// Whose fault that is, classify decides.
+// Names for what can go wrong between this proxy and an upstream: Node's error codes become our
+// fault codes. Whose fault that is, classify decides.
 
 import type { FaultCode } from '../policy/verdict.ts';
 

@@ -1,5 +1,5 @@
-// ENABLE_GZIP: which answers are compressed for the client, and how. Only what the upstream sent plain, what
-// compresses, and never event streams; everything else passes byte for byte.
+// ENABLE_GZIP: which answers are compressed for the client, and how. Only what the upstream sent
+// plain, what compresses, and never event streams; everything else passes byte for byte.
 
 import zlib from 'node:zlib';
 import { fieldValue } from '../policy/headers.ts';

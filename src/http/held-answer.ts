@@ -1,5 +1,6 @@
-// Holds the beginning of an answer's body while it is decided whether the client gets it: the bounded prefix of an
-// error, or a stream up to its first real event. The bytes stay as they came; decoding works on a copy.
+// Holds the beginning of an answer's body while it is decided whether the client gets it: the
+// bounded prefix of an error, or a stream up to its first real event. The bytes stay as they came;
+// decoding works on a copy.
 
 import zlib from 'node:zlib';
 import { fieldValue } from '../policy/headers.ts';

@@ -1,5 +1,6 @@
-// What all attempts of one request share, prepared once: fields without credentials, body, time limits; and on demand
-// what only some decisions need, such as the model's name. Decides where the leased key goes.
+// What all attempts of one request share, prepared once: fields without credentials, body, time
+// limits; and on demand what only some decisions need, such as the model's name. Decides where the
+// leased key goes.
 
 import type { Config } from '../config.ts';
 import {
@@ -61,7 +62,10 @@ export class Plan implements LeaseRequest {
     if (verdict.ambiguous) this.mustAvoid = true;
   }
 
-  /** Time for the answer's header: REQUEST_TIMEOUT, or RESPONSE_TIMEOUT where a stream was asked for. */
+  /**
+   * Time for the answer's header: REQUEST_TIMEOUT, or RESPONSE_TIMEOUT where a stream was asked
+   * for.
+   */
   get headersTimeoutMs(): number {
     const { responseTimeoutMs, requestTimeoutMs } = this.#config;
     return unlimited(this.streamed ? responseTimeoutMs : requestTimeoutMs);

@@ -1,5 +1,5 @@
-// The conductor: one request from permit to last byte. A loop whose body is one attempt; policy/retry alone decides
-// whether to go again. Nothing that is called from here calls back.
+// The conductor: one request from permit to last byte. A loop whose body is one attempt;
+// policy/retry alone decides whether to go again. Nothing that is called from here calls back.
 
 import type { Config } from '../config.ts';
 import type { Logger } from '../log.ts';
@@ -35,7 +35,9 @@ export interface ProxyParts {
   readonly log: Logger;
 }
 
-/** An answer kept while another attempt may bring a better one, with the key that must not leave. */
+/**
+ * An answer kept while another attempt may bring a better one, with the key that must not leave.
+ */
 interface Kept {
   readonly held: HeldAnswer;
   readonly key: string;
@@ -160,7 +162,9 @@ export class RequestProxy {
     });
   }
 
-  /** No key to try (any more): what an earlier attempt brought if there was one, else 429 or 503. */
+  /**
+   * No key to try (any more): what an earlier attempt brought if there was one, else 429 or 503.
+   */
   async #noKey(
     exchange: Exchange,
     { kept, fault }: { kept: Kept | undefined; fault: Fault | undefined },

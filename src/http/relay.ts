@@ -1,5 +1,6 @@
-// Moves an answer's body to the client: bytes as they come, backpressure both ways, no re-framing of events. Decides
-// when silence is too long; a fault in mid-body breaks the client's connection, so that truncation shows.
+// Moves an answer's body to the client: bytes as they come, backpressure both ways, no re-framing
+// of events. Decides when silence is too long; a fault in mid-body breaks the client's connection,
+// so that truncation shows.
 
 import type { ServerResponse } from 'node:http';
 import type { Readable, Writable } from 'node:stream';
@@ -19,7 +20,9 @@ export interface RelayLimits {
   readonly totalDueMs: number;
 }
 
-/** One body on its way. `run` ends with the exchange; `fault` then says what broke it, if anything. */
+/**
+ * One body on its way. `run` ends with the exchange; `fault` then says what broke it, if anything.
+ */
 export class Relay extends Waiter {
   fault: FaultCode | undefined;
   readonly #exchange: Exchange;
@@ -73,7 +76,8 @@ export class Relay extends Waiter {
   }
 
   #readOn(nothingSent: boolean): void {
-    // A stream's client waits for the header; a document's gets it with the first bytes, in one write.
+    // A stream's client waits for the header; a document's gets it with the first bytes, in one
+    // write.
     if (nothingSent && !Number.isFinite(this.#bytesLeft)) this.#response.flushHeaders();
     this.#moved();
     this.#deadlines.add(this, this.#nextDue());
@@ -125,7 +129,8 @@ export class Relay extends Waiter {
 
   readonly #onClientLeft = (): void => {
     this.#deadlines.remove(this);
-    // The body broke first when a fault is already known: then the client did not leave, we hung up.
+    // The body broke first when a fault is already known: then the client did not leave, we hung
+    // up.
     this.fault ??= 'client_left';
     if (!this.#body.readableEnded) this.#body.destroy();
     if (this.#sink !== this.#response) this.#sink.destroy();
@@ -148,7 +153,9 @@ export class Relay extends Waiter {
     return Math.min(this.#lastMoveMs + silence, totalDueMs);
   }
 
-  /** Chunks do not move the due time, they only note theirs: the sweep looks again when it is due. */
+  /**
+   * Chunks do not move the due time, they only note theirs: the sweep looks again when it is due.
+   */
   expire(nowMs: number): void {
     const due = this.#nextDue();
     if (due > nowMs) {

@@ -1,5 +1,6 @@
-// What the proxy needs to know of a request's body: the model's name and whether a stream was asked for.
-// Found by a bounded scan of the bytes, on demand; the body itself is never parsed as a whole or changed.
+// What the proxy needs to know of a request's body: the model's name and whether a stream was asked
+// for. Found by a bounded scan of the bytes, on demand; the body itself is never parsed as a whole
+// or changed.
 
 /** A longer body is searched only so far: models and flags stand near the start in practice. */
 export const SCAN_LIMIT_BYTES = 256 * 1024;
@@ -25,7 +26,10 @@ export function requestedModel(
   return parseString(value);
 }
 
-/** Whether a request asks for a streamed answer, as OpenAI, Anthropic (body) and Gemini (URL) spell it. */
+/**
+ * Whether a request asks for a streamed answer, as OpenAI, Anthropic (body) and Gemini (URL) spell
+ * it.
+ */
 export function asksForStream(url: string, head: Buffer | undefined): boolean {
   if (url.includes(':stream')) return true;
   if (head === undefined) return false;
@@ -52,8 +56,9 @@ function parseString(json: string): string | undefined {
 }
 
 /**
- * The raw text of a member of the outermost JSON object, or undefined. `quotedKey` includes its quotes.
- * A prompt may contain the same words: only depth 1 counts, so the scan walks strings and nesting.
+ * The raw text of a member of the outermost JSON object, or undefined. `quotedKey` includes its
+ * quotes. A prompt may contain the same words: only depth 1 counts, so the scan walks strings and
+ * nesting.
  */
 function topLevelValue(bytes: Buffer, quotedKey: string): string | undefined {
   if (bytes.indexOf(quotedKey, 0, 'latin1') < 0) return undefined;

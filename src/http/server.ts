@@ -1,5 +1,6 @@
-// The listening side: one HTTP/1.1 server per worker with header and time limits. What a request means is
-// the handler's business; draining is decided here because only the server knows its idle connections.
+// The listening side: one HTTP/1.1 server per worker with header and time limits. What a request
+// means is the handler's business; draining is decided here because only the server knows its idle
+// connections.
 
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 
@@ -21,7 +22,10 @@ const MAX_HEADER_FIELDS = 1000;
 const HEADERS_TIMEOUT_MS = 60_000;
 /** How often Node looks for requests that exceed their time limits. */
 const CONNECTIONS_CHECK_INTERVAL_MS = 5_000;
-/** Unread answers of pipelined requests on one connection are few: one request at a time is the rule. */
+/**
+ * Unread answers of pipelined requests on one connection are few: one request at a time is the
+ * rule.
+ */
 const MAX_REQUESTS_PER_SOCKET = 0;
 
 /** A server that answers nothing by itself but malformed requests (400) and late ones (408). */

@@ -1,5 +1,6 @@
-// HTTP/1.1 to upstreams over node:http and node:https, keep-alive, last in first out. Decides framing, socket reuse and
-// which network error is which fault; connecting itself (DNS, TLS, outgoing proxies) is the dialer's.
+// HTTP/1.1 to upstreams over node:http and node:https, keep-alive, last in first out. Decides
+// framing, socket reuse and which network error is which fault; connecting itself (DNS, TLS,
+// outgoing proxies) is the dialer's.
 
 import http, { type ClientRequest, type IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
@@ -116,7 +117,8 @@ class Http1Call extends UpstreamCall {
     });
     source.on('end', () => client.end());
     source.on('error', () => this.abort('client_left'));
-    // An upstream that answers before it has read all does not want the rest; the client still sends it.
+    // An upstream that answers before it has read all does not want the rest; the client still
+    // sends it.
     client.on('close', () => source.off('data', onData).resume());
     source.resume();
   }

@@ -1,5 +1,6 @@
-// The narrow waist to upstreams: one request out, one Outcome back. Network faults are values here, never exceptions.
-// What an outcome means is classify's business; HTTP/1.1 and HTTP/2 look the same from above.
+// The narrow waist to upstreams: one request out, one Outcome back. Network faults are values here,
+// never exceptions. What an outcome means is classify's business; HTTP/1.1 and HTTP/2 look the same
+// from above.
 
 import type { Readable } from 'node:stream';
 import type { Fault, FaultCode } from '../policy/verdict.ts';
@@ -11,7 +12,9 @@ export interface UpstreamRequest {
   readonly method: string;
   /** Request target with the upstream's base path. */
   readonly path: string;
-  /** Flat end-to-end fields, Host and credential included; no Content-Length, no Transfer-Encoding. */
+  /**
+   * Flat end-to-end fields, Host and credential included; no Content-Length, no Transfer-Encoding.
+   */
   readonly fields: readonly string[];
   /** The body, or its beginning; emptied by the transport when a source follows. */
   readonly chunks: Buffer[];

@@ -1,5 +1,6 @@
-// The HTTP/1.1 connections to one upstream: kept alive, last in first out, closed after IDLE_CONN_TIMEOUT. Decides
-// which idle connections are still worth having; connecting is the dialer's.
+// The HTTP/1.1 connections to one upstream: kept alive, last in first out, closed after
+// IDLE_CONN_TIMEOUT. Decides which idle connections are still worth having; connecting is the
+// dialer's.
 
 import http, { type ClientRequest, type IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
@@ -65,7 +66,10 @@ export class UpstreamAgent extends http.Agent {
 /** A connection is given up this much before the server said it would close it. */
 const KEEP_ALIVE_MARGIN_MS = 1_000;
 
-/** How long the server keeps the idle connection, by its `Keep-Alive: timeout=`; null: it does not say. */
+/**
+ * How long the server keeps the idle connection, by its `Keep-Alive: timeout=`; null: it does not
+ * say.
+ */
 function keepAliveHintMs(rawHeaders: readonly string[]): number | null {
   const seconds = /\btimeout=(\d+)/.exec(fieldValue(rawHeaders, 'keep-alive') ?? '')?.[1];
   return seconds === undefined ? null : Number(seconds) * 1000 - KEEP_ALIVE_MARGIN_MS;

@@ -1,5 +1,6 @@
-// Which header fields may cross this proxy, and where the leased key goes. Decides names only; the transport
-// frames the message and the relay writes it. Header lists are flat: name, value, name, value.
+// Which header fields may cross this proxy, and where the leased key goes. Decides names only; the
+// transport frames the message and the relay writes it. Header lists are flat: name, value, name,
+// value.
 
 import type { CredentialStyle } from './provider.ts';
 
@@ -22,7 +23,9 @@ const X_API_KEY = 4;
 const API_KEY = 5;
 const X_GOOG_API_KEY = 6;
 
-/** RFC 9110 7.6.1, with the obsolete fields that it names. Trailer stays: it describes the content. */
+/**
+ * RFC 9110 7.6.1, with the obsolete fields that it names. Trailer stays: it describes the content.
+ */
 const HOP_BY_HOP = [
   'keep-alive',
   'proxy-connection',
@@ -61,7 +64,9 @@ const RESPONSE_CLASS: ReadonlyMap<string, number> = new Map([
   ['alt-svc', DROP],
 ]);
 
-/** Field names repeat from request to request: remember their class by the spelling that was sent. */
+/**
+ * Field names repeat from request to request: remember their class by the spelling that was sent.
+ */
 const MAX_REMEMBERED_NAMES = 2048;
 
 class NameClasses {
@@ -118,7 +123,9 @@ function joinTokens(known: string | undefined, more: string): string {
   return known === undefined ? more : `${known},${more}`;
 }
 
-/** Framing and credentials cannot be dropped by naming them in Connection: that would be smuggling. */
+/**
+ * Framing and credentials cannot be dropped by naming them in Connection: that would be smuggling.
+ */
 const NEVER_NAMED = new Set(['content-length', 'content-type', 'content-encoding', 'host']);
 
 function withoutNamed(fields: string[], connection: string | undefined): string[] {

@@ -1,11 +1,13 @@
-// The request target on its way through: path and query byte for byte, the client's `key` parameter out,
-// the upstream's base path in front. Decides strings only.
+// The request target on its way through: path and query byte for byte, the client's `key` parameter
+// out, the upstream's base path in front. Decides strings only.
 
 /** A client's request target, taken apart once per request. */
 export interface RequestTarget {
   /** Begins with `/`; percent-encoding as it came. */
   readonly path: string;
-  /** What follows `?`, up to the client's `key` parameter if there is one; undefined without a `?`. */
+  /**
+   * What follows `?`, up to the client's `key` parameter if there is one; undefined without a `?`.
+   */
   readonly query: string | undefined;
   /** What follows that parameter. */
   readonly queryAfterKey: string;
@@ -58,8 +60,8 @@ function decode(value: string): string {
 const VERSION_SEGMENT = /\/v\d[^/]*$/;
 
 /**
- * The target for an upstream: base path + client's path + query. A version segment that ends the base
- * path and also begins the client's path is sent once.
+ * The target for an upstream: base path + client's path + query. A version segment that ends the
+ * base path and also begins the client's path is sent once.
  * @param queryKey the leased key when it travels in the query, else undefined
  */
 export function upstreamTarget(
