@@ -80,8 +80,11 @@ export class Answers {
     const { request, response } = exchange;
     const fields = ['X-Request-Id', exchange.id, ...more];
     if (this.#cors.enabled) this.#cors.mark(fields, request.headers.origin);
-    // An unread body would be taken for the next request: the connection ends with this answer.
-    if (!request.complete) fields.push('Connection', 'close');
+    // Node reads an unread body away, but one that waits for 100 Continue may never come: whatever
+    // comes instead would be taken for it.
+    if (!request.complete && request.headers.expect !== undefined) {
+      fields.push('Connection', 'close');
+    }
     sendError(response, error, fields);
   }
 

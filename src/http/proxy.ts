@@ -12,7 +12,7 @@ import type { Semaphore } from '../pool/semaphore.ts';
 import type { UpstreamPool } from '../pool/upstream-pool.ts';
 import type { Answers } from './answer.ts';
 import type { Attempts, Judged } from './attempt.ts';
-import { type ReplayBudget, readBody } from './body.ts';
+import { type ReplayBudget, type RequestBody, readBody } from './body.ts';
 import type { Deadlines } from './deadlines.ts';
 import type { Exchange } from './exchange.ts';
 import { faultMessage, isTimeout } from './faults.ts';
@@ -20,6 +20,9 @@ import type { HeldAnswer } from './held-answer.ts';
 import type { OwnError } from './own-answer.ts';
 import { Plan } from './plan.ts';
 import { logConsequences } from './verdict-log.ts';
+
+/** Faults of one upstream are described at most this often; the access log counts them all. */
+const FAULT_LOG_PAUSE_MS = 5_000;
 
 /** What the conductor conducts. */
 export interface ProxyParts {
@@ -46,6 +49,7 @@ interface Kept {
 /** Proxies requests for one worker. */
 export class RequestProxy {
   readonly #parts: ProxyParts;
+  readonly #quietUntilMs = new Map<number, number>();
 
   constructor(parts: ProxyParts) {
     this.#parts = parts;
@@ -63,7 +67,7 @@ export class RequestProxy {
     try {
       const body = await readBody(exchange.request, exchange.response, budget);
       if (body === undefined) return;
-      exchange.bytesIn = body.bytes;
+      exchange.bytesIn = body.source === undefined ? body.bytes : announcedBytes(exchange, body);
       try {
         await this.#attempts(exchange, new Plan(exchange, body, config));
       } finally {
@@ -118,10 +122,17 @@ export class RequestProxy {
       verdict: `${verdict.kind}${reason}`,
       ms: deadlines.touch() - startMs,
     });
-    if (fault !== undefined && verdict.kind === 'upstream_fault') {
-      log.warn('upstream fault', { upstream: lease.upstream.href, fault: fault.message });
-    }
+    if (fault !== undefined && verdict.kind === 'upstream_fault') this.#tellFault(lease, fault);
     return judged;
+  }
+
+  /** Details of a fault, for people; of a dead upstream not more often than they can read. */
+  #tellFault(lease: Lease, fault: Fault): void {
+    const { log, deadlines } = this.#parts;
+    const { index, href } = lease.upstream;
+    if (deadlines.nowMs < (this.#quietUntilMs.get(index) ?? 0)) return;
+    this.#quietUntilMs.set(index, deadlines.nowMs + FAULT_LOG_PAUSE_MS);
+    log.warn('upstream fault', { upstream: href, fault: fault.message });
   }
 
   #nextStep(plan: Plan, verdict: Verdict, attempt: number) {
@@ -191,6 +202,11 @@ export class RequestProxy {
       message: `gpt-load got no answer: ${faultMessage(code)}`,
     });
   }
+}
+
+/** A body that streams through is counted by its announcement; a chunked one by what was kept. */
+function announcedBytes(exchange: Exchange, body: RequestBody): number {
+  return Number(exchange.request.headers['content-length'] ?? body.bytes);
 }
 
 const CONCURRENCY_LIMIT: OwnError = {
