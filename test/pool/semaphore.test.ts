@@ -1,0 +1,125 @@
+// Permits: as many as there are, exactly, over threads and over the death of threads.
+
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { Worker } from 'node:worker_threads';
+import fc from 'fast-check';
+import { Semaphore } from '../../src/pool/semaphore.ts';
+
+test('there are as many permits as asked for, and each is given once', () => {
+  const buffer = Semaphore.create(3);
+  const one = new Semaphore(buffer, 0);
+  const two = new Semaphore(buffer, 1);
+  const slots = [one.acquire(), two.acquire(), one.acquire()];
+  assert.deepEqual([...slots].sort(), [0, 1, 2]);
+  assert.equal(one.acquire(), -1);
+  assert.equal(two.acquire(), -1);
+  two.release(slots[1] ?? -1);
+  assert.equal(one.inUse(), 2);
+  assert.equal(one.acquire(), slots[1]);
+});
+
+test('giving back what one does not hold is refused', () => {
+  const buffer = Semaphore.create(2);
+  const one = new Semaphore(buffer, 0);
+  const two = new Semaphore(buffer, 1);
+  const slot = one.acquire();
+  assert.throws(() => two.release(slot), RangeError);
+  one.release(slot);
+  assert.throws(() => one.release(slot), RangeError);
+  assert.throws(() => one.release(-1), RangeError);
+  assert.equal(one.inUse(), 0);
+});
+
+test('a dead worker’s permits come back, and only those', () => {
+  const buffer = Semaphore.create(10);
+  const dead = new Semaphore(buffer, 0);
+  const alive = new Semaphore(buffer, 1);
+  for (let i = 0; i < 4; i++) dead.acquire();
+  for (let i = 0; i < 3; i++) alive.acquire();
+  assert.equal(alive.reclaim(0), 4);
+  assert.equal(alive.inUse(), 3);
+  assert.equal(alive.reclaim(0), 0);
+  const replacement = new Semaphore(buffer, 0);
+  const slots = Array.from({ length: 8 }, () => replacement.acquire());
+  assert.equal(slots.filter((slot) => slot >= 0).length, 7);
+});
+
+test('any order of taking and giving back agrees with a plain count', () => {
+  const step = fc.record({ worker: fc.nat(2), take: fc.boolean(), which: fc.nat() });
+  fc.assert(
+    fc.property(fc.integer({ min: 1, max: 9 }), fc.array(step), (permits, steps) => {
+      const buffer = Semaphore.create(permits);
+      const workers = [0, 1, 2].map((id) => ({ semaphore: new Semaphore(buffer, id), held: [-1] }));
+      for (const { worker, take, which } of steps) {
+        const own = workers[worker];
+        if (own === undefined) continue;
+        const before = workers.reduce((sum, { held }) => sum + held.length - 1, 0);
+        if (take) {
+          const slot = own.semaphore.acquire();
+          assert.equal(slot >= 0, before < permits);
+          assert.ok(slot < 0 || workers.every(({ held }) => !held.includes(slot)));
+          if (slot >= 0) own.held.push(slot);
+        } else if (own.held.length > 1) {
+          const [slot] = own.held.splice(1 + (which % (own.held.length - 1)), 1);
+          own.semaphore.release(slot ?? -1);
+        }
+        const held = workers.reduce((sum, w) => sum + w.held.length - 1, 0);
+        assert.equal(own.semaphore.inUse(), held);
+      }
+    }),
+  );
+});
+
+/** Takes and gives back as fast as it can; counts in shared memory who is inside, and how many at most. */
+const CONTENDER = `
+  import { workerData } from 'node:worker_threads';
+  const { buffer, watch, id, url, stop } = workerData;
+  const { Semaphore } = await import(url);
+  const semaphore = new Semaphore(buffer, id);
+  const seen = new Int32Array(watch);
+  const held = [];
+  while (Atomics.load(seen, 2) === 0) {
+    const slot = semaphore.acquire();
+    if (slot >= 0) {
+      const inside = Atomics.add(seen, 0, 1) + 1;
+      for (let most = Atomics.load(seen, 1); inside > most; most = Atomics.load(seen, 1)) {
+        Atomics.compareExchange(seen, 1, most, inside);
+      }
+      held.push(slot);
+      Atomics.add(seen, 3, 1);
+    }
+    if (slot < 0 || held.length > 3) {
+      Atomics.sub(seen, 0, 1);
+      semaphore.release(held.shift());
+    }
+  }
+`;
+
+function contend(buffer: SharedArrayBuffer, watch: SharedArrayBuffer, id: number): Worker {
+  const url = new URL('../../src/pool/semaphore.ts', import.meta.url).href;
+  const source = new URL(`data:text/javascript,${encodeURIComponent(CONTENDER)}`);
+  return new Worker(source, { workerData: { buffer, watch, id, url } });
+}
+
+test('threads never hold more than there is, and all comes back when they are killed', async () => {
+  const buffer = Semaphore.create(9);
+  const watch = new SharedArrayBuffer(16);
+  const seen = new Int32Array(watch);
+  const workers = [0, 1, 2].map((id) => contend(buffer, watch, id));
+  const deadline = Date.now() + 10_000;
+  while (Atomics.load(seen, 3) < 50_000 && Date.now() < deadline) {
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+  // In the midst of it: wherever each of them stands.
+  await Promise.all(workers.map((worker) => worker.terminate()));
+  assert.ok(Atomics.load(seen, 3) >= 50_000);
+  assert.ok(Atomics.load(seen, 1) <= 9, `${Atomics.load(seen, 1)} held 9 permits`);
+  const survivor = new Semaphore(buffer, 3);
+  for (const id of [0, 1, 2]) survivor.reclaim(id);
+  assert.equal(survivor.inUse(), 0);
+  assert.equal(
+    Array.from({ length: 10 }, () => survivor.acquire()).filter((s) => s >= 0).length,
+    9,
+  );
+});
