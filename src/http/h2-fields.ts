@@ -23,9 +23,9 @@ const LEFT_OUT = new Set([
  */
 const NEVER_INDEXED = ['authorization', 'x-api-key', 'api-key', 'x-goog-api-key', 'cookie'];
 
-/** Flat, pseudo-header fields first, with Content-Length where the length is known. */
+/** Flat, pseudo-header fields first, with Content-Length where HTTP/1.1 would have it. */
 export function h2RequestFields(upstream: Upstream, request: UpstreamRequest): string[] {
-  const { fields, method, path, source, sourceLength, bytes, bodyExpected } = request;
+  const { fields, method, path, source, sourceLength, bytes, bodyExpected, trailers } = request;
   let authority = upstream.host;
   const list: string[] = [];
   for (let i = 0; i < fields.length; i += 2) {
@@ -37,7 +37,7 @@ export function h2RequestFields(upstream: Upstream, request: UpstreamRequest): s
     else if (!LEFT_OUT.has(name)) list.push(name, value);
   }
   const length = source === undefined ? bytes : sourceLength;
-  const announced = source !== undefined || bytes > 0 || bodyExpected;
+  const announced = trailers.length === 0 && (source !== undefined || bytes > 0 || bodyExpected);
   if (length !== undefined && announced) list.push('content-length', String(length));
   const pseudo = [':method', method, ':scheme', 'https', ':authority', authority, ':path', path];
   const all = [...pseudo, ...list];

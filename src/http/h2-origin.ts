@@ -58,8 +58,8 @@ export class H2Origin {
   /** Grants a stream now or later; `withdraw` ends the waiting. */
   claim(claim: StreamClaim): void {
     const session = this.#waiting.size === 0 ? this.#withRoom() : undefined;
-    if (session !== undefined) claim.granted(session);
-    else if (this.speaksHttp1) claim.useHttp1();
+    if (this.speaksHttp1) claim.useHttp1();
+    else if (session !== undefined) claim.granted(session);
     else if (this.#closed || this.#waiting.size >= MAX_WAITING) claim.failed(noStream());
     else {
       this.#waiting.add(claim);

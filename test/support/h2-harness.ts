@@ -44,7 +44,10 @@ export function h2Client(port: number, idleTimeoutMs = 60_000): H2Client {
     advance: (ms) => {
       offsetMs += ms;
     },
-    send: (request) => transport.send(upstream, h2Request(request)).outcome,
+    send: (request) => {
+      deadlines.touch();
+      return transport.send(upstream, h2Request(request)).outcome;
+    },
     [Symbol.dispose]: () => transport.close(),
   };
 }
