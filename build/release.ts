@@ -6,6 +6,7 @@ import {
   copyFileSync,
   existsSync,
   mkdirSync,
+  readdirSync,
   rmSync,
   statSync,
   utimesSync,
@@ -47,7 +48,7 @@ function stage(target: Target, name: string, seconds: number): string {
   const folder = join(OUTPUT, name);
   mkdirSync(folder);
   for (const [inside, file] of contents(target)) {
-    if (!existsSync(file)) throw new Error(`${file} is missing: run make build-all first`);
+    if (!existsSync(file)) throw new Error(`${file} is missing (executables: make build-all)`);
     const copy = join(folder, inside);
     copyFileSync(file, copy);
     chmodSync(copy, inside.startsWith('gpt-load') && !inside.includes('.service') ? 0o755 : 0o644);
@@ -60,7 +61,13 @@ function stage(target: Target, name: string, seconds: number): string {
 /** Packs `release/<name>/` and returns the archive's file name. */
 function archive(target: Target, name: string): string {
   if (target.platform === 'win32') {
-    run('zip', ['-q', '-X', '-9', '-r', `${name}.zip`, name], OUTPUT);
+    const files = readdirSync(join(OUTPUT, name)).toSorted();
+    // It stores local times, so TZ is set in main; -D: no entries for folders.
+    run(
+      'zip',
+      ['-q', '-X', '-D', '-9', `${name}.zip`, ...files.map((f) => `${name}/${f}`)],
+      OUTPUT,
+    );
     return `${name}.zip`;
   }
   const tar = `${name}.tar`;
@@ -74,6 +81,7 @@ function archive(target: Target, name: string): string {
 
 function main(): void {
   const seconds = sourceTime();
+  process.env.TZ = 'UTC';
   rmSync(OUTPUT, { recursive: true, force: true });
   mkdirSync(OUTPUT);
   const names: string[] = [];
