@@ -5,7 +5,9 @@
 import { availableParallelism } from 'node:os';
 import type { Worker } from 'node:worker_threads';
 import type { Config } from '../config.ts';
+import { ConfigError } from '../errors.ts';
 import { listenAddresses } from '../http/listen-address.ts';
+import { listeningFault } from '../http/server.ts';
 import { createLogger } from '../log.ts';
 import { type LogSink, openLogFile, openLogStream } from '../log-sink.ts';
 import { Counters } from '../pool/counters.ts';
@@ -61,6 +63,7 @@ export async function serve(given: Config, runtime: ServeRuntime): Promise<numbe
   const keys = new KeySource({ path: config.keysFile, table, upstreams, log, onAdded });
   const loaded = await keys.load(config.startIndex);
 
+  if (address.kind === 'tcp') await assertFree(address);
   const reusePort = address.inEveryWorker && process.platform === 'linux';
   const start = { config, version: runtime.identity.version, address, reusePort };
   const fleet = new WorkerFleet(
@@ -106,6 +109,11 @@ export async function serve(given: Config, runtime: ServeRuntime): Promise<numbe
     signals[Symbol.dispose]();
     await Promise.all(sinks.map((sink) => sink.flush()));
   }
+}
+
+async function assertFree({ host, port }: { host: string; port: number }): Promise<void> {
+  const fault = await listeningFault(host, port);
+  if (fault !== null) throw new ConfigError([`PORT: must be free to listen on: ${fault.message}`]);
 }
 
 /** WORKERS: 0 stands for auto. Only Linux spreads connections over several sockets of one port. */

@@ -48,6 +48,7 @@ export class Router {
   readonly handle = (request: IncomingMessage, response: ServerResponse): void => {
     const target = parseTarget(request.url ?? '');
     if (target === undefined) sendError(response, BAD_TARGET, ['Connection', 'close']);
+    else if (lacksHost(request)) sendError(response, NO_HOST, ['Connection', 'close']);
     else if (this.#parts.admin.serves(target.path)) this.#admin(request, response, target);
     else this.#exchange(request, response, target);
   };
@@ -141,11 +142,23 @@ export class Router {
   }
 }
 
+/** RFC 9112 3.2: such a request is answered 400. */
+function lacksHost(request: IncomingMessage): boolean {
+  return request.httpVersionMinor === 1 && request.headers.host === undefined;
+}
+
 const BAD_TARGET: OwnError = {
   status: 400,
   type: 'invalid_request_error',
   code: 'malformed_request',
   message: 'the request target must begin with /',
+};
+
+const NO_HOST: OwnError = {
+  status: 400,
+  type: 'invalid_request_error',
+  code: 'malformed_request',
+  message: 'an HTTP/1.1 request must have a Host field',
 };
 
 const UNAUTHORIZED: OwnError = {

@@ -22,11 +22,6 @@ const MAX_HEADER_FIELDS = 1000;
 const HEADERS_TIMEOUT_MS = 60_000;
 /** How often Node looks for requests that exceed their time limits. */
 const CONNECTIONS_CHECK_INTERVAL_MS = 5_000;
-/**
- * Unread answers of pipelined requests on one connection are few: one request at a time is the
- * rule.
- */
-const MAX_REQUESTS_PER_SOCKET = 0;
 
 /** A server that answers nothing by itself but malformed requests (400) and late ones (408). */
 export function createHttpServer(limits: ServerLimits, handler: Handler): Server {
@@ -39,10 +34,10 @@ export function createHttpServer(limits: ServerLimits, handler: Handler): Server
     keepAliveTimeout: limits.idleTimeoutMs,
     connectionsCheckingInterval: CONNECTIONS_CHECK_INTERVAL_MS,
     highWaterMark: 64 * 1024,
+    // The router says it in OpenAI's shape.
     requireHostHeader: false,
   });
   server.maxHeadersCount = MAX_HEADER_FIELDS;
-  server.maxRequestsPerSocket = MAX_REQUESTS_PER_SOCKET;
   server.on('request', handler);
   // The proxy says 100 Continue itself, when it is about to read the body (RFC 9110 10.1.1).
   server.on('checkContinue', handler);
@@ -89,4 +84,17 @@ function malformedStatus(code: string | undefined): [string, string] {
     default:
       return ['400 Bad Request', 'the request is not well-formed HTTP/1.1'];
   }
+}
+
+/**
+ * Whether nobody listens there yet. Workers share their port (SO_REUSEPORT), and without this look
+ * a second gpt-load of the same user would share it too, unnoticed.
+ * @returns the error that listening alone would meet, or null
+ */
+export function listeningFault(host: string, port: number): Promise<Error | null> {
+  const probe = createServer();
+  return new Promise((resolve) => {
+    probe.once('error', (error) => resolve(error));
+    probe.listen({ host, port, exclusive: true }, () => probe.close(() => resolve(null)));
+  });
 }
