@@ -6,7 +6,8 @@ import type { Terminal } from './terminal.ts';
 
 const REDRAW_MS = 100;
 const PLAIN_LINE_MS = 10_000;
-const BAR_CELLS = 20;
+const MAX_BAR_CELLS = 24;
+const MIN_BAR_CELLS = 5;
 /** Weight of the newest rate in the average that the remaining time is told from. */
 const SMOOTHING = 0.2;
 const RATE_SAMPLE_MS = 1_000;
@@ -37,6 +38,7 @@ export class Progress {
 
   /** Call as often as there is news; it shows what there is time to read. `note` says what was found. */
   update(done: number, note: string): void {
+    if (done >= this.#total) return;
     const nowMs = this.#clock();
     const isTerminal = this.#terminal.complaintColumns !== undefined;
     if (nowMs - this.#shownMs < (isTerminal ? REDRAW_MS : PLAIN_LINE_MS)) return;
@@ -64,23 +66,23 @@ export class Progress {
 
   #text(done: number, note: string, nowMs: number): string {
     const percent = `${Math.floor((done / this.#total) * 100)}%`.padStart(4);
-    const left = this.#rate > 0 ? `${span(((this.#total - done) * 1000) / this.#rate)} left` : '';
-    const rate = `${grouped(Math.round(this.#rate))}/s`;
-    const counts = `${grouped(done)}/${grouped(this.#total)}`;
-    const facts = [counts, rate, left, note].filter((text) => text !== '').join('  ');
-    const elapsed = this.#drawn || this.#terminal.complaintColumns !== undefined;
-    return elapsed
-      ? `${percent}  ${facts}`
-      : `${percent}  ${facts}  after ${span(nowMs - this.#startedMs)}`;
+    const rate = this.#rate < 10 ? this.#rate.toFixed(1) : grouped(Math.round(this.#rate));
+    const leftMs = ((this.#total - done) * 1000) / this.#rate;
+    const left = Number.isFinite(leftMs) ? `${span(leftMs)} left` : '';
+    const isTerminal = this.#terminal.complaintColumns !== undefined;
+    const elapsed = isTerminal ? '' : `after ${span(nowMs - this.#startedMs)}`;
+    const facts = [`${grouped(done)}/${grouped(this.#total)}`, elapsed, `${rate}/s`, left, note];
+    return `${percent}  ${facts.filter((text) => text !== '').join('  ')}`;
   }
 
   #draw(text: string): void {
-    const columns = this.#terminal.complaintColumns ?? 0;
-    const filled = Math.round((Number.parseInt(text, 10) / 100) * BAR_CELLS);
-    const bar = `[${'#'.repeat(filled)}${'.'.repeat(BAR_CELLS - filled)}]`;
     // One column is left free: some terminals wrap when the last one is written.
-    const line =
-      `${bar}${text}`.length < columns ? `${bar}${text}` : text.trimStart().slice(0, columns - 1);
+    const room = (this.#terminal.complaintColumns ?? 0) - 1;
+    const cells = Math.min(MAX_BAR_CELLS, room - text.length - '[]'.length);
+    const filled = Math.round((Number.parseInt(text, 10) / 100) * cells);
+    const hasBar = cells >= MIN_BAR_CELLS;
+    const bar = hasBar ? `[${'#'.repeat(filled)}${'.'.repeat(cells - filled)}]` : '';
+    const line = (bar + (hasBar ? text : text.trimStart())).slice(0, room);
     this.#terminal.complain(CLEAR_LINE + line);
     this.#drawn = true;
   }

@@ -37,7 +37,8 @@ export function writeLists(
   findings: Findings,
   source: string,
 ): Written['lists'] {
-  mkdirSync(directory, { recursive: true });
+  // Not recursive: a mistyped path is better told than made.
+  if (!existsSync(directory)) mkdirSync(directory);
   const lists: Record<string, string> = {};
   for (const { name, kinds, always } of LISTS) {
     const indexes = findings.results.flatMap(({ kind }, index) =>

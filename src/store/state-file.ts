@@ -105,10 +105,10 @@ function resultOf(error: unknown): number {
   return typeof code === 'number' ? code & 0xff : 0;
 }
 
-/** The real path, the file existing and readable by its owner alone. Throws what the file system says. */
+/** The real path, the file (and its directory) existing and readable by its owner alone. Throws what the file system says. */
 function prepareFile(path: string): string {
   const wanted = resolve(path);
-  mkdirSync(dirname(wanted), { recursive: true });
+  if (!existsSync(dirname(wanted))) mkdirSync(dirname(wanted));
   const file = existsSync(wanted) ? realpathSync(wanted) : wanted;
   if (existsSync(file) && !statSync(file).isFile()) throw new Error('not a regular file');
   closeSync(openSync(file, 'a', 0o600));

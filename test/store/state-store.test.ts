@@ -99,7 +99,7 @@ test('state store never holds the key nor a hash that another file shares', (t) 
 });
 
 test('state file and its log are readable by their owner alone', (t) => {
-  const at = join(folder(t), 'made', 'for', 'it');
+  const at = join(folder(t), 'made');
   using store = StateStore.open(join(at, 'a.db'), listener());
   store.write([deadRow(store, KEY)]);
   for (const name of readdirSync(at))
