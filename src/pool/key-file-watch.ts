@@ -87,10 +87,13 @@ export class KeyFileWatch {
     }
   }
 
+  /** Not put off by further notices: they may never end. Two looks tell whether the file is at rest. */
   #settle(): void {
-    clearTimeout(this.#settling);
-    if (this.#stopped) return;
-    this.#settling = setTimeout(() => void this.#look(), this.#times.settleMs).unref();
+    if (this.#stopped || this.#settling !== undefined) return;
+    this.#settling = setTimeout(() => {
+      this.#settling = undefined;
+      void this.#look();
+    }, this.#times.settleMs).unref();
   }
 
   async #look(): Promise<void> {
@@ -101,12 +104,12 @@ export class KeyFileWatch {
       this.#restless = 0;
       return;
     }
-    const { patienceMs, settleMs, pollMs } = this.#times;
+    const { patienceMs, settleMs } = this.#times;
     if (now !== this.#seen && this.#restless * settleMs < patienceMs) {
       this.#restless++;
       this.#seen = now;
       // A file that is being replaced is missing for a moment; one that is gone can wait for the next look.
-      if (now !== MISSING || settleMs > pollMs) this.#settle();
+      if (now !== MISSING) this.#settle();
       return;
     }
     this.#restless = 0;
