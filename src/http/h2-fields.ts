@@ -1,5 +1,6 @@
-// A request's header fields as HTTP/2 wants them, and an answer's as HTTP/1.1 has them: pseudo-header
-// fields in and out, lower-case names, nothing that belongs to one connection (RFC 9113 8.2 and 8.3).
+// A request's header fields as HTTP/2 wants them, and an answer's as HTTP/1.1 has them: pseudo-
+// header fields in and out, lower-case names, nothing that belongs to one connection (RFC 9113 8.2
+// and 8.3).
 
 import http2 from 'node:http2';
 import type { Upstream } from '../pool/upstream-list.ts';

@@ -1,5 +1,6 @@
-// The HTTP/2 connections to one upstream: which request gets a stream on which of them, when another
-// one is opened, and whether the upstream speaks HTTP/2 at all (ALPN decides, and is remembered).
+// The HTTP/2 connections to one upstream: which request gets a stream on which of them, when
+// another one is opened, and whether the upstream speaks HTTP/2 at all (ALPN decides, and is
+// remembered).
 
 import type { Socket } from 'node:net';
 import type { Fault } from '../policy/verdict.ts';
@@ -9,7 +10,9 @@ import type { Dialer, DialTarget } from './dial.ts';
 import { faultMessage } from './faults.ts';
 import { H2Session, MAX_STREAMS } from './h2-session.ts';
 
-/** Connections to one upstream, of one worker; reached only where the peer allows few streams each. */
+/**
+ * Connections to one upstream, of one worker; reached only where the peer allows few streams each.
+ */
 export const MAX_SESSIONS = 64;
 /** Connections being opened at once, once it is known that the upstream speaks HTTP/2. */
 const MAX_DIALS = 4;

@@ -1,6 +1,6 @@
-// One HTTP/2 connection: how many streams it takes, whether it still lives (PING), when it is idle too
-// long, and which of its streams the peer certainly did not process (GOAWAY). Which session a request
-// gets is h2-origin.ts; what becomes of a stream is h2-call.ts.
+// One HTTP/2 connection: how many streams it takes, whether it still lives (PING), when it is idle
+// too long, and which of its streams the peer certainly did not process (GOAWAY). Which session a
+// request gets is h2-origin.ts; what becomes of a stream is h2-call.ts.
 
 import { type ClientHttp2Session, type ClientHttp2Stream, connect } from 'node:http2';
 import type { Socket } from 'node:net';
@@ -9,11 +9,13 @@ import { type Deadlines, Waiter } from './deadlines.ts';
 /** Streams on one connection, whatever the peer allows: they share one TCP window and one fate. */
 export const MAX_STREAMS = 256;
 /**
- * Bytes that the peer may send on a stream that nobody reads: what a slow client can cost in memory.
- * At 200 ms of distance it still lets 2.6 MB/s through.
+ * Bytes that the peer may send on a stream that nobody reads: what a slow client can cost in
+ * memory. At 200 ms of distance it still lets 2.6 MB/s through.
  */
 const STREAM_WINDOW_BYTES = 512 * 1024;
-/** The connection's own window; Node refills it on receipt, so a slow stream never stalls others. */
+/**
+ * The connection's own window; Node refills it on receipt, so a slow stream never stalls others.
+ */
 const CONNECTION_WINDOW_BYTES = 16 * 1024 * 1024;
 /** As HTTP/1.1: the header fields of an answer, by bytes and by number. */
 const MAX_HEADER_LIST_BYTES = 64 * 1024;
@@ -129,7 +131,9 @@ export class H2Session extends Waiter {
     return stream;
   }
 
-  /** False when the peer said that it never looked at the stream (RFC 9113 6.8), or it never left. */
+  /**
+   * False when the peer said that it never looked at the stream (RFC 9113 6.8), or it never left.
+   */
   mayHaveProcessed(stream: ClientHttp2Stream): boolean {
     return stream.id !== undefined && stream.id <= this.#lastProcessedId;
   }
@@ -140,7 +144,10 @@ export class H2Session extends Waiter {
     this.#session.close();
   }
 
-  /** Silence is judged here: an idle connection closes, one with streams is asked for a sign of life. */
+  /**
+   * Silence is judged here: an idle connection closes, one with streams is asked for a sign of
+   * life.
+   */
   expire(nowMs: number): void {
     const { deadlines } = this.#options;
     if (this.#session.destroyed) return;

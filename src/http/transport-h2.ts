@@ -1,5 +1,5 @@
-// HTTP/2 to the upstreams that negotiate it, HTTP/1.1 to all others, behind one Transport: the proxy
-// above cannot tell. Plain http is always HTTP/1.1.
+// HTTP/2 to the upstreams that negotiate it, HTTP/1.1 to all others, behind one Transport: the
+// proxy above cannot tell. Plain http is always HTTP/1.1.
 
 import type { Upstream } from '../pool/upstream-list.ts';
 import type { Deadlines } from './deadlines.ts';

@@ -1,5 +1,5 @@
-// An HTTP/2 peer that says exactly what a test wants, frame by frame (RFC 9113 4 and 6): for what no
-// well-behaved server does.
+// An HTTP/2 peer that says exactly what a test wants, frame by frame (RFC 9113 4 and 6): for what
+// no well-behaved server does.
 
 import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
