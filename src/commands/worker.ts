@@ -16,6 +16,7 @@ import { RequestProxy } from '../http/proxy.ts';
 import { Router } from '../http/router.ts';
 import { createHttpServer } from '../http/server.ts';
 import { trustedAuthorities } from '../http/tls-files.ts';
+import { H2Transport } from '../http/transport-h2.ts';
 import { Http1Transport } from '../http/transport-http1.ts';
 import { createLogger, type Logger } from '../log.ts';
 import { Counters, WorkerCounters } from '../pool/counters.ts';
@@ -43,7 +44,11 @@ function startWorker(start: WorkerStart, port: MessagePort): void {
     connectTimeoutMs: config.connectTimeoutMs,
     authorities: trustedAuthorities(config.extraCaFile),
   });
-  const transport = new Http1Transport(dialer, deadlines, config.idleConnTimeoutMs);
+  const idleTimeoutMs = config.idleConnTimeoutMs;
+  const http1 = new Http1Transport(dialer, deadlines, idleTimeoutMs);
+  const transport = config.upstreamHttp2
+    ? new H2Transport({ dialer, http1, deadlines, idleTimeoutMs })
+    : http1;
   const cors = new Cors(config);
   const attempts = new Attempts(transport, deadlines, config);
   const answers = new Answers(config, cors, deadlines);
