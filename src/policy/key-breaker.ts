@@ -1,15 +1,19 @@
-// How a key's or an upstream's status changes: pure reducers, the only places that decide it.
-// Knows nothing of shared memory, of models or of time's source; what an answer meant is classify.ts.
+// How a key's or an upstream's status changes: pure reducers, the only places that decide it. Knows
+// nothing of shared memory, of models or of time's source; what an answer meant is classify.ts.
 //
-// The generation counts eras: every rest, death, claimed probe or reset begins a new one. A result of an
-// older era is late news and changes nothing, so ten concurrent 429s on one key count once (the idea is
-// sony/gobreaker's). A success does not begin an era: it confirms the one it belongs to.
+// The generation counts eras: every rest, death, claimed probe or reset begins a new one. A result
+// of an older era is late news and changes nothing, so ten concurrent 429s on one key count once
+// (the idea is sony/gobreaker's). A success does not begin an era: it confirms the one it belongs
+// to.
 
 import { cooldownMs } from './cooldown.ts';
 
 export type KeyState = 'ready' | 'cooling' | 'dead' | 'vacant';
 
-/** What is remembered about a key, for its whole account or for one model. Times count from the table's epoch. */
+/**
+ * What is remembered about a key, for its whole account or for one model. Times count from the
+ * table's epoch.
+ */
 export interface KeyStatus {
   readonly state: KeyState;
   /** Rests in a row: the exponent of the backoff. */
@@ -56,7 +60,10 @@ export interface KeyLimits {
 
 /** A probe that is not back by then is taken for lost, and the next request may probe again. */
 export const PROBE_CLAIM_MS = 120_000;
-/** Probes spread over this part of their interval, lest a thousand dead keys be probed in one second. */
+/**
+ * Probes spread over this part of their interval, lest a thousand dead keys be probed in one
+ * second.
+ */
 export const PROBE_JITTER = 0.1;
 
 /** The status after `event`; the very same object when nothing changes. */

@@ -1,6 +1,6 @@
 // A set of rows in shared memory that finds its next member in a few loads, however few there are.
-// Three levels: a bit a row, a bit for each word of those, a bit for each word of these. What the bits
-// mean, and when they are right, is their owner's business.
+// Three levels: a bit a row, a bit for each word of those, a bit for each word of these. What the
+// bits mean, and when they are right, is their owner's business.
 
 const WORD_BITS = 32;
 
@@ -41,7 +41,8 @@ export class Bitmap {
   delete(row: number): void {
     if (!lower(this.#bits, row)) return;
     if (lower(this.#summary, row >>> 5)) lower(this.#top, row >>> 10);
-    // Someone may have added a neighbour between our look at its word and our clearing of the summary.
+    // Someone may have added a neighbour between our look at its word and our clearing of the
+    // summary.
     if (Atomics.load(this.#bits, row >>> 5) !== 0) {
       raise(this.#summary, row >>> 5);
       raise(this.#top, row >>> 10);

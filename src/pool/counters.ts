@@ -1,6 +1,6 @@
-// What has been counted, by each worker in a block of its own: requests, attempts, bytes, latencies.
-// Every number has one writer, so adding is a plain 53-bit addition; readers may be a moment behind.
-// What is shown of it, and how, is http/'s business.
+// What has been counted, by each worker in a block of its own: requests, attempts, bytes,
+// latencies. Every number has one writer, so adding is a plain 53-bit addition; readers may be a
+// moment behind. What is shown of it, and how, is http/'s business.
 
 import type { VerdictKind } from '../policy/verdict.ts';
 import { MAX_WORKERS } from './semaphore.ts';
@@ -51,7 +51,10 @@ const PLACE: Readonly<Record<string, number>> = Object.fromEntries(
   }),
 );
 
-/** How long things took: `counts[i]` of them at most `BUCKETS[i]`, the last entry more than all bounds. */
+/**
+ * How long things took: `counts[i]` of them at most `BUCKETS[i]`, the last entry more than all
+ * bounds.
+ */
 export interface Histogram {
   readonly counts: readonly number[];
   readonly count: number;

@@ -1,8 +1,9 @@
-// When the key file may have changed: by the file system's notice where there is one, by looking now and
-// then where there is none (network mounts, bind mounts). Decides only when to read again; reading, and
-// what becomes of a bad file, is the caller's business.
+// When the key file may have changed: by the file system's notice where there is one, by looking
+// now and then where there is none (network mounts, bind mounts). Decides only when to read again;
+// reading, and what becomes of a bad file, is the caller's business.
 //
-// The directory is watched, not the file: editors replace the file, Kubernetes swaps the link `..data`.
+// The directory is watched, not the file: editors replace the file, Kubernetes swaps the link
+// `..data`.
 
 import { type FSWatcher, watch } from 'node:fs';
 import { stat } from 'node:fs/promises';
@@ -45,8 +46,8 @@ export class KeyFileWatch {
   }
 
   /**
-   * Calls `onChange` after each change from now on, once the file has settled; also when it is gone for good,
-   * so that this can be said. Does not keep the process alive.
+   * Calls `onChange` after each change from now on, once the file has settled; also when it is gone
+   * for good, so that this can be said. Does not keep the process alive.
    */
   static async start(
     path: string,
@@ -76,7 +77,8 @@ export class KeyFileWatch {
   #listen(): void {
     try {
       const watcher = watch(dirname(this.#path), { persistent: false }, () => this.#settle());
-      // Out of watches, or the directory is gone: looking now and then must do, until it works again.
+      // Out of watches, or the directory is gone: looking now and then must do, until it works
+      // again.
       watcher.on('error', () => {
         watcher.close();
         this.#watcher = undefined;
@@ -87,7 +89,9 @@ export class KeyFileWatch {
     }
   }
 
-  /** Not put off by further notices: they may never end. Two looks tell whether the file is at rest. */
+  /**
+   * Not put off by further notices: they may never end. Two looks tell whether the file is at rest.
+   */
   #settle(): void {
     if (this.#stopped || this.#settling !== undefined) return;
     this.#settling = setTimeout(() => {
@@ -108,7 +112,8 @@ export class KeyFileWatch {
     if (now !== this.#seen && this.#restless * settleMs < patienceMs) {
       this.#restless++;
       this.#seen = now;
-      // A file that is being replaced is missing for a moment; one that is gone can wait for the next look.
+      // A file that is being replaced is missing for a moment; one that is gone can wait for the
+      // next look.
       if (now !== MISSING) this.#settle();
       return;
     }

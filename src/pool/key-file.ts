@@ -1,6 +1,6 @@
-// What a key file says: one key a line, `#` comments, optionally the upstream that a key is bound to.
-// Decides what is wrong with it, naming file and line and never a key; reading it again when it changes
-// is key-file-watch.ts, giving its keys rows is key-reload.ts.
+// What a key file says: one key a line, `#` comments, optionally the upstream that a key is bound
+// to. Decides what is wrong with it, naming file and line and never a key; reading it again when it
+// changes is key-file-watch.ts, giving its keys rows is key-reload.ts.
 
 import { readFile } from 'node:fs/promises';
 import { MAX_KEY_BYTES } from './key-rows.ts';
@@ -12,7 +12,9 @@ export const MAX_PROBLEMS = 20;
 /** 2 GiB is where Node's own limit is; a million keys of the longest kind are 200 MB. */
 export const MAX_FILE_BYTES = 1024 * 1024 * 1024;
 
-/** The keys of a file, as places in its bytes: a million strings would cost ten times their memory. */
+/**
+ * The keys of a file, as places in its bytes: a million strings would cost ten times their memory.
+ */
 export interface ParsedKeys {
   readonly source: Buffer;
   readonly count: number;
@@ -29,7 +31,10 @@ export type KeyFile =
   | { readonly ok: true; readonly keys: ParsedKeys }
   | { readonly ok: false; readonly problems: readonly string[] };
 
-/** Reads and checks a key file. Every way to fail is an answer that says what to do; nothing is thrown. */
+/**
+ * Reads and checks a key file. Every way to fail is an answer that says what to do; nothing is
+ * thrown.
+ */
 export async function readKeyFile(path: string): Promise<KeyFile> {
   try {
     return parseKeys(await readFile(path), path);
@@ -46,7 +51,10 @@ function describeFault(path: string, error: unknown): string {
   return `${path}: cannot be read (${code})`;
 }
 
-/** Checks the bytes of a key file; `name` is what problems call it. The bytes must not change afterwards. */
+/**
+ * Checks the bytes of a key file; `name` is what problems call it. The bytes must not change
+ * afterwards.
+ */
 export function parseKeys(source: Buffer, name: string): KeyFile {
   if (source.length > MAX_FILE_BYTES) {
     return { ok: false, problems: [`${name}: larger than ${MAX_FILE_BYTES} bytes`] };
@@ -146,7 +154,10 @@ class Parser {
     return end < 0 ? this.#source.length : end;
   }
 
-  /** What follows the key: an upstream's address, or nothing but a comment. Null: a problem was noted. */
+  /**
+   * What follows the key: an upstream's address, or nothing but a comment. Null: a problem was
+   * noted.
+   */
   #readPin(rest: string): number | null {
     let pin = 0;
     for (const word of rest.trim().split(/\s+/)) {

@@ -1,5 +1,5 @@
-// What the table has learned, leaving and entering it: for the state file, which forgets nothing at a
-// restart, and for /reset-keys, which forgets everything. How it is stored is store/'s business.
+// What the table has learned, leaving and entering it: for the state file, which forgets nothing at
+// a restart, and for /reset-keys, which forgets everything. How it is stored is store/'s business.
 
 import type { KeyState, KeyStatus } from '../policy/key-breaker.ts';
 import { REASONS, type Reason } from '../policy/reason.ts';
@@ -7,7 +7,9 @@ import type { KeyTable } from './key-table.ts';
 import { ACCOUNT } from './lane-directory.ts';
 import { generationOf, isSpotless, READY, stateOf, VACANT } from './status-word.ts';
 
-/** What is known of one key: for all models (`model` is '') or for one. Times: Unix milliseconds. */
+/**
+ * What is known of one key: for all models (`model` is '') or for one. Times: Unix milliseconds.
+ */
 export interface KnownStatus {
   readonly model: string;
   /** `ok`: there is nothing to remember, and what was stored can go. */
@@ -42,8 +44,9 @@ export function forgetAll(table: KeyTable, nowMs: number): void {
 }
 
 /**
- * What changed since it was last asked for, once for each key however often it changed; with `everything`,
- * all that is worth keeping. Rows are taken from the list one by one, as the caller goes on.
+ * What changed since it was last asked for, once for each key however often it changed; with
+ * `everything`, all that is worth keeping. Rows are taken from the list one by one, as the caller
+ * goes on.
  */
 export function* takeChanged(table: KeyTable, everything: boolean): Generator<ChangedKey, void> {
   const { changed, account, rows } = table;
@@ -94,8 +97,8 @@ function knownIn(table: KeyTable, index: number, row: number): KnownStatus {
 }
 
 /**
- * Puts back what was known of a row before a restart. Rests that are over and carry no count are not worth
- * a lane; a model that finds no lane is left out.
+ * Puts back what was known of a row before a restart. Rests that are over and carry no count are
+ * not worth a lane; a model that finds no lane is left out.
  */
 export function recall(table: KeyTable, row: number, known: KnownStatus, nowMs: number): void {
   const nowTick = table.tick(nowMs);

@@ -1,5 +1,6 @@
-// Gives each attempt a key and an upstream: the next available key in turn, or, when there is none, the
-// moment at which to come back. One per worker, over memory that all workers share; nothing here waits.
+// Gives each attempt a key and an upstream: the next available key in turn, or, when there is none,
+// the moment at which to come back. One per worker, over memory that all workers share; nothing
+// here waits.
 
 import { UNPINNED } from './key-rows.ts';
 import { ACCOUNT } from './lane-directory.ts';
@@ -70,7 +71,8 @@ export class KeyPool {
     const { triedRows, avoidUpstreams, mustAvoid } = request;
     const hasPins = table.rows.pinned > 0;
     if (triedRows.length === 0 && avoidUpstreams.length === 0 && !hasPins) return takeAll;
-    // A key that was tried and is still available was not to blame: its upstream was, so it may go again.
+    // A key that was tried and is still available was not to blame: its upstream was, so it may go
+    // again.
     const triedRank = avoidUpstreams.length > 0 ? TRIED : NO_WAY;
     let unpinnedRank = upstreams.hasFresh(request, nowMs) ? SUITS : UPSTREAM_TROUBLE;
     if (upstreams.allowed(request) === 0) unpinnedRank = NO_WAY;
@@ -112,7 +114,10 @@ export class KeyPool {
     return new Lease(this.#home, { row, key, model, choice, probe, ...eras });
   }
 
-  /** The row's era in a lane, with PROBE set when it is dead and this is its probe; GONE: not to be had. */
+  /**
+   * The row's era in a lane, with PROBE set when it is dead and this is its probe; GONE: not to be
+   * had.
+   */
   #claim({ row, force }: Place, lane: number, nowTick: number): number {
     const { table } = this.#home;
     const { words } = table.lane(lane);
@@ -132,7 +137,9 @@ export class KeyPool {
     return pin === UNPINNED ? upstreams.choose(request, nowMs) : upstreams.pinned(pin, nowMs);
   }
 
-  /** No key is available: a trial of a dead one when nothing else is left, else when to come back. */
+  /**
+   * No key is available: a trial of a dead one when nothing else is left, else when to come back.
+   */
   #halfOpen(request: LeaseRequest, laneIndex: number, nowMs: number): Lease | Unavailable {
     const { table } = this.#home;
     const nowTick = table.tick(nowMs);

@@ -1,6 +1,6 @@
-// Makes the table hold exactly the keys of a file: unchanged keys keep their rows and what was learned about
-// them, removed ones leave, new ones get rows. Coordinator only: it alone writes rows. The workers see each
-// row change by itself and need no message.
+// Makes the table hold exactly the keys of a file: unchanged keys keep their rows and what was
+// learned about them, removed ones leave, new ones get rows. Coordinator only: it alone writes
+// rows. The workers see each row change by itself and need no message.
 
 import type { ParsedKeys } from './key-file.ts';
 import { UNPINNED } from './key-rows.ts';
@@ -9,7 +9,10 @@ import { ACCOUNT } from './lane-directory.ts';
 import { stateOf, VACANT } from './status-word.ts';
 import type { UpstreamList } from './upstream-list.ts';
 
-/** A row that a key left goes to no other for so long, while there are fresh ones: its last leases end. */
+/**
+ * A row that a key left goes to no other for so long, while there are fresh ones: its last leases
+ * end.
+ */
 export const ROW_GRACE_MS = 60_000;
 /** Duplicates that are told with their lines. */
 export const MAX_TOLD_DUPLICATES = 20;
@@ -25,7 +28,10 @@ export interface ReloadResult {
   readonly kept: number;
   readonly added: number;
   readonly removed: number;
-  /** Rows of keys that were not in the table before: what a state file knows of them can be restored. */
+  /**
+   * Rows of keys that were not in the table before: what a state file knows of them can be
+   * restored.
+   */
   readonly addedRows: readonly number[];
   readonly duplicates: number;
   /** The first MAX_TOLD_DUPLICATES of them. */
@@ -47,7 +53,9 @@ export class KeyReload {
     this.#upstreams = upstreams;
   }
 
-  /** Applies a file that was found good. `startIndex` (START_INDEX) counts for the first call only. */
+  /**
+   * Applies a file that was found good. `startIndex` (START_INDEX) counts for the first call only.
+   */
   apply(keys: ParsedKeys, nowMs: number, startIndex = 0): ReloadResult {
     const { rows, account } = this.#table;
     const pins = keys.pinUrls.map((href) => this.#upstreams.add(href));

@@ -1,5 +1,6 @@
-// What the table says of itself to people: how many keys are in which state, and which ones rest or are
-// blacklisted, and why. Never a key, previews only. Costs a pass over the rows, milliseconds for a million.
+// What the table says of itself to people: how many keys are in which state, and which ones rest or
+// are blacklisted, and why. Never a key, previews only. Costs a pass over the rows, milliseconds
+// for a million.
 
 import { REASONS, type Reason } from '../policy/reason.ts';
 import { previewKey } from '../policy/redact.ts';
@@ -103,7 +104,8 @@ export function listResting(table: KeyTable, limit: number, nowMs: number): Rest
       const isDead = stateOf(lane.words.low(row)) === DEAD;
       const tick = lane.words.tick(row);
       if (listed.length >= limit || tick <= nowTick || !holdsKey(account, row)) return;
-      // A key that is blacklisted is listed as that; without access to a model it rests for this model.
+      // A key that is blacklisted is listed as that; without access to a model it rests for this
+      // model.
       if (isDead && model === null) return;
       const preview = previewKey(rows.key(row));
       const untilMs = table.timeOf(tick);

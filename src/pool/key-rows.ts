@@ -1,6 +1,6 @@
 // The rows of the key table apart from their status: the bytes of the keys, pins, and small counts.
-// The coordinator alone writes keys; workers read them without asking. Whether a row may be used at all
-// is its status (key-table.ts), which changes before and after its bytes do.
+// The coordinator alone writes keys; workers read them without asking. Whether a row may be used at
+// all is its status (key-table.ts), which changes before and after its bytes do.
 
 /** A credential longer than this fits no header anywhere. */
 export const MAX_KEY_BYTES = 4096;
@@ -105,8 +105,9 @@ export class KeyRows {
   }
 
   /**
-   * Writes a key into a row that no one uses. Coordinator only. False when the table's bytes are full.
-   * A row keeps its room and at least doubles it, so that reloads for ever cannot use up the bytes.
+   * Writes a key into a row that no one uses. Coordinator only. False when the table's bytes are
+   * full. A row keeps its room and at least doubles it, so that reloads for ever cannot use up the
+   * bytes.
    */
   write(row: number, key: Uint8Array, pin: number): boolean {
     const room = this.#room[row] ?? 0;

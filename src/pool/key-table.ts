@@ -1,10 +1,10 @@
-// The shared memory in which all workers keep their keys: rows, lanes, and what changes them.
-// Every change of a key's status goes through `apply`; what it becomes is policy/key-breaker.ts. Which key
-// a request gets is key-pool.ts.
+// The shared memory in which all workers keep their keys: rows, lanes, and what changes them. Every
+// change of a key's status goes through `apply`; what it becomes is policy/key-breaker.ts. Which
+// key a request gets is key-pool.ts.
 //
-// A row is available when its bit is set. The bit follows the status words: whoever changes a word then
-// publishes the row, and publishing goes on until bit and words agree, so that racing threads heal one
-// another; and it always leaves the row either available or in the calendar of returns.
+// A row is available when its bit is set. The bit follows the status words: whoever changes a word
+// then publishes the row, and publishing goes on until bit and words agree, so that racing threads
+// heal one another; and it always leaves the row either available or in the calendar of returns.
 
 import { type KeyEvent, type KeyLimits, type KeyStatus, reduceKey } from '../policy/key-breaker.ts';
 import { REASONS, type Reason } from '../policy/reason.ts';
@@ -25,7 +25,9 @@ import { type Change, READY, stateOf, TICK_MS, ticksPassed, VACANT } from './sta
 
 /** Keys that a table can hold, unless told otherwise. Unused rows cost address space only. */
 export const MAX_KEYS = 2 ** 21;
-/** The table's clock starts so long before the process, for what a state file tells of earlier days. */
+/**
+ * The table's clock starts so long before the process, for what a state file tells of earlier days.
+ */
 const HISTORY_MS = 400 * 24 * 3_600_000;
 /** A model's lane that nobody asks for is given up after this, whatever rests in it. */
 export const LANE_IDLE_MS = 600_000;
@@ -120,7 +122,10 @@ export class KeyTable {
     return this.directory.laneOf(model, nowTick);
   }
 
-  /** The lane in which a key rests for a model, made when it has none; ACCOUNT when there is none left. */
+  /**
+   * The lane in which a key rests for a model, made when it has none; ACCOUNT when there is none
+   * left.
+   */
   laneToRest(model: string, reserve: number, nowTick: number): number {
     const existing = this.directory.laneOf(model, nowTick);
     if (existing !== ACCOUNT) return existing;
@@ -128,8 +133,8 @@ export class KeyTable {
     if (taken === ACCOUNT) return ACCOUNT;
     const lane = this.lane(taken);
     lane.cursor = this.account.cursor;
-    // Published to before it is copied into: a row that leaves meanwhile can only be left over, and the
-    // lease that finds it so puts it right.
+    // Published to before it is copied into: a row that leaves meanwhile can only be left over, and
+    // the lease that finds it so puts it right.
     this.directory.activate(taken);
     lane.available.addAll(this.account.available);
     return this.directory.laneOf(model, nowTick);
@@ -172,7 +177,10 @@ export class KeyTable {
     if (place.isDue(nowTick)) place.sweep(nowTick, (row) => this.publish(lane, row, nowTick));
   }
 
-  /** Gives up lanes of models for which nothing rests, or that nobody asks for. Coordinator only, now and then. */
+  /**
+   * Gives up lanes of models for which nothing rests, or that nobody asks for. Coordinator only,
+   * now and then.
+   */
   tend(nowMs: number): void {
     const nowTick = this.tick(nowMs);
     const { directory } = this;
@@ -198,7 +206,10 @@ export class KeyTable {
     return listBlacklisted(this, limit);
   }
 
-  /** Rests that are not over at `nowMs`, at most `limit`; without a time, those that no lease has ended. */
+  /**
+   * Rests that are not over at `nowMs`, at most `limit`; without a time, those that no lease has
+   * ended.
+   */
   resting(limit: number, nowMs = 0): RestingKey[] {
     return listResting(this, limit, nowMs);
   }
@@ -235,7 +246,9 @@ export class KeyTable {
   }
 }
 
-/** Whether a row may be used as far as this lane is concerned; if it rests, its return is entered. */
+/**
+ * Whether a row may be used as far as this lane is concerned; if it rests, its return is entered.
+ */
 function isRested(lane: Lane, row: number, nowTick: number): boolean {
   const state = stateOf(lane.words.low(row));
   if (state === READY) return true;

@@ -1,5 +1,6 @@
-// Which model has a lane of its own: one has, from its first model-scoped rest until nothing rests in it.
-// Decides who gets a lane and when it is free again; what is in a lane is lane.ts and key-table.ts.
+// Which model has a lane of its own: one has, from its first model-scoped rest until nothing rests
+// in it. Decides who gets a lane and when it is free again; what is in a lane is lane.ts and
+// key-table.ts.
 
 import { TICK_MS } from './status-word.ts';
 
@@ -9,14 +10,19 @@ export const MAX_LANES = 64;
 export const ACCOUNT = 0;
 /** Names are compared up to here; longer ones that agree so far, and in length, share a lane. */
 export const MAX_MODEL_BYTES = 128;
-/** Lanes kept for rate limits: names that no key has access to, typing errors say, cannot use them up. */
+/**
+ * Lanes kept for rate limits: names that no key has access to, typing errors say, cannot use them
+ * up.
+ */
 export const LANES_FOR_RATE_LIMITS = 24;
 /** A worker's memory of which models have lanes; models come from clients, so it is bounded. */
 const MAX_KNOWN_MODELS = 4096;
 /** `lastUse` is written at most this often. */
 const USE_TICKS = 10_000 / TICK_MS;
 
-/** Free; its name being written; in use; no longer looked up, to be wiped once late results are in. */
+/**
+ * Free; its name being written; in use; no longer looked up, to be wiped once late results are in.
+ */
 const FREE = 0;
 const NAMING = 1;
 const ACTIVE = 2;
@@ -90,9 +96,9 @@ export class LaneDirectory {
   }
 
   /**
-   * Takes a free lane for a model; {@link ACCOUNT} when fewer than `reserve` + 1 are free. The caller then
-   * calls {@link activate}. Two workers may take one each for the same model: the first is found from
-   * then on, and the other falls idle.
+   * Takes a free lane for a model; {@link ACCOUNT} when fewer than `reserve` + 1 are free. The
+   * caller then calls {@link activate}. Two workers may take one each for the same model: the first
+   * is found from then on, and the other falls idle.
    */
   take(model: string, reserve: number, nowTick: number): number {
     let free = 0;

@@ -1,17 +1,21 @@
-// One lane of the key table: who is available, and when the others return, for the whole account (lane 0)
-// or for one model. Holds the memory and the calendar of returns; what a status means is key-table.ts.
+// One lane of the key table: who is available, and when the others return, for the whole account
+// (lane 0) or for one model. Holds the memory and the calendar of returns; what a status means is
+// key-table.ts.
 //
-// Nobody is woken when a rest is over. Each block of rows knows its earliest return and the lane the
-// earliest of all; the lease that finds this moment passed looks through the due blocks, a few
-// microseconds each, paid for by the key that it gets back. Ticks are stored inverted: zero means never,
-// so that memory needs no preparation.
+// Nobody is woken when a rest is over. Each block of rows knows its earliest return and the lane
+// the earliest of all; the lease that finds this moment passed looks through the due blocks, a few
+// microseconds each, paid for by the key that it gets back. Ticks are stored inverted: zero means
+// never, so that memory needs no preparation.
 
 import { Bitmap, bitmapBytes } from './bitmap.ts';
 import { COOLING, DEAD, NEVER_TICK, StatusWords, stateOf } from './status-word.ts';
 
 /** Rows that share one entry in the calendar of returns. */
 export const BLOCK_ROWS = 1024;
-/** What one lease does at most: look through so many blocks, bring back so many rows. The next do the rest. */
+/**
+ * What one lease does at most: look through so many blocks, bring back so many rows. The next do
+ * the rest.
+ */
 const MAX_BLOCKS_PER_SWEEP = 32;
 const MAX_RETURNS_PER_SWEEP = 64;
 /** Places of the words that all workers write, in 32-bit words: a cache line or two apart. */
@@ -75,13 +79,17 @@ export class Lane {
     Atomics.store(this.#header, CURSOR, row);
   }
 
-  /** Gives the turn to the row after `taken`; false when another thread moved on from `from` first. */
+  /**
+   * Gives the turn to the row after `taken`; false when another thread moved on from `from` first.
+   */
   advance(from: number, taken: number): boolean {
     const next = taken + 1 === this.#capacity ? 0 : taken + 1;
     return Atomics.compareExchange(this.#header, CURSOR, from, next) === from;
   }
 
-  /** Lets one caller a `period` through, over all threads: at most one half-open trial at a time. */
+  /**
+   * Lets one caller a `period` through, over all threads: at most one half-open trial at a time.
+   */
   claimHalfOpen(nowTick: number, periodTicks: number): boolean {
     const last = Atomics.load(this.#header, HALF_OPEN_AT);
     const passed = nowTick - (last >>> 0);
@@ -103,8 +111,8 @@ export class Lane {
   }
 
   /**
-   * Calls `publish`, which says whether it changed anything, with rows that are due, some at a time: while
-   * there are more, the lane stays due.
+   * Calls `publish`, which says whether it changed anything, with rows that are due, some at a
+   * time: while there are more, the lane stays due.
    */
   sweep(nowTick: number, publish: (row: number) => boolean): void {
     // Taken first: a return entered from now on is earlier than NEVER, and so is not lost.
@@ -131,7 +139,10 @@ export class Lane {
     if (earliest !== NEVER_TICK) lowerTick(this.#header, NEXT_RETURN, earliest);
   }
 
-  /** Gives due rows of a block to `take` until it has enough; the tick of the next return in the block. */
+  /**
+   * Gives due rows of a block to `take` until it has enough; the tick of the next return in the
+   * block.
+   */
   #sweepBlock(block: number, nowTick: number, take: (row: number) => boolean): number {
     const { halves } = this.words;
     const end = (block + 1) * BLOCK_ROWS;
@@ -146,7 +157,10 @@ export class Lane {
     return next;
   }
 
-  /** Calls `visit` with each row that may not be ready: rows of blocks in which none ever rested are left out. */
+  /**
+   * Calls `visit` with each row that may not be ready: rows of blocks in which none ever rested are
+   * left out.
+   */
   visitResting(rowCount: number, visit: (row: number) => void): void {
     for (let block = 0; block < this.#touched.length; block++) {
       if (this.#touched[block] === 0) continue;
@@ -166,7 +180,9 @@ export class Lane {
     return found;
   }
 
-  /** Forgets everything, touching only memory that was used. For a lane that no one uses any more. */
+  /**
+   * Forgets everything, touching only memory that was used. For a lane that no one uses any more.
+   */
   wipe(): void {
     this.available.clear();
     for (let block = 0; block < this.#touched.length; block++) {

@@ -1,5 +1,6 @@
-// One attempt's hold on a key and an upstream. Settling it tells both what came of the attempt, and says
-// what that changed so that it can be logged. Nothing is locked: a lease that never settles blames nobody.
+// One attempt's hold on a key and an upstream. Settling it tells both what came of the attempt, and
+// says what that changed so that it can be logged. Nothing is locked: a lease that never settles
+// blames nobody.
 
 import type { KeyEvent } from '../policy/key-breaker.ts';
 import type { Reason } from '../policy/reason.ts';
@@ -129,7 +130,8 @@ export class Lease {
       case 'upstream_fault':
       case 'client_fault':
       case 'excluded':
-        // The generation of a claimed probe is spent; the key stays dead until the next probe is due.
+        // The generation of a claimed probe is spent; the key stays dead until the next probe is
+        // due.
         return null;
       default:
         return verdict satisfies never;
@@ -150,7 +152,9 @@ export class Lease {
     return restored;
   }
 
-  /** The lane in which this key rests for this model, and the row's era there as the lease saw it. */
+  /**
+   * The lane in which this key rests for this model, and the row's era there as the lease saw it.
+   */
   #placeToRest(reserve: number, nowMs: number): { lane: number; generation: number } | null {
     const { table } = this.#home;
     const { model, lane, laneGeneration } = this.#origin;

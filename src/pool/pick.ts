@@ -1,10 +1,14 @@
 // Whose turn it is: exact round robin over the available rows of a lane, by one shared cursor. No
-// neighbour of a dead key takes its share, and N keys over M workers are fair to one request. Which rows
-// suit a request is the caller's rank; whether the row is still free to use it checks afterwards.
+// neighbour of a dead key takes its share, and N keys over M workers are fair to one request. Which
+// rows suit a request is the caller's rank; whether the row is still free to use it checks
+// afterwards.
 
 import type { Lane } from './lane.ts';
 
-/** Available rows that one pick passes over, all pinned to ejected upstreams say, before it settles for less. */
+/**
+ * Available rows that one pick passes over, all pinned to ejected upstreams say, before it settles
+ * for less.
+ */
 export const MAX_SKIPPED_ROWS = 4096;
 /** Times that other threads may win the race for the cursor before a pick goes without it. */
 const MAX_LOST_RACES = 64;
@@ -13,7 +17,10 @@ const MAX_LOST_RACES = 64;
 export type Rank = (row: number) => number;
 export const NO_WAY = 255;
 
-/** The row whose turn it is, the turn going to the one after it; -1 when none is available to this rank. */
+/**
+ * The row whose turn it is, the turn going to the one after it; -1 when none is available to this
+ * rank.
+ */
 export function pickRow(lane: Lane, rank: Rank): number {
   for (let race = 0; race < MAX_LOST_RACES; race++) {
     const from = lane.cursor;
@@ -23,7 +30,9 @@ export function pickRow(lane: Lane, rank: Rank): number {
   return bestFrom(lane, lane.cursor, rank);
 }
 
-/** The first row of rank 0 in the circle that starts at `from`, else the first one of the best rank. */
+/**
+ * The first row of rank 0 in the circle that starts at `from`, else the first one of the best rank.
+ */
 function bestFrom(lane: Lane, from: number, rank: Rank): number {
   let best = -1;
   let bestRank = NO_WAY;

@@ -1,5 +1,6 @@
-// MAX_CONCURRENT_REQUESTS over all workers: one slot of shared memory a permit, holding its owner's number.
-// Exact, and exact again after a worker died: its slots can be told from the others and are given back.
+// MAX_CONCURRENT_REQUESTS over all workers: one slot of shared memory a permit, holding its owner's
+// number. Exact, and exact again after a worker died: its slots can be told from the others and are
+// given back.
 
 /** Workers that can hold permits at a time. */
 export const MAX_WORKERS = 128;
@@ -46,7 +47,9 @@ export class Semaphore {
     return -1;
   }
 
-  /** Gives a permit back. @throws RangeError when it is not this worker's: a bug that must not pass. */
+  /**
+   * Gives a permit back. @throws RangeError when it is not this worker's: a bug that must not pass.
+   */
   release(slot: number): void {
     const before = Atomics.compareExchange(this.#slots, slot, this.#owner, 0);
     if (before !== this.#owner) throw new RangeError(`permit ${slot} is not held by this worker`);

@@ -1,9 +1,11 @@
-// One 64-bit word of shared memory a status, changed by compare-and-swap around a pure reducer: no locks,
-// so nothing stays locked when a worker dies. Decides the layout of the word, not what changes it.
+// One 64-bit word of shared memory a status, changed by compare-and-swap around a pure reducer: no
+// locks, so nothing stays locked when a worker dies. Decides the layout of the word, not what
+// changes it.
 //
-//   bits 0-1 state | 2-6 rests or trips | 7-16 deaths or faults | 17-31 generation | 32-63 time in ticks
+//   bits 0-1 state | 2-6 rests, trips | 7-16 deaths, faults | 17-31 generation | 32-63 tick
 //
-// The low half alone says "ready, nothing counted, this era": the hot path loads 32 bits and writes none.
+// The low half alone says "ready, nothing counted, this era": the hot path loads 32 bits and writes
+// none.
 
 import type { KeyState, KeyStatus } from '../policy/key-breaker.ts';
 import type { UpstreamState, UpstreamStatus } from '../policy/upstream-breaker.ts';
@@ -28,7 +30,9 @@ const MAX_GENERATION = 0x7fff;
 /** State and both counts: zero means that a success has nothing to change. */
 const SPOTLESS_MASK = 0x1ffff;
 
-/** Whole ticks that have passed: a moment is due when its own tick, rounded up, has been reached. */
+/**
+ * Whole ticks that have passed: a moment is due when its own tick, rounded up, has been reached.
+ */
 export function ticksPassed(sinceEpochMs: number): number {
   return Math.min(NEVER_TICK - 1, Math.max(0, Math.floor(sinceEpochMs / TICK_MS)));
 }
@@ -48,7 +52,10 @@ export function isSpotless(low: number): boolean {
 
 /** An array of status words over shared memory. Index: row or upstream. */
 export class StatusWords {
-  /** Both halves of each word, low first (every platform that Node is built for here is little-endian). */
+  /**
+   * Both halves of each word, low first (every platform that Node is built for here is
+   * little-endian).
+   */
   readonly halves: Int32Array;
   readonly #words: BigInt64Array;
 
@@ -61,7 +68,10 @@ export class StatusWords {
     return Atomics.load(this.halves, 2 * index);
   }
 
-  /** The time of a word that is resting. Half a word: check {@link low} again if both must belong together. */
+  /**
+   * The time of a word that is resting. Half a word: check {@link low} again if both must belong
+   * together.
+   */
   tick(index: number): number {
     return Atomics.load(this.halves, 2 * index + 1) >>> 0;
   }

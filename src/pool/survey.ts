@@ -1,13 +1,15 @@
-// What to do when no key is available: looks at every row, a few milliseconds for a million, to learn when
-// the first one returns, or which dead one failed longest ago. Picking from available keys is pick.ts.
+// What to do when no key is available: looks at every row, a few milliseconds for a million, to
+// learn when the first one returns, or which dead one failed longest ago. Picking from available
+// keys is pick.ts.
 
 import type { KeyTable } from './key-table.ts';
 import type { Lane } from './lane.ts';
 import { COOLING, NEVER_TICK, READY, stateOf, VACANT } from './status-word.ts';
 
 /**
- * Why there is no key: `resting`: at least one returns by itself; `dead`: all are blacklisted; `no_access`:
- * none has access to this model; `no_keys`: the table is empty; `used_up`: those that there are were tried.
+ * Why there is no key: `resting`: at least one returns by itself; `dead`: all are blacklisted;
+ * `no_access`: none has access to this model; `no_keys`: the table is empty; `used_up`: those that
+ * there are were tried.
  */
 export type Shortage = 'resting' | 'dead' | 'no_access' | 'no_keys' | 'used_up';
 
@@ -19,7 +21,9 @@ export interface Survey {
   readonly oldestDead: number;
 }
 
-/** Looks at all rows as this lane sees them. A row that should be available and is not is published. */
+/**
+ * Looks at all rows as this lane sees them. A row that should be available and is not is published.
+ */
 export function survey(
   table: KeyTable,
   laneIndex: number,

@@ -1,5 +1,6 @@
-// Whom to suspect when every key of an upstream is rejected within a minute: the upstream or the way there,
-// hardly all the keys. Decides only that; the coordinator asks now and then, and says it loudly.
+// Whom to suspect when every key of an upstream is rejected within a minute: the upstream or the
+// way there, hardly all the keys. Decides only that; the coordinator asks now and then, and says it
+// loudly.
 
 import { UNPINNED } from './key-rows.ts';
 import type { KeyTable } from './key-table.ts';
@@ -25,8 +26,9 @@ export class Suspicion {
   }
 
   /**
-   * Upstreams that have just come under suspicion: say so. Their keys are probed once a minute from then on,
-   * until one of them works there. Cheap unless keys were blacklisted since the last success.
+   * Upstreams that have just come under suspicion: say so. Their keys are probed once a minute from
+   * then on, until one of them works there. Cheap unless keys were blacklisted since the last
+   * success.
    */
   check(nowMs: number): Upstream[] {
     const { list } = this.#upstreams;

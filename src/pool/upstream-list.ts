@@ -1,6 +1,6 @@
-// The upstreams that keys can go to, in shared memory: those of OPENAI_BASE_URL and those that the key file
-// names. Append-only and written by the coordinator alone, so an index is good for ever; each worker
-// parses an address when it first needs it. Which one is chosen is upstream-pool.ts.
+// The upstreams that keys can go to, in shared memory: those of OPENAI_BASE_URL and those that the
+// key file names. Append-only and written by the coordinator alone, so an index is good for ever;
+// each worker parses an address when it first needs it. Which one is chosen is upstream-pool.ts.
 
 import { type Provider, providerOf } from '../policy/provider.ts';
 import { StatusWords } from './status-word.ts';
@@ -92,7 +92,10 @@ export class UpstreamList {
     return Atomics.compareExchange(this.#header, CURSOR, from, next) === from;
   }
 
-  /** Index of an address as {@link parseUpstreamUrl} gives it, added if need be. Coordinator only. -1: full. */
+  /**
+   * Index of an address as {@link parseUpstreamUrl} gives it, added if need be. Coordinator only.
+   * -1: full.
+   */
   add(href: string): number {
     const { count } = this;
     for (let index = 0; index < count; index++) if (this.#href(index) === href) return index;
@@ -118,8 +121,8 @@ export class UpstreamList {
 }
 
 /**
- * The one spelling of a base URL: lower-case scheme and host, no default port, no trailing slash. Null when
- * it is not plain http or https: with credentials, query or fragment, or too long.
+ * The one spelling of a base URL: lower-case scheme and host, no default port, no trailing slash.
+ * Null when it is not plain http or https: with credentials, query or fragment, or too long.
  */
 export function parseUpstreamUrl(text: string): string | null {
   if (!/^https?:\/\//i.test(text) || !URL.canParse(text)) return null;

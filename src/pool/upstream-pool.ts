@@ -1,5 +1,6 @@
-// Which upstream a request goes to, and what its answers do to it: round robin over those that work,
-// independent of the keys. Statuses change in policy/upstream-breaker.ts; addresses are upstream-list.ts.
+// Which upstream a request goes to, and what its answers do to it: round robin over those that
+// work, independent of the keys. Statuses change in policy/upstream-breaker.ts; addresses are
+// upstream-list.ts.
 
 import {
   reduceUpstream,
@@ -17,8 +18,6 @@ import {
 } from './status-word.ts';
 import { type Upstream, UpstreamList } from './upstream-list.ts';
 
-export type { Upstream } from './upstream-list.ts';
-
 /** Goes into `workerData` as it is. */
 export interface UpstreamBuffers {
   readonly epochMs: number;
@@ -31,7 +30,10 @@ export interface UpstreamChoice {
   readonly generation: number;
 }
 
-/** What one request knows about upstreams: which failed it, and whether these may not be asked again. */
+/**
+ * What one request knows about upstreams: which failed it, and whether these may not be asked
+ * again.
+ */
 export interface Avoidance {
   readonly avoidUpstreams: readonly number[];
   readonly mustAvoid: boolean;
@@ -78,7 +80,9 @@ export class UpstreamPool {
     return allowed;
   }
 
-  /** Whether a key without a pin can go to an upstream that works and has not failed this request. */
+  /**
+   * Whether a key without a pin can go to an upstream that works and has not failed this request.
+   */
   hasFresh(avoidance: Avoidance, nowMs: number): boolean {
     const { defaults } = this.list;
     for (let u = 0; u < defaults; u++) {
@@ -88,9 +92,9 @@ export class UpstreamPool {
   }
 
   /**
-   * The next upstream for a key without a pin: a working one that has not failed this request; else a
-   * working one; else, as never all are ejected at once, the one that returns first. Null: none is left
-   * that must not be avoided.
+   * The next upstream for a key without a pin: a working one that has not failed this request; else
+   * a working one; else, as never all are ejected at once, the one that returns first. Null: none
+   * is left that must not be avoided.
    */
   choose(avoidance: Avoidance, nowMs: number): UpstreamChoice | null {
     const { avoidUpstreams, mustAvoid } = avoidance;
@@ -144,7 +148,8 @@ export class UpstreamPool {
       const index = (cursor + step) % defaults;
       if (!suits(index) || !this.isUsable(index, nowMs)) continue;
       if (!this.#claim(index, nowMs)) continue;
-      // Lost to another thread, the turn was given all the same: two requests may then share an upstream.
+      // Lost to another thread, the turn was given all the same: two requests may then share an
+      // upstream.
       this.list.advance(cursor, (index + 1) % defaults);
       return this.#choice(index);
     }

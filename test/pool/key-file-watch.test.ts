@@ -1,4 +1,5 @@
-// When a changed key file is noticed: written in place, replaced, swapped as Kubernetes does, removed.
+// When a changed key file is noticed: written in place, replaced, swapped as Kubernetes does,
+// removed.
 
 import assert from 'node:assert/strict';
 import { mkdir, mkdtemp, open, rename, rm, symlink, writeFile } from 'node:fs/promises';

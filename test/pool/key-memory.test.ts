@@ -1,4 +1,5 @@
-// What leaves the table for the state file and enters it again, what people are told, and what is forgotten.
+// What leaves the table for the state file and enters it again, what people are told, and what is
+// forgotten.
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';

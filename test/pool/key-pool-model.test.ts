@@ -1,5 +1,5 @@
-// The pool against a plain model of it: any order of leases, verdicts, late verdicts, reloads, resets and
-// housekeeping leaves exactly those keys available that the model says.
+// The pool against a plain model of it: any order of leases, verdicts, late verdicts, reloads,
+// resets and housekeeping leaves exactly those keys available that the model says.
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';

@@ -1,5 +1,5 @@
-// A key pool in the plainest words: maps and loops, one thread, no memory to share. The tests hold the real
-// one against it.
+// A key pool in the plainest words: maps and loops, one thread, no memory to share. The tests hold
+// the real one against it.
 
 import type { Verdict } from '../../src/policy/verdict.ts';
 import type { Lease } from '../../src/pool/lease.ts';

@@ -1,5 +1,5 @@
-// A pool as one worker has it, over real shared memory, with a clock that stands still. Shared by the tests
-// of this directory; holds no assertions.
+// A pool as one worker has it, over real shared memory, with a clock that stands still. Shared by
+// the tests of this directory; holds no assertions.
 
 import type { Verdict } from '../../src/policy/verdict.ts';
 import { Counters, WorkerCounters } from '../../src/pool/counters.ts';

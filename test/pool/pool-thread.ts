@@ -1,5 +1,5 @@
-// What the threads of key-pool-threads.test.ts run: leases as fast as it can, each settled by a script.
-// Rows are counted in shared memory; nothing is asserted here.
+// What the threads of key-pool-threads.test.ts run: leases as fast as it can, each settled by a
+// script. Rows are counted in shared memory; nothing is asserted here.
 
 import { workerData } from 'node:worker_threads';
 import type { Verdict } from '../../src/policy/verdict.ts';

@@ -71,7 +71,10 @@ test('any order of taking and giving back agrees with a plain count', () => {
   );
 });
 
-/** Takes and gives back as fast as it can; counts in shared memory who is inside, and how many at most. */
+/**
+ * Takes and gives back as fast as it can; counts in shared memory who is inside, and how many at
+ * most.
+ */
 const CONTENDER = `
   import { workerData } from 'node:worker_threads';
   const { buffer, watch, id, url, stop } = workerData;
