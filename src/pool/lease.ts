@@ -10,7 +10,8 @@ import type { WorkerCounters } from './counters.ts';
 import type { KeyTable } from './key-table.ts';
 import { ACCOUNT, LANES_FOR_RATE_LIMITS } from './lane-directory.ts';
 import { isSpotless } from './status-word.ts';
-import type { Upstream, UpstreamChoice, UpstreamPool } from './upstream-pool.ts';
+import type { Upstream } from './upstream-list.ts';
+import type { UpstreamChoice, UpstreamPool } from './upstream-pool.ts';
 
 /** What settling changed, for the log. `model` null: for all models. Times: Unix milliseconds. */
 export type Consequence =
