@@ -4,6 +4,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { type ScriptedUpstream, startScriptedUpstream } from '../../src/demo/scripted-upstream.ts';
+import { eventually } from '../support/eventually.ts';
 import {
   freePort,
   type GptLoad,
