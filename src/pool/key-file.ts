@@ -84,16 +84,22 @@ class Parser {
   count = 0;
   readonly #source: Buffer;
   readonly #name: string;
-  #starts = new Uint32Array(1024);
-  #ends = new Uint32Array(1024);
-  #lines = new Uint32Array(1024);
-  #pins = new Uint16Array(1024);
+  readonly #starts: Uint32Array;
+  readonly #ends: Uint32Array;
+  readonly #lines: Uint32Array;
+  readonly #pins: Uint16Array;
   readonly #pinOf = new Map<string, number>();
   #line = 0;
 
   constructor(source: Buffer, name: string) {
     this.#source = source;
     this.#name = name;
+    // The most that there can be, a character and a line feed each: what is not used costs no memory.
+    const most = Math.min(MAX_KEYS, (source.length >>> 1) + 1);
+    this.#starts = new Uint32Array(most);
+    this.#ends = new Uint32Array(most);
+    this.#lines = new Uint32Array(most);
+    this.#pins = new Uint16Array(most);
   }
 
   run(): void {
@@ -187,27 +193,11 @@ class Parser {
       this.#problem(`more than ${MAX_KEYS} keys`);
       return;
     }
-    if (this.count === this.#starts.length) this.#grow();
     this.#starts[this.count] = start;
     this.#ends[this.count] = end;
     this.#lines[this.count] = this.#line;
     this.#pins[this.count] = pin;
     this.count++;
-  }
-
-  #grow(): void {
-    const twice = <A extends Uint32Array<ArrayBuffer> | Uint16Array<ArrayBuffer>>(
-      from: A,
-      to: A,
-    ): A => {
-      to.set(from);
-      return to;
-    };
-    const length = 2 * this.#starts.length;
-    this.#starts = twice(this.#starts, new Uint32Array(length));
-    this.#ends = twice(this.#ends, new Uint32Array(length));
-    this.#lines = twice(this.#lines, new Uint32Array(length));
-    this.#pins = twice(this.#pins, new Uint16Array(length));
   }
 }
 

@@ -110,8 +110,8 @@ export class KeyPool {
     const probe = ((whole | own) & PROBE) !== 0;
     const laneLife = table.directory.generation(lane);
     const laneGeneration = lane === ACCOUNT ? generation : own & ~PROBE;
-    const eras = { generation, lane, laneLife, laneGeneration };
-    return new Lease(this.#home, { row, key, model, choice, probe, ...eras });
+    const origin = { row, key, model, choice, probe, generation, lane, laneLife, laneGeneration };
+    return new Lease(this.#home, origin);
   }
 
   /**

@@ -3,7 +3,7 @@
 // rows. The workers see each row change by itself and need no message.
 
 import type { ParsedKeys } from './key-file.ts';
-import { UNPINNED } from './key-rows.ts';
+import { hashKey, UNPINNED } from './key-rows.ts';
 import type { KeyTable } from './key-table.ts';
 import { ACCOUNT } from './lane-directory.ts';
 import { stateOf, VACANT } from './status-word.ts';
@@ -63,14 +63,12 @@ export class KeyReload {
     const tally = new Tally(this.#rowCount + keys.count);
     /** Gives key `i` its row; false: there is no room. */
     const place = (i: number): boolean => {
-      const pinned = keys.pins[i] ?? 0;
-      const pin = pinned === 0 ? UNPINNED : (pins[pinned - 1] ?? -1);
-      if (pin < 0) return false;
-      const key = keys.source.subarray(keys.starts[i], keys.ends[i]);
+      const key = keySlice(keys, i, pins);
+      if (key === null) return false;
       const line = keys.lines[i] ?? 0;
-      const known = index.find(key, pin);
+      const known = index.find(key);
       if (known >= 0) return tally.found(known, line);
-      const row = this.#occupy(key, pin, nowMs);
+      const row = this.#occupy(key, nowMs);
       return row >= 0 && tally.added(index.add(row), line);
     };
     // New keys before the old ones leave: there is no moment without keys when all are replaced.
@@ -88,10 +86,11 @@ export class KeyReload {
   }
 
   /** Writes a key into a free row and makes it available; -1: there is no room. */
-  #occupy(key: Buffer, pin: number, nowMs: number): number {
+  #occupy({ source, start, end, pin }: KeySlice, nowMs: number): number {
     const { rows, directory } = this.#table;
     const row = this.#freeRow(nowMs);
-    if (row < 0 || !rows.write(row, key, pin)) return -1;
+    if (row < 0 || !rows.write(row, source, start, end)) return -1;
+    rows.setPin(row, pin);
     const cause = { nowTick: this.#table.tick(nowMs), reason: 'none' } as const;
     if (row === this.#rowCount) {
       // Never used: its words are zero, which is ready.
@@ -189,27 +188,36 @@ class RowIndex {
   add(row: number): number {
     const { rows } = this.#table;
     const mask = this.#slots.length - 1;
-    let slot = hashOf(rows.bytes(row), rows.pin(row)) & mask;
+    let slot = rows.hash(row) & mask;
     while (this.#slots[slot] !== 0) slot = (slot + 1) & mask;
     this.#slots[slot] = row + 1;
     return row;
   }
 
   /** The row of this key with this pin; -1: none. */
-  find(key: Buffer, pin: number): number {
+  find({ source, start, end, pin }: KeySlice): number {
     const { rows } = this.#table;
     const mask = this.#slots.length - 1;
-    for (let slot = hashOf(key, pin) & mask; ; slot = (slot + 1) & mask) {
+    for (let slot = hashKey(source, start, end, pin) & mask; ; slot = (slot + 1) & mask) {
       const row = (this.#slots[slot] ?? 0) - 1;
       if (row < 0) return -1;
-      if (rows.pin(row) === pin && rows.bytes(row).equals(key)) return row;
+      if (rows.pin(row) === pin && rows.holds(row, source, start, end)) return row;
     }
   }
 }
 
-/** FNV-1a (its authors' page, isthe.com/chongo/tech/comp/fnv), mixed once more for the low bits. */
-function hashOf(key: Buffer, pin: number): number {
-  let hash = 0x811c9dc5 ^ pin;
-  for (let i = 0; i < key.length; i++) hash = Math.imul(hash ^ (key[i] ?? 0), 0x01000193);
-  return hash ^ (hash >>> 15);
+/** A key where it stands in its file, and the upstream that it is bound to. */
+interface KeySlice {
+  readonly source: Buffer;
+  readonly start: number;
+  readonly end: number;
+  readonly pin: number;
+}
+
+/** Null: bound to an upstream for which there was no room. `pins`: indexes of the file's upstreams. */
+function keySlice(keys: ParsedKeys, i: number, pins: readonly number[]): KeySlice | null {
+  const bound = keys.pins[i] ?? 0;
+  const pin = bound === 0 ? UNPINNED : (pins[bound - 1] ?? -1);
+  if (pin < 0) return null;
+  return { source: keys.source, start: keys.starts[i] ?? 0, end: keys.ends[i] ?? 0, pin };
 }

@@ -98,31 +98,43 @@ export class KeyRows {
     return this.#pin[row] ?? UNPINNED;
   }
 
-  /** The bytes of a row's key, not copied. Coordinator only, as the one who changes them. */
-  bytes(row: number): Buffer {
+  /** A number that equal keys with equal pins share. Coordinator only, as the one who changes keys. */
+  hash(row: number): number {
     const start = this.#offset[row] ?? 0;
-    return this.#bytes.subarray(start, start + (this.#length[row] ?? 0));
+    return hashKey(this.#bytes, start, start + (this.#length[row] ?? 0), this.pin(row));
+  }
+
+  /** Whether the row holds the key `source[start..end)`. */
+  holds(row: number, source: Buffer, start: number, end: number): boolean {
+    if (this.#length[row] !== end - start) return false;
+    const at = this.#offset[row] ?? 0;
+    return this.#bytes.compare(source, start, end, at, at + end - start) === 0;
   }
 
   /**
-   * Writes a key into a row that no one uses. Coordinator only. False when the table's bytes are
-   * full. A row keeps its room and at least doubles it, so that reloads for ever cannot use up the
-   * bytes.
+   * Writes `source[start..end)` into a row that no one uses. Coordinator only. False when the table's
+   * bytes are full. A row keeps its room, and at least doubles it when it needs more, so that reloads
+   * for ever cannot use up the bytes.
    */
-  write(row: number, key: Uint8Array, pin: number): boolean {
+  write(row: number, source: Buffer, start: number, end: number): boolean {
+    const length = end - start;
     const room = this.#room[row] ?? 0;
-    if (key.length > room) {
-      const wanted = Math.min(MAX_KEY_BYTES, Math.max(key.length, 2 * room));
+    if (length > room) {
+      const wanted = Math.min(MAX_KEY_BYTES, Math.max(length, 2 * room));
       if (!this.#reserve(wanted)) return false;
       this.#offset[row] = this.#end;
       this.#room[row] = wanted;
       this.#end += wanted;
     }
-    this.#bytes.set(key, this.#offset[row] ?? 0);
-    this.#length[row] = key.length;
-    this.#pin[row] = pin;
+    source.copy(this.#bytes, this.#offset[row], start, end);
+    this.#length[row] = length;
     this.served[row] = 0;
     return true;
+  }
+
+  /** Binds a row that no one uses to an upstream, or to none. Coordinator only. */
+  setPin(row: number, pin: number): void {
+    this.#pin[row] = pin;
   }
 
   #reserve(bytes: number): boolean {
@@ -139,4 +151,11 @@ export class KeyRows {
   #view(): void {
     this.#bytes = Buffer.from(this.#shared, 0, this.#shared.byteLength);
   }
+}
+
+/** FNV-1a (isthe.com/chongo/tech/comp/fnv), mixed once more for the low bits. */
+export function hashKey(source: Buffer, start: number, end: number, pin: number): number {
+  let hash = 0x811c9dc5 ^ pin;
+  for (let i = start; i < end; i++) hash = Math.imul(hash ^ (source[i] ?? 0), 0x01000193);
+  return hash ^ (hash >>> 15);
 }

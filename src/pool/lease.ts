@@ -6,7 +6,7 @@ import type { KeyEvent } from '../policy/key-breaker.ts';
 import type { Reason } from '../policy/reason.ts';
 import { previewKey } from '../policy/redact.ts';
 import type { Verdict } from '../policy/verdict.ts';
-import type { WorkerCounters } from './counters.ts';
+import type { TotalName, WorkerCounters } from './counters.ts';
 import type { KeyTable } from './key-table.ts';
 import { ACCOUNT, LANES_FOR_RATE_LIMITS } from './lane-directory.ts';
 import { isSpotless } from './status-word.ts';
@@ -50,6 +50,17 @@ export interface LeaseOrigin {
 
 const NOTHING: readonly Consequence[] = [];
 
+/** Spelled out: a name put together for each attempt would be looked up as slowly as it is made. */
+const COUNTED_AS = {
+  success: 'attempt.success',
+  key_dead: 'attempt.key_dead',
+  key_cooldown: 'attempt.key_cooldown',
+  model_access: 'attempt.model_access',
+  upstream_fault: 'attempt.upstream_fault',
+  client_fault: 'attempt.client_fault',
+  excluded: 'attempt.excluded',
+} as const satisfies Record<Verdict['kind'], TotalName>;
+
 export class Lease {
   readonly kind = 'lease';
   readonly #home: LeaseHome;
@@ -89,7 +100,7 @@ export class Lease {
   settle(verdict: Verdict, nowMs: number): readonly Consequence[] {
     if (this.#isSettled) return NOTHING;
     this.#isSettled = true;
-    this.#home.counters.add(`attempt.${verdict.kind}`);
+    this.#home.counters.add(COUNTED_AS[verdict.kind]);
     const ofUpstream = this.#settleUpstream(verdict, nowMs);
     const ofKey = this.#settleKey(verdict, nowMs);
     if (ofUpstream === null && ofKey === null) return NOTHING;
