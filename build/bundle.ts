@@ -53,6 +53,9 @@ async function compile(entry: string, define: Record<string, string>): Promise<s
     platform: 'node',
     format: 'cjs',
     target: 'node24',
+    // Not the tree's tsconfig.json, which an image build does not have: modules are strict in the
+    // sources, and must be in the bundle.
+    tsconfigRaw: { compilerOptions: { alwaysStrict: true } },
     loader: { '.html': 'text', '.css': 'text', '.svg': 'text' },
     // A packed program has no files of its own: what reads import.meta.url is for running from
     // source only.

@@ -4,7 +4,15 @@
 // whatever else the machine does falls on both.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { request } from 'node:http';
 import { availableParallelism, cpus, tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
@@ -96,6 +104,17 @@ function summary(samples: readonly Sample[]) {
   };
 }
 
+/** Bytes of everything that is built: the bundle, executables, archives. */
+function sizes(): Record<string, number> {
+  const files = ['dist', 'build', 'release'].flatMap((folder) =>
+    existsSync(join(root, folder))
+      ? readdirSync(join(root, folder)).map((name) => `${folder}/${name}`)
+      : [],
+  );
+  const built = files.filter((file) => /main\.cjs$|\/gpt-load/.test(file)).toSorted();
+  return Object.fromEntries(built.map((file) => [file, statSync(join(root, file)).size]));
+}
+
 const { values } = parseArgs({
   options: {
     runs: { type: 'string', default: '21' },
@@ -121,5 +140,6 @@ console.log(`exec to first answered request, idle memory (${availableParallelism
 console.table(results);
 if (values.json !== undefined) {
   const machine = { cpu: cpus()[0]?.model, cores: cpus().length, node: process.version };
-  writeFileSync(values.json, `${JSON.stringify({ machine, results }, null, 2)}\n`);
+  const kept = { machine, startup: results, sizeBytes: sizes() };
+  writeFileSync(values.json, `${JSON.stringify(kept, null, 2)}\n`);
 }

@@ -42,6 +42,10 @@ test('the bundle runs on plain Node, away from the sources', () => {
   assert.ok(told.includes(version()) && told.includes(commit()), told);
 });
 
+test('the bundle is strict code, as modules are', () => {
+  assert.match(readFileSync(program, 'utf8'), /^"use strict";/);
+});
+
 test('the bundle holds the worker and asks for nothing but builtin modules', () => {
   const text = readFileSync(program, 'utf8');
   const asked = [...text.matchAll(/\brequire\(\\?["']([^"'\\]+)/g)].map((match) => match[1] ?? '');
