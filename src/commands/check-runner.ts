@@ -1,5 +1,5 @@
-// Checks many keys at once: a bounded number of requests, some patience with faults, and an end to asking
-// an upstream that does not answer. What is asked and what it means is key-check.ts.
+// Checks many keys at once: a bounded number of requests, some patience with faults, and an end to
+// asking an upstream that does not answer. What is asked and what it means is key-check.ts.
 
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Deadlines } from '../http/deadlines.ts';
@@ -19,7 +19,9 @@ import {
 
 /** Waits before a key is asked for again after a fault; as long as its time (--timeout) lasts. */
 const RETRY_DELAYS_MS: readonly number[] = [500, 1_500, 4_000];
-/** So many keys in a row that could not be checked: it is the upstream, and the rest is not asked. */
+/**
+ * So many keys in a row that could not be checked: it is the upstream, and the rest is not asked.
+ */
 export const OUTAGE_KEYS = 20;
 /** A long model list is read to its end for the sake of the connection, up to here. */
 const MAX_DRAIN_BYTES = 4 * 1024 * 1024;
@@ -157,6 +159,7 @@ export class CheckRunner {
       source: undefined,
       sourceLength: undefined,
       trailers: [],
+      upgrade: false,
       bodyExpected: method === 'POST',
       headersTimeoutMs: timeoutMs,
       sendIdleTimeoutMs: timeoutMs,

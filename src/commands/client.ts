@@ -1,6 +1,7 @@
-// `gpt-load health | stats | blacklist | reset-keys`: asks the running instance and shows what it says.
-// Decides where that instance is, what an answer means for a script (exit codes), and how errors read.
-// What is in an answer is the endpoints' business (http/); how it looks as a table is client-views.ts.
+// `gpt-load health | stats | blacklist | reset-keys`: asks the running instance and shows what it
+// says. Decides where that instance is, what an answer means for a script (exit codes), and how
+// errors read. What is in an answer is the endpoints' business (http/); how it looks as a table is
+// client-views.ts.
 
 import { readFileSync } from 'node:fs';
 import type { Config } from '../config.ts';

@@ -1,6 +1,6 @@
 // What to ask a provider to learn whether a key works, and what its answer says about the key.
-// Decides the form of the question (path, fields, body) and the result; sending is check-runner.ts. The
-// judgement itself is the proxy's own classifier, so that both always agree.
+// Decides the form of the question (path, fields, body) and the result; sending is check-runner.ts.
+// The judgement itself is the proxy's own classifier, so that both always agree.
 
 import { classify } from '../policy/classify.ts';
 import { pushCredential } from '../policy/headers.ts';
@@ -17,7 +17,9 @@ export type ResultKind = (typeof RESULT_KINDS)[number];
 export interface CheckResult {
   readonly kind: ResultKind;
   readonly reason: CheckReason;
-  /** Resting: Unix time in milliseconds at which the key is back; null: the upstream did not say. */
+  /**
+   * Resting: Unix time in milliseconds at which the key is back; null: the upstream did not say.
+   */
   readonly untilMs: number | null;
 }
 
@@ -56,7 +58,9 @@ const AZURE_DEPLOYMENT = /\/openai\/deployments\/[^/]+$/;
 /** docs.anthropic.com/en/api/versioning: mandatory. */
 const ANTHROPIC_VERSION = '2023-06-01';
 
-/** Model lists that are public, absent, or not where the others have them; null: none proves a key. */
+/**
+ * Model lists that are public, absent, or not where the others have them; null: none proves a key.
+ */
 const LISTS: Readonly<Partial<Record<Provider, (base: string) => string | null>>> = {
   anthropic: (base) => `${root(base)}/v1/models?limit=1`,
   azure: (base) =>
@@ -71,7 +75,9 @@ const LISTS: Readonly<Partial<Record<Provider, (base: string) => string | null>>
   vertex: () => null,
 };
 
-/** Asks for the model list: costs nothing, and no model has to be known. Null: name a model instead. */
+/**
+ * Asks for the model list: costs nothing, and no model has to be known. Null: name a model instead.
+ */
 export function listRequest(upstream: Upstream, key: string): CheckRequest | null {
   const { provider, basePath } = upstream;
   const path = (LISTS[provider] ?? ((base) => `${versioned(base)}/models`))(basePath);
@@ -143,7 +149,10 @@ function fieldsFor({ provider, basePath, host }: Upstream, key: string): string[
   return fields;
 }
 
-/** One token is too few for a model that thinks first; by then key, money and access have been checked. */
+/**
+ * One token is too few for a model that thinks first; by then key, money and access have been
+ * checked.
+ */
 const TOO_FEW_TOKENS = /max_tokens or model output limit was reached/i;
 
 /** What an answer to a check says about the key. */

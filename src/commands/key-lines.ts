@@ -1,5 +1,6 @@
-// The lines of a key file as validate-keys needs them: which keys there are, where they stand, and which stand
-// there twice. Also what is left of the file without some of them, byte for byte. Parsing is pool/key-file.ts.
+// The lines of a key file as validate-keys needs them: which keys there are, where they stand, and
+// which stand there twice. Also what is left of the file without some of them, byte for byte.
+// Parsing is pool/key-file.ts.
 
 import { keyAt, type ParsedKeys } from '../pool/key-file.ts';
 

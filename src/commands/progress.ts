@@ -1,5 +1,6 @@
-// How far a long command is: one line that redraws itself on a terminal, a plain line now and then otherwise.
-// Decides wording and pace; what is counted is the command's. Writes to stderr, so that results can be piped.
+// How far a long command is: one line that redraws itself on a terminal, a plain line now and then
+// otherwise. Decides wording and pace; what is counted is the command's. Writes to stderr, so that
+// results can be piped.
 
 import { grouped, span } from './table.ts';
 import type { Terminal } from './terminal.ts';
@@ -36,7 +37,10 @@ export class Progress {
     this.#sampledMs = this.#startedMs;
   }
 
-  /** Call as often as there is news; it shows what there is time to read. `note` says what was found. */
+  /**
+   * Call as often as there is news; it shows what there is time to read. `note` says what was
+   * found.
+   */
   update(done: number, note: string): void {
     if (done >= this.#total) return;
     const nowMs = this.#clock();

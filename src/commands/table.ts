@@ -1,5 +1,5 @@
-// Aligned columns for people. Decides widths and what is cut when a terminal is too narrow; a pipe gets
-// everything. What stands in the cells is the caller's business, control characters excepted.
+// Aligned columns for people. Decides widths and what is cut when a terminal is too narrow; a pipe
+// gets everything. What stands in the cells is the caller's business, control characters excepted.
 
 /** Between two columns. */
 const GAP = '  ';
@@ -9,8 +9,8 @@ const NARROWEST = 6;
 const CONTROL = /\p{Cc}|\p{Cf}/gu;
 
 /**
- * Rows as lines, columns left-aligned and as wide as their widest cell; cells that are numbers right-aligned.
- * With `columns` the widest columns are cut (ending in `…`) until every line fits.
+ * Rows as lines, columns left-aligned and as wide as their widest cell; cells that are numbers
+ * right-aligned. With `columns` the widest columns are cut (ending in `…`) until every line fits.
  */
 export function table(rows: readonly (readonly string[])[], columns: number | undefined): string {
   const cells = rows.map((row) => row.map((cell) => cell.replace(CONTROL, '?')));
@@ -30,7 +30,10 @@ export function grouped(value: number): string {
   return String(value).replace(/\B(?=(\d{3})+$)/g, ',');
 }
 
-/** A time span for people: `8 s`, `4 min 10 s`, `3 h 12 min`, `5 d 2 h`. Rounded down to whole seconds. */
+/**
+ * A time span for people: `8 s`, `4 min 10 s`, `3 h 12 min`, `5 d 2 h`. Rounded down to whole
+ * seconds.
+ */
 export function span(ms: number): string {
   const seconds = Math.max(0, Math.floor(ms / 1000));
   const units = [

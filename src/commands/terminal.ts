@@ -1,5 +1,6 @@
-// What a command may say and where: text for people or machines, complaints, and how wide a line may be.
-// Decides nothing about content; commands take one of these, so that tests read what a person would.
+// What a command may say and where: text for people or machines, complaints, and how wide a line
+// may be. Decides nothing about content; commands take one of these, so that tests read what a
+// person would.
 
 /** The two streams of a command. */
 export interface Terminal {
@@ -16,7 +17,10 @@ export interface Terminal {
 /** A terminal that does not tell its width, as under some CI systems. */
 const USUAL_COLUMNS = 80;
 
-/** The terminal of this process. A reader that went away (`| head`) ends the output, not the command. */
+/**
+ * The terminal of this process. A reader that went away (`| head`) ends the output, not the
+ * command.
+ */
 export function processTerminal(): Terminal {
   for (const stream of [process.stdout, process.stderr]) {
     if (stream.listenerCount('error') === 0) stream.on('error', () => {});

@@ -1,5 +1,6 @@
-// `gpt-load validate-keys`: asks for every key of the key file whether it works, tells what came out and leaves lists.
-// Decides the course of a run: options, file, checks, Ctrl-C, lists, pruning, report, exit code.
+// `gpt-load validate-keys`: asks for every key of the key file whether it works, tells what came
+// out and leaves lists. Decides the course of a run: options, file, checks, Ctrl-C, lists, pruning,
+// report, exit code.
 
 import type { Config } from '../config.ts';
 import { Deadlines } from '../http/deadlines.ts';
@@ -32,8 +33,9 @@ import {
 const EXIT_NOT_CHECKED = 2;
 
 /**
- * Exit code: 0 every key can be used (those that rest included), 1 some cannot, 2 some could not be checked, or nothing
- * could. SIGINT and SIGTERM end the checks; what is known by then is written and told.
+ * Exit code: 0 every key can be used (those that rest included), 1 some cannot, 2 some could not be
+ * checked, or nothing could. SIGINT and SIGTERM end the checks; what is known by then is written
+ * and told.
  */
 export async function validateKeys(
   values: OptionValues,

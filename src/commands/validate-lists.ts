@@ -1,5 +1,5 @@
-// The files that validate-keys leaves: lists of keys by result, each a key file in its own right, and the
-// pruned key file. All of them hold whole keys: mode 0600, whole or not at all.
+// The files that validate-keys leaves: lists of keys by result, each a key file in its own right,
+// and the pruned key file. All of them hold whole keys: mode 0600, whole or not at all.
 
 import {
   chmodSync,
@@ -18,7 +18,10 @@ import { type KeyEntry, lineText, withoutKeys } from './key-lines.ts';
 import { writePrivateFile } from './private-file.ts';
 import type { Findings, PruneReport, Written } from './validate-report.ts';
 
-/** Which results go where. The first three are always written; the others when there is something to tell. */
+/**
+ * Which results go where. The first three are always written; the others when there is something to
+ * tell.
+ */
 const LISTS: readonly {
   readonly name: string;
   readonly kinds: readonly ResultKind[];
@@ -31,7 +34,9 @@ const LISTS: readonly {
 ];
 const DUPLICATES = 'duplicate_keys.txt';
 
-/** Writes the lists into `directory`, which is made if need be. @throws what the file system says. */
+/**
+ * Writes the lists into `directory`, which is made if need be. @throws what the file system says.
+ */
 export function writeLists(
   directory: string,
   findings: Findings,
@@ -86,8 +91,9 @@ function* duplicatesText({ duplicates }: Findings, source: string): Generator<st
 }
 
 /**
- * Takes dead keys out of the key file, read again now: it may have changed since the check began. Comments, order and line
- * ends stay. The old file is copied to `<file>.bak-<time>` first. @throws what the file system says.
+ * Takes dead keys out of the key file, read again now: it may have changed since the check began.
+ * Comments, order and line ends stay. The old file is copied to `<file>.bak-<time>` first. @throws
+ * what the file system says.
  */
 export function pruneKeyFile(file: string, findings: Findings, now: Date): PruneReport {
   const refusal = refusalOf(findings);

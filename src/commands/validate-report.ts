@@ -1,5 +1,5 @@
-// How the outcome of validate-keys is told: a summary table for people, JSON for programs. Shows previews of
-// keys only; whole keys go into the lists (validate-lists.ts) and nowhere else.
+// How the outcome of validate-keys is told: a summary table for people, JSON for programs. Shows
+// previews of keys only; whole keys go into the lists (validate-lists.ts) and nowhere else.
 
 import { previewKey } from '../policy/redact.ts';
 import { type CheckResult, checkReasonText, RESULT_KINDS, type ResultKind } from './key-check.ts';
@@ -48,7 +48,9 @@ export function countByKind(results: readonly CheckResult[]): Record<ResultKind,
   return counts;
 }
 
-/** 0: every key can be used (now or after its rest); 1: some cannot; 2: some could not be checked. */
+/**
+ * 0: every key can be used (now or after its rest); 1: some cannot; 2: some could not be checked.
+ */
 export function exitCodeOf(results: readonly CheckResult[]): number {
   const counts = countByKind(results);
   if (counts.unchecked > 0) return 2;

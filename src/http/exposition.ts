@@ -1,6 +1,8 @@
-// Metric families as text: Prometheus' exposition format 0.0.4 and OpenMetrics 1.0, whichever is asked for.
-// Decides syntax only: names, escaping, order, number forms. What is measured is metrics.ts.
-// https://prometheus.io/docs/instrumenting/exposition_formats/ and https://prometheus.io/docs/specs/om/open_metrics_spec/
+// Metric families as text: Prometheus' exposition format 0.0.4 and OpenMetrics 1.0, whichever is
+// asked for. Decides syntax only: names, escaping, order, number forms. What is measured is
+// metrics.ts.
+// https://prometheus.io/docs/instrumenting/exposition_formats/ and
+// https://prometheus.io/docs/specs/om/open_metrics_spec/
 
 export type Labels = Readonly<Record<string, string>>;
 
@@ -9,20 +11,15 @@ export interface Sample {
   readonly value: number;
 }
 
-/** Observations: `buckets` are counts up to and including each bound, not cumulative; the last one is +Inf. */
+/**
+ * Observations: `buckets` are counts up to and including each bound, not cumulative; the last one
+ * is +Inf.
+ */
 export interface Distribution {
   readonly labels: Labels;
   readonly bounds: readonly number[];
   readonly buckets: readonly number[];
   readonly sum: number;
-}
-
-/** Quantiles that were computed where they were measured. */
-export interface Quantiles {
-  readonly labels: Labels;
-  readonly quantiles: readonly (readonly [quantile: number, value: number])[];
-  readonly sum: number;
-  readonly count: number;
 }
 
 interface Described {
@@ -35,8 +32,7 @@ interface Described {
 
 export type Family =
   | (Described & { readonly type: 'counter' | 'gauge'; readonly samples: readonly Sample[] })
-  | (Described & { readonly type: 'histogram'; readonly samples: readonly Distribution[] })
-  | (Described & { readonly type: 'summary'; readonly samples: readonly Quantiles[] });
+  | (Described & { readonly type: 'histogram'; readonly samples: readonly Distribution[] });
 
 export type ExpositionFormat = 'text' | 'openmetrics';
 
@@ -45,7 +41,10 @@ export const CONTENT_TYPE: Readonly<Record<ExpositionFormat, string>> = {
   openmetrics: 'application/openmetrics-text; version=1.0.0; charset=utf-8',
 };
 
-/** OpenMetrics for those who ask for it at least as much as for plain text; plain text for everybody else. */
+/**
+ * OpenMetrics for those who ask for it at least as much as for plain text; plain text for everybody
+ * else.
+ */
 export function negotiateFormat(accept: string | undefined): ExpositionFormat {
   let open = 0;
   let text = 0;
@@ -89,9 +88,6 @@ function addFamily(lines: string[], family: Family, format: ExpositionFormat): v
     case 'histogram':
       for (const sample of family.samples) addHistogram(lines, name, sample, open);
       break;
-    case 'summary':
-      for (const sample of family.samples) addSummary(lines, name, sample, open);
-      break;
   }
 }
 
@@ -106,20 +102,12 @@ function addHistogram(lines: string[], name: string, sample: Distribution, open:
   add(lines, `${name}_count`, sample.labels, count);
 }
 
-function addSummary(lines: string[], name: string, sample: Quantiles, open: boolean): void {
-  for (const [quantile, value] of sample.quantiles) {
-    add(lines, name, { ...sample.labels, quantile: threshold(quantile, open) }, value);
-  }
-  add(lines, `${name}_sum`, sample.labels, sample.sum);
-  add(lines, `${name}_count`, sample.labels, sample.count);
-}
-
 function add(lines: string[], name: string, labels: Labels, value: number): void {
   const pairs = Object.entries(labels).map(([label, text]) => `${label}="${escaped(text, true)}"`);
   lines.push(`${name}${pairs.length === 0 ? '' : `{${pairs.join(',')}}`} ${number(value)}`);
 }
 
-/** OpenMetrics wants floats that look like floats in `le` and `quantile`: 1.0, not 1. */
+/** OpenMetrics wants floats that look like floats in `le`: 1.0, not 1. */
 function threshold(value: number, open: boolean): string {
   const text = number(value);
   return open && /^-?\d+$/.test(text) ? `${text}.0` : text;

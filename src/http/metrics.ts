@@ -1,38 +1,40 @@
 // What /metrics tells, as metric families: names, units and help by Prometheus' conventions
-// (https://prometheus.io/docs/practices/naming/). Pure: whoever counted hands over a snapshot.
-// No label per key: a million keys would be a million series, and a scrape is no place for them.
+// (https://prometheus.io/docs/practices/naming/). Pure: metrics-snapshot.ts gathers what was
+// counted. No label per key: a million keys would be a million series, and a scrape is no place for
+// them.
 
 import type { VerdictKind } from '../policy/verdict.ts';
-import type { Distribution, Family, Labels, Sample } from './exposition.ts';
+import type { Family, Labels, Sample } from './exposition.ts';
 
 /** All that was counted since the start, over all workers. Durations in seconds, sizes in bytes. */
 export interface MetricsSnapshot {
   readonly version: string;
   /** Unix time. */
   readonly startSeconds: number;
-  /** Client requests by how they ended, as the access log names it: success, client_fault... */
+  /** Client requests that have ended: `success`, `failure`. */
   readonly requests: Readonly<Record<string, number>>;
+  /** Of them, those refused because MAX_CONCURRENT_REQUESTS were being worked on. */
+  readonly rejected: number;
+  readonly retries: number;
   readonly inFlight: number;
   readonly maxInFlight: number;
+  readonly openStreams: number;
   readonly firstByte: Histogram;
   readonly duration: Histogram;
-  readonly bytes: Readonly<Record<ByteFlow, number>>;
+  /** Bytes of bodies from and to clients. */
+  readonly bytes: { readonly received: number; readonly sent: number };
   readonly upstreams: readonly UpstreamSnapshot[];
   /** Keys by state: healthy, resting, blacklisted. */
   readonly keys: Readonly<Record<string, number>>;
   /** (key, model) pairs that rest for one model only. */
   readonly restingModels: number;
-  /** Keys sent to rest, and blacklisted, ever. */
-  readonly cooldowns: number;
-  readonly blacklistings: number;
+  readonly pick: Histogram;
+  readonly openLeases: number;
   readonly workers: readonly WorkerSnapshot[];
-  readonly workerRestarts: number;
+  readonly logLinesDropped: number;
   readonly cpuSeconds: number;
   readonly residentBytes: number;
 }
-
-/** Which way bytes of bodies went. */
-export type ByteFlow = 'client_received' | 'client_sent' | 'upstream_received' | 'upstream_sent';
 
 /** `buckets` has one count more than `boundsSeconds`: what was slower than the last bound. */
 export interface Histogram {
@@ -42,12 +44,14 @@ export interface Histogram {
 }
 
 export interface UpstreamSnapshot {
-  /** Base URL without credentials. */
+  /** Base URL; it never holds credentials. */
   readonly name: string;
   readonly attempts: Readonly<Partial<Record<VerdictKind, number>>>;
   /** False while ejected. */
   readonly available: boolean;
   readonly consecutiveFailures: number;
+  /** Every key was rejected within a minute. */
+  readonly suspect: boolean;
 }
 
 export interface WorkerSnapshot {
@@ -55,12 +59,7 @@ export interface WorkerSnapshot {
   readonly heapUsedBytes: number;
   readonly heapTotalBytes: number;
   readonly externalBytes: number;
-  readonly eventLoopDelay: {
-    readonly p50Seconds: number;
-    readonly p99Seconds: number;
-    readonly sumSeconds: number;
-    readonly count: number;
-  };
+  readonly eventLoopDelay: Histogram;
 }
 
 /** The families of one snapshot, in the order in which they are read. */
@@ -69,7 +68,7 @@ export function metricFamilies(snapshot: MetricsSnapshot): Family[] {
     ...requestFamilies(snapshot),
     ...upstreamFamilies(snapshot.upstreams),
     ...keyFamilies(snapshot),
-    ...workerFamilies(snapshot),
+    ...workerFamilies(snapshot.workers),
     ...processFamilies(snapshot),
   ];
 }
@@ -77,147 +76,151 @@ export function metricFamilies(snapshot: MetricsSnapshot): Family[] {
 function requestFamilies(snapshot: MetricsSnapshot): Family[] {
   const { requests, bytes } = snapshot;
   return [
+    counter('requests', 'Client requests that ended, by outcome.', by('outcome', requests)),
     counter(
-      'gpt_load_requests',
-      'Client requests that ended, by outcome.',
-      by('outcome', requests),
+      'requests_rejected',
+      'Requests answered 429 at once because of MAX_CONCURRENT_REQUESTS.',
+      one(snapshot.rejected),
     ),
-    gauge('gpt_load_requests_in_flight', 'Client requests being worked on now.', snapshot.inFlight),
-    gauge(
-      'gpt_load_requests_in_flight_limit',
-      'Requests beyond this number are answered 429 (MAX_CONCURRENT_REQUESTS).',
-      snapshot.maxInFlight,
+    counter('retries', 'Attempts after the first one of a request.', one(snapshot.retries)),
+    gauge('requests_in_flight', 'Requests being worked on now.', one(snapshot.inFlight)),
+    gauge('requests_in_flight_limit', 'MAX_CONCURRENT_REQUESTS.', one(snapshot.maxInFlight)),
+    gauge('streams_open', 'Event streams being relayed now.', one(snapshot.openStreams)),
+    histogram(
+      'time_to_first_byte_seconds',
+      'From the arrival of a request to the first byte of its answer.',
+      [{ labels: {}, measured: snapshot.firstByte }],
     ),
     histogram(
-      'gpt_load_time_to_first_byte_seconds',
-      'From the arrival of a request to the first byte of the answer to the client.',
-      snapshot.firstByte,
+      'request_duration_seconds',
+      'From the arrival of a request to the last byte of its answer.',
+      [{ labels: {}, measured: snapshot.duration }],
     ),
-    histogram(
-      'gpt_load_request_duration_seconds',
-      'From the arrival of a request to the last byte of the answer to the client.',
-      snapshot.duration,
+    inBytes(
+      counter('client_received_bytes', 'Bytes of bodies that clients sent.', one(bytes.received)),
     ),
-    {
-      ...counter('gpt_load_body_bytes', 'Bytes of bodies, by peer and direction.', flows(bytes)),
-      unit: 'bytes',
-    },
+    inBytes(
+      counter('client_sent_bytes', 'Bytes of bodies that clients were sent.', one(bytes.sent)),
+    ),
   ];
 }
 
 function upstreamFamilies(upstreams: readonly UpstreamSnapshot[]): Family[] {
   const per = (pick: (upstream: UpstreamSnapshot) => number): Sample[] =>
     upstreams.map((upstream) => ({ labels: { upstream: upstream.name }, value: pick(upstream) }));
-  const attempts = upstreams.flatMap(({ name, attempts }) =>
-    by('verdict', attempts, { upstream: name }),
-  );
+  const attempts = upstreams.flatMap(({ name, attempts: counts }) => {
+    return by('verdict', counts, { upstream: name });
+  });
   return [
-    counter('gpt_load_attempts', 'Attempts to get an answer, by upstream and verdict.', attempts),
+    counter('attempts', 'Attempts to get an answer, by upstream and verdict.', attempts),
     gauge(
-      'gpt_load_upstream_available',
+      'upstream_available',
       'Whether the upstream takes requests (1) or is ejected after faults (0).',
-      per((upstream) => Number(upstream.available)),
+      per(({ available }) => Number(available)),
     ),
     gauge(
-      'gpt_load_upstream_consecutive_failures',
-      'Faults of the upstream since its last success.',
-      per((upstream) => upstream.consecutiveFailures),
+      'upstream_consecutive_failures',
+      'Faults of the upstream since it last answered.',
+      per(({ consecutiveFailures }) => consecutiveFailures),
+    ),
+    gauge(
+      'upstream_suspect',
+      'Whether every key was rejected there within a minute (1): the route rather than the keys.',
+      per(({ suspect }) => Number(suspect)),
     ),
   ];
 }
 
 function keyFamilies(snapshot: MetricsSnapshot): Family[] {
   return [
-    gauge('gpt_load_keys', 'API keys, by state.', by('state', snapshot.keys)),
+    gauge('keys', 'API keys, by state.', by('state', snapshot.keys)),
     gauge(
-      'gpt_load_key_models_resting',
+      'key_models_resting',
       'Pairs of a key and a model that rest while the key serves other models.',
-      snapshot.restingModels,
+      one(snapshot.restingModels),
     ),
-    counter(
-      'gpt_load_key_cooldowns',
-      'Times that a key was sent to rest.',
-      one(snapshot.cooldowns),
-    ),
-    counter(
-      'gpt_load_key_blacklistings',
-      'Times that a key was blacklisted.',
-      one(snapshot.blacklistings),
-    ),
+    gauge('key_leases_open', 'Keys in use by attempts now.', one(snapshot.openLeases)),
+    histogram('key_pick_duration_seconds', 'Time to pick a key for an attempt.', [
+      { labels: {}, measured: snapshot.pick },
+    ]),
   ];
 }
 
-function workerFamilies({ workers, workerRestarts }: MetricsSnapshot): Family[] {
-  const memory = workers.flatMap((worker) => [
-    { labels: { worker: String(worker.worker), area: 'heap_used' }, value: worker.heapUsedBytes },
-    { labels: { worker: String(worker.worker), area: 'heap_total' }, value: worker.heapTotalBytes },
-    { labels: { worker: String(worker.worker), area: 'external' }, value: worker.externalBytes },
-  ]);
-  const delay = workers.map(({ worker, eventLoopDelay: { p50Seconds, p99Seconds, ...rest } }) => ({
-    labels: { worker: String(worker) },
-    quantiles: [
-      [0.5, p50Seconds],
-      [0.99, p99Seconds],
-    ] as const,
-    sum: rest.sumSeconds,
-    count: rest.count,
-  }));
-  return [
-    gauge('gpt_load_workers', 'Worker threads that serve requests.', workers.length),
-    counter(
-      'gpt_load_worker_restarts',
-      'Workers that died and were replaced.',
-      one(workerRestarts),
+function workerFamilies(workers: readonly WorkerSnapshot[]): Family[] {
+  const memory = workers.flatMap(({ worker, ...sizes }) =>
+    by(
+      'area',
+      {
+        heap_used: sizes.heapUsedBytes,
+        heap_total: sizes.heapTotalBytes,
+        external: sizes.externalBytes,
+      },
+      { worker: String(worker) },
     ),
-    {
-      ...gauge('gpt_load_worker_memory_bytes', 'Memory of a worker, by area.', memory),
-      unit: 'bytes',
-    },
-    {
-      name: 'gpt_load_worker_event_loop_delay_seconds',
-      help: 'How much later than planned the event loop of a worker turned.',
-      unit: 'seconds',
-      type: 'summary',
-      samples: delay,
-    },
+  );
+  const delays = workers.map(({ worker, eventLoopDelay }) => {
+    return { labels: { worker: String(worker) }, measured: eventLoopDelay };
+  });
+  return [
+    gauge('workers', 'Worker threads that serve requests.', one(workers.length)),
+    inBytes(gauge('worker_memory_bytes', 'Memory of a worker, by area.', memory)),
+    histogram(
+      'worker_event_loop_delay_seconds',
+      'How late the event loop of a worker turned, sampled twice a second.',
+      delays,
+    ),
   ];
 }
 
 function processFamilies(snapshot: MetricsSnapshot): Family[] {
-  const { version, startSeconds, cpuSeconds, residentBytes } = snapshot;
-  const start = gauge(
-    'process_start_time_seconds',
-    'Start of the process, Unix time.',
-    startSeconds,
-  );
-  const resident = gauge('process_resident_memory_bytes', 'Resident memory.', residentBytes);
+  const { version, startSeconds, cpuSeconds, residentBytes, logLinesDropped } = snapshot;
   return [
-    gauge('gpt_load_build_info', 'The version that runs; always 1.', [
-      { labels: { version }, value: 1 },
-    ]),
-    { ...start, unit: 'seconds' },
+    counter(
+      'log_lines_dropped',
+      'Log lines lost because they could not be written.',
+      one(logLinesDropped),
+    ),
+    gauge('build_info', 'The version that runs; always 1.', [{ labels: { version }, value: 1 }]),
     {
-      ...counter('process_cpu_seconds', 'User and system CPU time.', one(cpuSeconds)),
+      ...gauge('', 'Start of the process, Unix time.', one(startSeconds)),
+      name: 'process_start_time_seconds',
       unit: 'seconds',
     },
-    { ...resident, unit: 'bytes' },
+    {
+      ...counter('', 'User and system CPU time of the process.', one(cpuSeconds)),
+      name: 'process_cpu_seconds',
+      unit: 'seconds',
+    },
+    {
+      ...inBytes(gauge('', 'Resident memory of the process.', one(residentBytes))),
+      name: 'process_resident_memory_bytes',
+    },
   ];
 }
 
 type Plain = Extract<Family, { type: 'counter' | 'gauge' }>;
 
 function counter(name: string, help: string, samples: readonly Sample[]): Plain {
-  return { name, help, type: 'counter', samples };
+  return { name: `gpt_load_${name}`, help, type: 'counter', samples };
 }
 
-function gauge(name: string, help: string, value: number | readonly Sample[]): Plain {
-  return { name, help, type: 'gauge', samples: typeof value === 'number' ? one(value) : value };
+function gauge(name: string, help: string, samples: readonly Sample[]): Plain {
+  return { name: `gpt_load_${name}`, help, type: 'gauge', samples };
 }
 
-function histogram(name: string, help: string, measured: Histogram): Family {
-  const { boundsSeconds: bounds, buckets, sumSeconds: sum } = measured;
-  const sample: Distribution = { labels: {}, bounds, buckets, sum };
-  return { name, help, unit: 'seconds', type: 'histogram', samples: [sample] };
+function inBytes(family: Plain): Plain {
+  return { ...family, unit: 'bytes' };
+}
+
+function histogram(
+  name: string,
+  help: string,
+  series: readonly { readonly labels: Labels; readonly measured: Histogram }[],
+): Family {
+  const samples = series.map(({ labels, measured: { boundsSeconds, buckets, sumSeconds } }) => {
+    return { labels, bounds: boundsSeconds, buckets, sum: sumSeconds };
+  });
+  return { name: `gpt_load_${name}`, help, unit: 'seconds', type: 'histogram', samples };
 }
 
 function one(value: number): Sample[] {
@@ -225,15 +228,7 @@ function one(value: number): Sample[] {
 }
 
 function by(label: string, values: Readonly<Record<string, number>>, more: Labels = {}): Sample[] {
-  return Object.entries(values).map(([name, value]) => ({
-    labels: { ...more, [label]: name },
-    value,
-  }));
-}
-
-function flows(bytes: Readonly<Record<ByteFlow, number>>): Sample[] {
-  return Object.entries(bytes).map(([flow, value]) => {
-    const [peer = '', direction = ''] = flow.split('_');
-    return { labels: { peer, direction }, value };
+  return Object.entries(values).map(([name, value]) => {
+    return { labels: { ...more, [label]: name }, value };
   });
 }

@@ -60,7 +60,9 @@ function optionsOf(question: Question): RequestOptions & https.RequestOptions {
   };
 }
 
-/** The address is 127.0.0.1 while the certificate names the public host: known by its bytes instead. */
+/**
+ * The address is 127.0.0.1 while the certificate names the public host: known by its bytes instead.
+ */
 function pinned(certificate: string): https.RequestOptions {
   const own = new X509Certificate(certificate).fingerprint256;
   return {

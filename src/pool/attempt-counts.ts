@@ -1,5 +1,6 @@
-// How often each upstream was tried and what came of it, in shared memory, for /metrics. Nothing decides by
-// these numbers: health is upstream-pool.ts, and what a verdict does to a key is the lease's.
+// How often each upstream was tried and what came of it, in shared memory, for /metrics. Nothing
+// decides by these numbers: health is upstream-pool.ts, and what a verdict does to a key is the
+// lease's.
 
 import type { VerdictKind } from '../policy/verdict.ts';
 import { MAX_UPSTREAMS } from './upstream-list.ts';
@@ -15,7 +16,10 @@ const KINDS: readonly VerdictKind[] = [
 ];
 
 export class AttemptCounts {
-  /** One row of verdicts an upstream. Modulo 2^32: to Prometheus, a wrapped counter is one that began anew. */
+  /**
+   * One row of verdicts an upstream. Modulo 2^32: to Prometheus, a wrapped counter is one that
+   * began anew.
+   */
   readonly #counts: Int32Array;
 
   constructor(buffer: SharedArrayBuffer) {

@@ -1,5 +1,5 @@
-// Opens the SQLite file behind state-store.ts: ours and sound, made anew, or not at all.
-// Decides what a file that is there is worth: damaged, foreign and newer ones are set aside under another
+// Opens the SQLite file behind state-store.ts: ours and sound, made anew, or not at all. Decides
+// what a file that is there is worth: damaged, foreign and newer ones are set aside under another
 // name, never deleted; one that cannot be written, or that another process holds, is left as it is.
 
 import { randomBytes } from 'node:crypto';
@@ -21,9 +21,14 @@ import type { Logger } from '../log.ts';
 
 /** "GPTL", in the header of the file: tells our files from other programs' databases. */
 export const APPLICATION_ID = 0x4750544c;
-/** Raised with every change of the schema; an older file is migrated, a newer one is not touched. */
+/**
+ * Raised with every change of the schema; an older file is migrated, a newer one is not touched.
+ */
 export const SCHEMA_VERSION = 1;
-/** At the start another instance may still be closing the file; longer than this it is simply in use. */
+/**
+ * At the start another instance may still be closing the file; longer than this it is simply in
+ * use.
+ */
 const LOCK_WAIT_MS = 2_000;
 /** Files set aside; with so many the operator must look first. */
 const MAX_SET_ASIDE = 100;
@@ -51,7 +56,9 @@ COMMIT;`;
 
 export interface OpenStateFile {
   readonly db: DatabaseSync;
-  /** Mixed into every key's hash, so that two files, or a file and a list of hashes, never match. */
+  /**
+   * Mixed into every key's hash, so that two files, or a file and a list of hashes, never match.
+   */
   readonly salt: string;
 }
 
@@ -62,8 +69,9 @@ export interface Replacement {
 }
 
 /**
- * Opens the file, or makes it (mode 0600, and its directory). Null, after one warning, when there can be
- * none: the proxy then runs from memory. Waits at most LOCK_WAIT_MS for another instance to let go.
+ * Opens the file, or makes it (mode 0600, and its directory). Null, after one warning, when there
+ * can be none: the proxy then runs from memory. Waits at most LOCK_WAIT_MS for another instance to
+ * let go.
  */
 export function openStateFile(
   path: string,
@@ -90,7 +98,9 @@ export function openStateFile(
   }
 }
 
-/** True when SQLite says that the file itself is broken, as opposed to full, locked or read-only. */
+/**
+ * True when SQLite says that the file itself is broken, as opposed to full, locked or read-only.
+ */
 export function isDamage(error: unknown): boolean {
   const code = resultOf(error);
   return code === RESULT.corrupt || code === RESULT.notADatabase;
@@ -105,7 +115,10 @@ function resultOf(error: unknown): number {
   return typeof code === 'number' ? code & 0xff : 0;
 }
 
-/** The real path, the file (and its directory) existing and readable by its owner alone. Throws what the file system says. */
+/**
+ * The real path, the file (and its directory) existing and readable by its owner alone. Throws what
+ * the file system says.
+ */
 function prepareFile(path: string): string {
   const wanted = resolve(path);
   if (!existsSync(dirname(wanted))) mkdirSync(dirname(wanted));
@@ -134,7 +147,9 @@ function flawOf(file: string): string | null {
   return version > SCHEMA_VERSION ? `a newer gpt-load wrote it (schema ${version})` : null;
 }
 
-/** Moves the file and its journals to `<file>.damaged-<n>`, so that nothing is ever destroyed here. */
+/**
+ * Moves the file and its journals to `<file>.damaged-<n>`, so that nothing is ever destroyed here.
+ */
 function setAside(file: string, why: string, log: Logger): void {
   for (let n = 1; n <= MAX_SET_ASIDE; n++) {
     const aside = `${file}.damaged-${n}`;
@@ -154,9 +169,9 @@ function setAside(file: string, why: string, log: Logger): void {
 }
 
 /**
- * WAL with synchronous=NORMAL: a commit is in the kernel's cache at once, which survives kill -9, and a
- * loss of power can drop the last commits but never break the file (sqlite.org/wal.html). The exclusive
- * lock tells a second instance, and spares the -shm file.
+ * WAL with synchronous=NORMAL: a commit is in the kernel's cache at once, which survives kill -9,
+ * and a loss of power can drop the last commits but never break the file (sqlite.org/wal.html). The
+ * exclusive lock tells a second instance, and spares the -shm file.
  */
 function openSound(file: string, salt: string | undefined): OpenStateFile {
   const db = new DatabaseSync(file, { timeout: LOCK_WAIT_MS });

@@ -1,13 +1,17 @@
-// What was learned about each key, kept in a SQLite file so that a restart or `kill -9` forgets nothing.
-// Decides how rows are stored and what becomes of a file that cannot be used: it is set aside or left
-// alone and the proxy runs from memory. When to write is state-writer.ts; what a row means is the pool's.
+// What was learned about each key, kept in a SQLite file so that a restart or `kill -9` forgets
+// nothing. Decides how rows are stored and what becomes of a file that cannot be used: it is set
+// aside or left alone and the proxy runs from memory. When to write is state-writer.ts; what a row
+// means is the pool's.
 
 import { hash, randomBytes } from 'node:crypto';
 import type { DatabaseSync, SQLInputValue } from 'node:sqlite';
 import type { Logger } from '../log.ts';
 import { isDamage, openStateFile } from './state-file.ts';
 
-/** What is known about one key: for the whole account (`model` is '') or for one model. Times: Unix ms. */
+/**
+ * What is known about one key: for the whole account (`model` is '') or for one model. Times: Unix
+ * ms.
+ */
 export interface StateRow {
   /** From {@link StateStore.keyId}; says nothing about the key without this file's salt. */
   readonly keyId: string;
@@ -41,7 +45,9 @@ const ERASE = 'DELETE FROM key_state WHERE key_id = ? AND model = ?';
 const SELECT = `SELECT key_id AS keyId, model, state, reason, until_ms AS untilMs,
   since_ms AS sinceMs, rest_count AS restCount, dead_count AS deadCount FROM key_state`;
 
-/** The state file, or nothing at all (`persistent` false) when there is none that can be written. */
+/**
+ * The state file, or nothing at all (`persistent` false) when there is none that can be written.
+ */
 export class StateStore {
   readonly #log: Logger;
   readonly #path: string;
@@ -58,7 +64,10 @@ export class StateStore {
     this.#salt = opened?.salt ?? randomBytes(16).toString('hex');
   }
 
-  /** Opens or makes the file at `path` ('': none). Never throws: what is wrong is logged as a warning. */
+  /**
+   * Opens or makes the file at `path` ('': none). Never throws: what is wrong is logged as a
+   * warning.
+   */
   static open(path: string, log: Logger): StateStore {
     return new StateStore(path, log);
   }
@@ -72,7 +81,9 @@ export class StateStore {
     return this.#era;
   }
 
-  /** The name that `key` has in this file: a salted hash (about 0.4 us), different in every file. */
+  /**
+   * The name that `key` has in this file: a salted hash (about 0.4 us), different in every file.
+   */
   keyId(key: string): string {
     return hash('sha256', this.#salt + key, 'base64url').slice(0, 22);
   }
@@ -109,8 +120,8 @@ export class StateStore {
   }
 
   /**
-   * After the key file was read: marks rows of keys that are no longer in it, unmarks those that came
-   * back, and deletes what was absent for KEEP_ABSENT_KEYS_MS. Costs one step per stored row.
+   * After the key file was read: marks rows of keys that are no longer in it, unmarks those that
+   * came back, and deletes what was absent for KEEP_ABSENT_KEYS_MS. Costs one step per stored row.
    */
   sweep(isKnown: (keyId: string) => boolean, nowMs: number): void {
     this.#attempt('write', (db) => {
@@ -163,7 +174,10 @@ export class StateStore {
     }
   }
 
-  /** A file that proves damaged while it is in use: aside with it, on with a new one of the same salt. */
+  /**
+   * A file that proves damaged while it is in use: aside with it, on with a new one of the same
+   * salt.
+   */
   #replace(error: unknown): void {
     this.close();
     const replacement = { damage: messageOf(error), salt: this.#salt };

@@ -1,18 +1,26 @@
-// Decides when what was learned about keys goes to the state file: in batches, at most once a second,
-// a batch that failed again later, and everything at the end. What to write comes from the pool.
+// Decides when what was learned about keys goes to the state file: in batches, at most once a
+// second, a batch that failed again later, and everything at the end. What to write comes from the
+// pool.
 
 import type { StateRow } from './state-store.ts';
 
 /** Nothing older than this is lost by kill -9; and the file is written at most this often. */
 export const WRITE_INTERVAL_MS = 1_000;
-/** How often an idle writer looks for changes, so that the first one after a pause is stored soon. */
+/**
+ * How often an idle writer looks for changes, so that the first one after a pause is stored soon.
+ */
 export const LOOK_INTERVAL_MS = 200;
-/** Rows kept for another try while the disk is full; then all rows are asked for when it works again. */
+/**
+ * Rows kept for another try while the disk is full; then all rows are asked for when it works
+ * again.
+ */
 export const MAX_UNSAVED_ROWS = 100_000;
 
 /** Where rows come from. */
 export interface StateSource {
-  /** Rows that changed since the last call; all that are worth keeping when `everything` is true. */
+  /**
+   * Rows that changed since the last call; all that are worth keeping when `everything` is true.
+   */
   changes(everything: boolean): Iterable<StateRow>;
 }
 
@@ -57,7 +65,9 @@ export class StateWriter {
     return this.#write() !== 'failed';
   }
 
-  /** The last batch, and the end of the writer. The store stays open: it is its opener's to close. */
+  /**
+   * The last batch, and the end of the writer. The store stays open: it is its opener's to close.
+   */
   stop(): boolean {
     this.#cancel?.();
     this.#cancel = null;
@@ -69,7 +79,8 @@ export class StateWriter {
       const startedMs = this.#clock.now();
       const outcome = this.#write();
       const spentMs = this.#clock.now() - startedMs;
-      // Counted from the start of the batch: a change during a slow write still waits only a second.
+      // Counted from the start of the batch: a change during a slow write still waits only a
+      // second.
       const waitMs = outcome === 'idle' ? LOOK_INTERVAL_MS : WRITE_INTERVAL_MS - spentMs;
       this.#schedule(Math.max(LOOK_INTERVAL_MS, waitMs));
     }, delayMs);

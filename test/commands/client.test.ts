@@ -1,3 +1,5 @@
+// The client commands against scripted answers: tables, exit codes, errors, TLS, sockets.
+
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';

@@ -1,3 +1,5 @@
+// The forms in which keys are checked, and what answers make of a key.
+
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import {

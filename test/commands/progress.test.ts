@@ -1,3 +1,5 @@
+// The progress line, on a terminal and off it, with a clock turned by hand.
+
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Progress } from '../../src/commands/progress.ts';

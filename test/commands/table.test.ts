@@ -1,3 +1,5 @@
+// Alignment, cutting, and how numbers and times read.
+
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { grouped, span, table } from '../../src/commands/table.ts';

@@ -1,3 +1,5 @@
+// validate-keys against the scripted upstream: results, lists, outages, pruning.
+
 import assert from 'node:assert/strict';
 import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';

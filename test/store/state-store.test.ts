@@ -1,3 +1,5 @@
+// The state file: what it keeps, whom it tells, and every way in which it can be unusable.
+
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';

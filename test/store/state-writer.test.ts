@@ -1,3 +1,5 @@
+// When the state is written, with a clock turned by hand and a file that can refuse.
+
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { StateRow } from '../../src/store/state-store.ts';

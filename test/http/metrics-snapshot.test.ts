@@ -1,0 +1,69 @@
+// From the shared memory of two workers to one page of metrics.
+
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { parseConfig } from '../../src/config.ts';
+import { exposition } from '../../src/http/exposition.ts';
+import { metricFamilies } from '../../src/http/metrics.ts';
+import { metricsSnapshot } from '../../src/http/metrics-snapshot.ts';
+import { AttemptCounts } from '../../src/pool/attempt-counts.ts';
+import { Counters, WorkerCounters } from '../../src/pool/counters.ts';
+import { parseKeys } from '../../src/pool/key-file.ts';
+import { KeyReload } from '../../src/pool/key-reload.ts';
+import { KeyTable } from '../../src/pool/key-table.ts';
+import { UpstreamPool } from '../../src/pool/upstream-pool.ts';
+import { WorkerVitals } from '../../src/pool/worker-vitals.ts';
+
+const NOW_MS = 1_800_000_000_000;
+
+test('the metrics of a process are the sums over its workers', () => {
+  const config = parseConfig({ OPENAI_BASE_URL: 'http://one.example,http://two.example' });
+  const table = KeyTable.attach(KeyTable.create({ epochMs: NOW_MS, capacity: 10 }), config);
+  const upstreams = UpstreamPool.attach(UpstreamPool.create(config.upstreams, NOW_MS), config);
+  const file = parseKeys(Buffer.from('sk-first-0123456789\nsk-second-0123456789\n'), 'keys.txt');
+  assert.ok(file.ok);
+  new KeyReload(table, upstreams.list).apply(file.keys, NOW_MS);
+  const counters = Counters.create();
+  for (const worker of [0, 1]) {
+    const own = new WorkerCounters(counters, worker);
+    own.add('succeeded', 3);
+    own.add('inFlight');
+    own.observe('firstByteMs', 40);
+  }
+  const attempts = new AttemptCounts(AttemptCounts.create());
+  attempts.add(1, 'key_cooldown');
+  attempts.add(1, 'key_cooldown');
+  const vitals = WorkerVitals.create();
+  new WorkerVitals(vitals, 1).setHeap({ heapUsed: 1, heapTotal: 2, external: 3 });
+  new WorkerVitals(vitals, 1).addDelay(30);
+  const sources = { config, version: '1', table, upstreams, attempts, vitals };
+  const snapshot = metricsSnapshot(
+    { ...sources, counters: new Counters(counters), startedAtMs: NOW_MS },
+    NOW_MS,
+  );
+  assert.deepEqual(snapshot.requests, { success: 6, failure: 0 });
+  assert.deepEqual(snapshot.keys, { healthy: 2, resting: 0, blacklisted: 0 });
+  assert.equal(snapshot.inFlight, 2);
+  assert.equal(snapshot.firstByte.sumSeconds, 0.08);
+  assert.deepEqual(
+    snapshot.upstreams.map(({ name, attempts: counts, available }) => [name, counts, available]),
+    [
+      ['http://one.example', {}, true],
+      ['http://two.example', { key_cooldown: 2 }, true],
+    ],
+  );
+  assert.deepEqual(
+    snapshot.workers.map(({ worker, heapTotalBytes }) => [worker, heapTotalBytes]),
+    [[1, 2]],
+  );
+  const text = exposition(metricFamilies(snapshot), 'text');
+  assert.match(
+    text,
+    /^gpt_load_attempts_total\{upstream="http:\/\/two\.example",verdict="key_cooldown"\} 2$/m,
+  );
+  assert.match(
+    text,
+    /^gpt_load_worker_event_loop_delay_seconds_bucket\{worker="1",le="0\.05"\} 1$/m,
+  );
+  assert.ok(!text.includes('sk-first'));
+});
