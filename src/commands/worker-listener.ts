@@ -19,10 +19,13 @@ interface Parts {
   readonly port: MessagePort;
   readonly log: Logger;
   readonly resets: ResetRequests;
+  /** Ends what would not end by itself. */
+  readonly onDrain: () => void;
 }
 
 /** Listens and obeys the coordinator until drained; then the thread ends. */
-export function serveOn(server: Server, start: WorkerStart, { port, log, resets }: Parts): void {
+export function serveOn(server: Server, start: WorkerStart, parts: Parts): void {
+  const { port, log, resets, onDrain } = parts;
   const tell = (message: FromWorker): void => port.postMessage(message);
   server.on('error', (error) => tell({ kind: 'listen_failed', message: error.message }));
   server.listen(listenOptions(start.address, start.reusePort), () => {
@@ -34,6 +37,7 @@ export function serveOn(server: Server, start: WorkerStart, { port, log, resets 
       case 'reloaded':
         return resets.answered(message.id, message.report);
       case 'drain':
+        onDrain();
         return drain(server, () => tell({ kind: 'drained' }));
       default:
         return message satisfies never;

@@ -18,6 +18,7 @@ import { createHttpServer } from '../http/server.ts';
 import { trustedAuthorities } from '../http/tls-files.ts';
 import { H2Transport } from '../http/transport-h2.ts';
 import { Http1Transport } from '../http/transport-http1.ts';
+import { Tunnels } from '../http/tunnel.ts';
 import { createLogger, type Logger } from '../log.ts';
 import { Counters, WorkerCounters } from '../pool/counters.ts';
 import { KeyPool } from '../pool/key-pool.ts';
@@ -52,9 +53,10 @@ function startWorker(start: WorkerStart, port: MessagePort): void {
   const cors = new Cors(config);
   const attempts = new Attempts(transport, deadlines, config);
   const answers = new Answers(config, cors, deadlines);
+  const tunnels = new Tunnels(deadlines, config.streamIdleTimeoutMs);
   const budget = new ReplayBudget(config.maxReplayBodyBytes);
   const inside = { config, pool, upstreams, permits, counters, deadlines, log };
-  const proxy = new RequestProxy({ ...inside, attempts, answers, budget });
+  const proxy = new RequestProxy({ ...inside, attempts, answers, tunnels, budget });
   const resets = new ResetRequests(port);
   const admin = new Admin({
     config,
@@ -72,7 +74,7 @@ function startWorker(start: WorkerStart, port: MessagePort): void {
     { readTimeoutMs: config.serverReadTimeoutMs, idleTimeoutMs: config.serverIdleTimeoutMs },
     router.handle,
   );
-  serveOn(server, start, { port, log, resets });
+  serveOn(server, start, { port, log, resets, onDrain: () => tunnels.drain() });
 }
 
 /** Log lines of one tick go to the coordinator as one message; it alone writes. */

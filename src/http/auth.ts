@@ -4,6 +4,7 @@
 
 import { hash, timingSafeEqual } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
+import { subprotocolKey } from '../policy/websocket.ts';
 
 /** Checks credentials against AUTH_KEY. */
 export class Auth {
@@ -23,7 +24,8 @@ export class Auth {
       this.#matches(single(headers['x-api-key'])) ||
       this.#matches(single(headers['api-key'])) ||
       this.#matches(single(headers['x-goog-api-key'])) ||
-      this.#matches(queryKey)
+      this.#matches(queryKey) ||
+      this.#matches(subprotocolKey(headers['sec-websocket-protocol']))
     );
   }
 

@@ -50,6 +50,11 @@ export class Exchange {
     });
   }
 
+  /** The client asks to switch to WebSocket (upgrade.ts). */
+  get upgrade(): boolean {
+    return (this.request as { upgrade?: boolean }).upgrade === true;
+  }
+
   get method(): string {
     return this.request.method ?? 'GET';
   }

@@ -14,6 +14,7 @@ import {
 import { credentialStyle } from '../policy/provider.ts';
 import { upstreamTarget } from '../policy/request-target.ts';
 import type { Verdict } from '../policy/verdict.ts';
+import { modelInQuery, withSubprotocolKey } from '../policy/websocket.ts';
 import type { LeaseRequest } from '../pool/key-pool.ts';
 import type { Lease } from '../pool/lease.ts';
 import type { RequestBody } from './body.ts';
@@ -49,7 +50,10 @@ export class Plan implements LeaseRequest {
   get model(): string | undefined {
     if (this.#model === null) {
       const type = fieldValue(this.#head.fields, 'content-type');
-      this.#model = requestedModel(this.#exchange.target.path, type, this.#bodyHead());
+      const { target, upgrade } = this.#exchange;
+      this.#model =
+        requestedModel(target.path, type, this.#bodyHead()) ??
+        (upgrade ? modelInQuery(target.query) : undefined);
     }
     return this.#model;
   }
@@ -76,8 +80,7 @@ export class Plan implements LeaseRequest {
     const { upstream, key } = lease;
     const { method, target, request } = this.#exchange;
     const place = this.#credentialPlace(lease);
-    const fields = ['Host', upstream.host, ...this.#head.fields];
-    pushCredential(fields, place, key);
+    const fields = this.#fieldsFor(lease, place);
     const { chunks, bytes, source, trailers } = this.body;
     const length = request.headers['content-length'];
     return {
@@ -90,10 +93,20 @@ export class Plan implements LeaseRequest {
       sourceLength: length === undefined ? undefined : Number(length),
       trailers,
       bodyExpected: BODY_METHODS.has(method),
+      upgrade: this.#exchange.upgrade,
       headersTimeoutMs: this.headersTimeoutMs,
       sendIdleTimeoutMs: unlimited(this.#config.streamIdleTimeoutMs),
       onInformation,
     };
+  }
+
+  /** End-to-end fields with the leased key in its one place; a browser's WebSocket has its own. */
+  #fieldsFor({ upstream, key }: Lease, place: CredentialPlace): string[] {
+    const plain = ['Host', upstream.host, ...this.#head.fields];
+    const fields = this.#exchange.upgrade ? withSubprotocolKey(plain, key) : plain;
+    if (fields === plain) pushCredential(fields, place, key);
+    if (this.#exchange.upgrade) fields.push('Connection', 'Upgrade', 'Upgrade', 'websocket');
+    return fields;
   }
 
   #credentialPlace(lease: Lease): CredentialPlace {

@@ -19,6 +19,7 @@ import { faultMessage, isTimeout } from './faults.ts';
 import type { HeldAnswer } from './held-answer.ts';
 import type { OwnError } from './own-answer.ts';
 import { Plan } from './plan.ts';
+import type { Tunnels } from './tunnel.ts';
 import { logConsequences } from './verdict-log.ts';
 
 /** Faults of one upstream are described at most this often; the access log counts them all. */
@@ -33,6 +34,7 @@ export interface ProxyParts {
   readonly counters: WorkerCounters;
   readonly attempts: Attempts;
   readonly answers: Answers;
+  readonly tunnels: Tunnels;
   readonly budget: ReplayBudget;
   readonly deadlines: Deadlines;
   readonly log: Logger;
@@ -161,8 +163,11 @@ export class RequestProxy {
   }
 
   async #relay(exchange: Exchange, kept: Kept, from: { lease: Lease; startMs: number }) {
-    const { answers, log } = this.#parts;
-    const fault = await answers.send(exchange, kept.held, kept.key, from.startMs);
+    const { answers, tunnels, log } = this.#parts;
+    const fault =
+      kept.held.answer.status === 101
+        ? await tunnels.run(exchange, kept.held, kept.key)
+        : await answers.send(exchange, kept.held, kept.key, from.startMs);
     if (fault === undefined) return;
     exchange.ended = fault === 'client_left' ? 'client_left' : `truncated ${fault}`;
     if (fault === 'client_left') return;

@@ -3,6 +3,7 @@
 // connections.
 
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { handshakeResponse, isWebSocketRequest } from './upgrade.ts';
 
 /** Time limits of client connections, in milliseconds; 0: none. */
 export interface ServerLimits {
@@ -36,11 +37,15 @@ export function createHttpServer(limits: ServerLimits, handler: Handler): Server
     highWaterMark: 64 * 1024,
     // The router says it in OpenAI's shape.
     requireHostHeader: false,
+    shouldUpgradeCallback: isWebSocketRequest,
   });
   server.maxHeadersCount = MAX_HEADER_FIELDS;
   server.on('request', handler);
   // The proxy says 100 Continue itself, when it is about to read the body (RFC 9110 10.1.1).
   server.on('checkContinue', handler);
+  server.on('upgrade', (request: IncomingMessage, socket, head: Buffer) => {
+    handler(request, handshakeResponse(request, socket, head));
+  });
   server.on('clientError', onClientError);
   return server;
 }

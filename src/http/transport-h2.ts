@@ -1,5 +1,5 @@
 // HTTP/2 to the upstreams that negotiate it, HTTP/1.1 to all others, behind one Transport: the
-// proxy above cannot tell. Plain http is always HTTP/1.1.
+// proxy above cannot tell. Plain http and WebSocket are always HTTP/1.1.
 
 import type { Upstream } from '../pool/upstream-list.ts';
 import type { Deadlines } from './deadlines.ts';
@@ -28,7 +28,7 @@ export class H2Transport implements Transport {
 
   send(upstream: Upstream, request: UpstreamRequest): UpstreamCall {
     const { http1, deadlines } = this.#options;
-    if (upstream.protocol === 'http:') return http1.send(upstream, request);
+    if (upstream.protocol === 'http:' || request.upgrade) return http1.send(upstream, request);
     const origin = this.#originOf(upstream);
     if (origin.speaksHttp1) return http1.send(upstream, request);
     return new H2Call({ origin, upstream, http1, deadlines }, request);

@@ -10,6 +10,7 @@ import { passedOn } from './bulk-memory.ts';
 import type { Deadlines } from './deadlines.ts';
 import type { Dialer } from './dial.ts';
 import { faultCode, faultMessage } from './faults.ts';
+import { http1Fields, trailerPairs } from './http1-framing.ts';
 import { type Transport, UpstreamCall, type UpstreamRequest } from './transport.ts';
 import { UpstreamAgent } from './upstream-agent.ts';
 
@@ -79,11 +80,12 @@ class Http1Call extends UpstreamCall {
       protocol: this.#upstream.protocol,
       method,
       path: forwarding === null ? path : forwarding.prefix + path,
-      headers: framed(this.#request, forwarding?.authorization),
+      headers: http1Fields(this.#request, forwarding?.authorization),
       maxHeaderSize: MAX_ANSWER_HEADER_BYTES,
     }) as CallRequest;
     client.call = this;
     client.on('socket', onSocket).on('response', onResponse).on('error', onError);
+    if (this.#request.upgrade) client.on('upgrade', onUpgrade);
     if (this.#request.onInformation !== undefined) client.on('information', onInformation);
     if (source === undefined && bytes <= LARGE_BODY_BYTES) this.#awaitHeaders();
     else {
@@ -97,7 +99,7 @@ class Http1Call extends UpstreamCall {
   #sendBody(client: ClientRequest): void {
     const { chunks, source, trailers } = this.#request;
     if (source === undefined) {
-      if (trailers.length > 0) client.addTrailers(pairs(trailers));
+      if (trailers.length > 0) client.addTrailers(trailerPairs(trailers));
       const last = chunks.length - 1;
       for (let i = 0; i < last; i += 1) client.write(chunks[i]);
       client.end(chunks[last]);
@@ -167,6 +169,19 @@ class Http1Call extends UpstreamCall {
     });
   }
 
+  onUpgrade(message: IncomingMessage, socket: Socket, head: Buffer): void {
+    if (head.length > 0) socket.unshift(head);
+    this.settle({
+      kind: 'answer',
+      status: 101,
+      statusMessage: message.statusMessage ?? '',
+      rawHeaders: message.rawHeaders,
+      body: socket,
+      trailers: () => [],
+      complete: () => true,
+    });
+  }
+
   onError(error: NodeJS.ErrnoException & { fault?: Fault }): void {
     if (this.settled) return;
     const replayable = this.#request.source === undefined;
@@ -196,25 +211,6 @@ class Http1Call extends UpstreamCall {
   }
 }
 
-/** Adds the framing that the body needs (RFC 9112 6), and what an outgoing proxy asks for. */
-function framed(request: UpstreamRequest, proxyAuthorization: string | null | undefined): string[] {
-  const { source, bytes, sourceLength, trailers, bodyExpected } = request;
-  const fields = [...request.fields];
-  if (proxyAuthorization) fields.push('Proxy-Authorization', proxyAuthorization);
-  if (source !== undefined) {
-    if (sourceLength === undefined) fields.push('Transfer-Encoding', 'chunked');
-    else fields.push('Content-Length', String(sourceLength));
-  } else if (trailers.length > 0) fields.push('Transfer-Encoding', 'chunked');
-  else if (bytes > 0 || bodyExpected) fields.push('Content-Length', String(bytes));
-  return fields;
-}
-
-function pairs(flat: readonly string[]): [string, string][] {
-  const list: [string, string][] = [];
-  for (let i = 0; i < flat.length; i += 2) list.push([flat[i] as string, flat[i + 1] as string]);
-  return list;
-}
-
 // Shared listeners: one function for all requests instead of closures for each.
 function onSocket(this: ClientRequest, socket: Socket): void {
   (this as CallRequest).call.onSocket(socket);
@@ -224,6 +220,14 @@ function onFinish(this: ClientRequest): void {
 }
 function onResponse(this: ClientRequest, message: IncomingMessage): void {
   (this as CallRequest).call.onResponse(message);
+}
+function onUpgrade(
+  this: ClientRequest,
+  message: IncomingMessage,
+  socket: Socket,
+  head: Buffer,
+): void {
+  (this as CallRequest).call.onUpgrade(message, socket, head);
 }
 function onError(this: ClientRequest, error: Error): void {
   (this as CallRequest).call.onError(error);

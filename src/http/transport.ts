@@ -27,6 +27,8 @@ export interface UpstreamRequest {
   readonly trailers: readonly string[];
   /** False for methods that define no body, where Content-Length: 0 would be noise. */
   readonly bodyExpected: boolean;
+  /** Asks to switch to WebSocket: over HTTP/1.1, and the body of a 101 is the connection itself. */
+  readonly upgrade: boolean;
   /** From the last byte of the request to the answer's header, in milliseconds. */
   readonly headersTimeoutMs: number;
   /** Longest silence while a large body is being sent, in milliseconds. */

@@ -63,6 +63,7 @@ export function h2Request(request: Partial<UpstreamRequest> = {}): UpstreamReque
     sourceLength: undefined,
     trailers: [],
     bodyExpected: false,
+    upgrade: false,
     headersTimeoutMs: 20_000,
     sendIdleTimeoutMs: 20_000,
     onInformation: undefined,
