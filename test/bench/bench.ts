@@ -33,11 +33,12 @@ export interface Finding {
   readonly limit?: number;
 }
 
-/** CPU time in microseconds per unit of work. */
+/** What one unit of work cost a contestant, round by round. */
 export interface Cost {
   readonly contestant: Contestant;
-  readonly usPerUnit: number;
-  readonly unitsPerSecond: number;
+  /** CPU time in microseconds. */
+  readonly usPerUnit: readonly number[];
+  readonly unitsPerSecond: readonly number[];
 }
 
 /**
@@ -54,26 +55,22 @@ export async function compareCpu(
     readonly units: (result: LoadResult) => number;
   },
 ): Promise<Cost[]> {
-  const samples = contestants.map((contestant) => ({
+  const costs = contestants.map((contestant) => ({
     contestant,
-    us: [] as number[],
-    rates: [] as number[],
+    usPerUnit: [] as number[],
+    unitsPerSecond: [] as number[],
   }));
   for (let round = -1; round < plan.rounds; round += 1) {
-    for (const { contestant, us, rates } of samples) {
+    for (const { contestant, usPerUnit, unitsPerSecond } of costs) {
       const before = cpuMs(contestant.pids);
       const result = await run(bench, plan.job(contestant.port, round < 0));
       if (round < 0) continue;
       const units = plan.units(result);
-      us.push(((cpuMs(contestant.pids) - before) * 1000) / units);
-      rates.push((units * 1000) / result.elapsedMs);
+      usPerUnit.push(((cpuMs(contestant.pids) - before) * 1000) / units);
+      unitsPerSecond.push((units * 1000) / result.elapsedMs);
     }
   }
-  return samples.map(({ contestant, us, rates }) => ({
-    contestant,
-    usPerUnit: median(us),
-    unitsPerSecond: median(rates),
-  }));
+  return costs;
 }
 
 /** Runs one job; anything but success of every request makes its figures worthless. */
@@ -84,33 +81,40 @@ export async function run(bench: Bench, job: LoadJob): Promise<LoadResult> {
   return result;
 }
 
-/** CPU costs as a finding: each contestant's, and the ratio of the subject to `to`. */
+/**
+ * CPU costs as a finding: each contestant's median, and the median over the rounds of the ratio of
+ * the subject to `to`, as what disturbs one round disturbs both.
+ */
 export function cpuFinding(
-  bench: Bench,
+  subject: string,
   measure: string,
   costs: readonly Cost[],
   against: { readonly to: string; readonly limit?: number },
 ): Finding {
-  const measured = costs.filter(({ contestant }) => contestant.pids.length > 0);
-  const values = Object.fromEntries(
-    measured.map(({ contestant, usPerUnit }) => [contestant.name, usPerUnit]),
-  );
-  return {
-    measure,
-    unit: 'us CPU',
-    values,
-    ...ratio(values, bench.subject, against.to),
-    ...(against.limit === undefined ? {} : { limit: against.limit }),
-  };
+  const { to, limit } = against;
+  const byName = new Map(costs.map(({ contestant, usPerUnit }) => [contestant.name, usPerUnit]));
+  byName.delete('direct');
+  const [ours, theirs] = [byName.get(subject), byName.get(to)];
+  const values = [...byName].map(([name, us]) => [name, median(us)]);
+  const finding = { measure, unit: 'us CPU', values: Object.fromEntries(values) };
+  if (ours === undefined || theirs === undefined) return finding;
+  const ratios = ours.map((us, round) => us / (theirs[round] ?? Number.NaN));
+  const ratio = { ratioOf: `${subject} / ${to}`, ratio: median(ratios) };
+  return { ...finding, ...ratio, ...(limit === undefined ? {} : { limit }) };
 }
 
-/** Nothing where there is nothing to compare with. */
-export function ratio(
-  values: Readonly<Record<string, number>>,
-  subject: string,
-  to: string,
-): Pick<Finding, 'ratio' | 'ratioOf'> {
-  const [ours, theirs] = [values[subject], values[to]];
-  if (ours === undefined || theirs === undefined) return {};
-  return { ratioOf: `${subject} / ${to}`, ratio: ours / theirs };
+/** The subject's finding against nginx, and against the base tree where one takes part. */
+export function cpuFindings(
+  bench: Bench,
+  measure: string,
+  costs: readonly Cost[],
+  limit?: number,
+): Finding[] {
+  const { subject } = bench;
+  const limited = { to: 'nginx', ...(limit === undefined ? {} : { limit }) };
+  const found = [cpuFinding(subject, measure, costs, limited)];
+  for (const { name } of bench.programs.slice(1)) {
+    found.push(cpuFinding(subject, `${measure}, beside ${name}`, costs, { to: name }));
+  }
+  return found;
 }

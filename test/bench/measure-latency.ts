@@ -2,12 +2,12 @@
 
 import { type Bench, type Finding, run } from './bench.ts';
 import { type Contestant, direct, startGptLoad, startNginx } from './contestant.ts';
-import { percentile } from './statistics.ts';
+import { median, percentile } from './statistics.ts';
 
 const PER_SECOND = 500;
 const CONNECTIONS = 64;
-const ROUND_MS = 2000;
-const ROUNDS = 4;
+const ROUND_MS = 1200;
+const ROUNDS = 7;
 /** What issue 4 asks for, in milliseconds over direct access. */
 const LIMITS = { p50: 1, p99: 5 };
 
@@ -20,13 +20,13 @@ export async function measureLatency(bench: Bench): Promise<Finding[]> {
   }
   const nginx = await startNginx(upstreamPort, directory);
   if (nginx !== undefined) contestants.push(stack.use(nginx));
-  const samples = new Map(contestants.map(({ name }) => [name, [] as number[]]));
+  const samples = new Map(contestants.map(({ name }) => [name, [] as (readonly number[])[]]));
   for (let round = -1; round < ROUNDS; round += 1) {
     for (const { name, port } of contestants) {
       const shape = { connections: CONNECTIONS, perSecond: PER_SECOND };
       const durationMs = ROUND_MS * bench.effort;
       const { latenciesMs } = await run(bench, { kind: 'rate', port, durationMs, ...shape });
-      if (round >= 0) samples.get(name)?.push(...latenciesMs);
+      if (round >= 0) samples.get(name)?.push(latenciesMs);
     }
   }
   const shares = [
@@ -34,10 +34,13 @@ export async function measureLatency(bench: Bench): Promise<Finding[]> {
     ['p99', 0.99],
   ] as const;
   return shares.map(([label, share]) => {
-    const base = percentile(samples.get('direct') ?? [], share);
+    // The median round's: one round in which the machine did something else does not count.
+    const of = (name: string) =>
+      median((samples.get(name) ?? []).map((round) => percentile(round, share)));
+    const base = of('direct');
     const added = contestants
       .filter(({ name }) => name !== 'direct')
-      .map(({ name }) => [name, percentile(samples.get(name) ?? [], share) - base]);
+      .map(({ name }) => [name, of(name) - base]);
     return {
       measure: `added latency ${label} at ${PER_SECOND}/s`,
       unit: 'ms',
