@@ -140,6 +140,6 @@ console.log(`exec to first answered request, idle memory (${availableParallelism
 console.table(results);
 if (values.json !== undefined) {
   const machine = { cpu: cpus()[0]?.model, cores: cpus().length, node: process.version };
-  const kept = { machine, startup: results, sizeBytes: sizes() };
+  const kept = { machine, results, sizeBytes: sizes() };
   writeFileSync(values.json, `${JSON.stringify(kept, null, 2)}\n`);
 }
