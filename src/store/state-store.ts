@@ -32,6 +32,8 @@ export interface StateRow {
 
 /** How long the state of a key that left the key file is kept, should it come back. */
 export const KEEP_ABSENT_KEYS_MS = 30 * 24 * 3_600_000;
+/** How long a rest that is over still counts for the length of the next one. */
+export const KEEP_ENDED_RESTS_MS = 24 * 3_600_000;
 /** Names of models come from clients: a longer one is not stored. */
 export const MAX_MODEL_LENGTH = 256;
 
@@ -41,6 +43,8 @@ const UPSERT = `INSERT INTO key_state
   ON CONFLICT DO UPDATE SET state = excluded.state, reason = excluded.reason,
   until_ms = excluded.until_ms, since_ms = excluded.since_ms,
   rest_count = excluded.rest_count, dead_count = excluded.dead_count, absent_since_ms = NULL`;
+const PURGE = `DELETE FROM key_state
+  WHERE absent_since_ms < ? OR (state <> 'dead' AND until_ms < ?)`;
 const ERASE = 'DELETE FROM key_state WHERE key_id = ? AND model = ?';
 const SELECT = `SELECT key_id AS keyId, model, state, reason, until_ms AS untilMs,
   since_ms AS sinceMs, rest_count AS restCount, dead_count AS deadCount FROM key_state`;
@@ -121,7 +125,8 @@ export class StateStore {
 
   /**
    * After the key file was read: marks rows of keys that are no longer in it, unmarks those that
-   * came back, and deletes what was absent for KEEP_ABSENT_KEYS_MS. Costs one step per stored row.
+   * came back, and deletes what is of no use any more: KEEP_ABSENT_KEYS_MS, KEEP_ENDED_RESTS_MS.
+   * Costs one step per stored row.
    */
   sweep(isKnown: (keyId: string) => boolean, nowMs: number): void {
     this.#attempt('write', (db) => {
@@ -134,8 +139,8 @@ export class StateStore {
       inTransaction(db, () => {
         const mark = db.prepare('UPDATE key_state SET absent_since_ms = ? WHERE key_id = ?');
         for (const id of changed) mark.run(isKnown(id) ? null : nowMs, id);
-        const purge = db.prepare('DELETE FROM key_state WHERE absent_since_ms < ?');
-        purge.run(nowMs - KEEP_ABSENT_KEYS_MS);
+        const purge = db.prepare(PURGE);
+        purge.run(nowMs - KEEP_ABSENT_KEYS_MS, nowMs - KEEP_ENDED_RESTS_MS);
       });
     });
   }

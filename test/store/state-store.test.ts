@@ -1,11 +1,8 @@
 // The state file: what it keeps, whom it tells, and every way in which it can be unusable.
 
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
 import {
   chmodSync,
-  mkdirSync,
   mkdtempSync,
   readdirSync,
   readFileSync,
@@ -15,11 +12,11 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { DatabaseSync } from 'node:sqlite';
 import { type TestContext, test } from 'node:test';
 import type { Logger } from '../../src/log.ts';
 import {
   KEEP_ABSENT_KEYS_MS,
+  KEEP_ENDED_RESTS_MS,
   MAX_MODEL_LENGTH,
   type StateRow,
   StateStore,
@@ -113,99 +110,6 @@ test('state file and its log are readable by their owner alone', (t) => {
   assert.equal(statSync(open).mode & 0o777, 0o600);
 });
 
-const UNUSABLE: [string, (file: string) => void, RegExp][] = [
-  [
-    'text',
-    (file) => writeFileSync(file, 'sk-not-a-database\n'.repeat(50)),
-    /not a SQLite database/,
-  ],
-  ['short text', (file) => writeFileSync(file, 'hi'), /not a SQLite database/],
-  ['foreign', (file) => make(file, 'CREATE TABLE notes (x)'), /belongs to another program/],
-  [
-    'newer',
-    (file) =>
-      make(file, 'PRAGMA application_id=1196446796; PRAGMA user_version=9; CREATE TABLE t (x)'),
-    /newer gpt-load wrote it \(schema 9\)/,
-  ],
-  ['torn', tear, /malformed|disk image|not a database|page|Tree/],
-];
-
-for (const [name, spoil, why] of UNUSABLE) {
-  test(`state store sets a ${name} file aside, says so, and goes on with a new one`, (t) => {
-    const at = folder(t);
-    const file = join(at, 'a.db');
-    spoil(file);
-    const before = readFileSync(file);
-    const log = listener();
-    using store = StateStore.open(file, log);
-    assert.equal(store.persistent, true);
-    assert.equal(store.write([deadRow(store, KEY)]), true);
-    assert.equal([...store.load()].length, 1);
-    assert.deepEqual(readFileSync(`${file}.damaged-1`), before);
-    assert.equal(log.lines.length, 1);
-    assert.match(log.lines[0] ?? '', why);
-    assert.match(log.lines[0] ?? '', /set aside as .*a\.db\.damaged-1/);
-  });
-}
-
-test('state store replaces a file that breaks while in use and says that all must be written again', (t) => {
-  const file = join(folder(t), 'a.db');
-  const log = listener();
-  fill(file, 40_000); // more than SQLite's cache holds (2 MB), so that it must read again
-  using store = StateStore.open(file, log);
-  const id = store.keyId(KEY);
-  const bytes = readFileSync(file);
-  // Not through rename: SQLite keeps the file open, as it would when a disk goes bad under it.
-  writeFileSync(file, bytes.fill(0x5a, 4096), { flag: 'r+' });
-  assert.equal([...store.load()].length, 0);
-  assert.equal(store.era, 1);
-  assert.equal(store.keyId(KEY), id);
-  assert.equal(store.write([deadRow(store, KEY)]), true);
-  assert.equal([...store.load()].length, 1);
-  assert.match(log.lines.join('\n'), /set aside as/);
-});
-
-test('state store runs from memory with one warning where no file can be', (t) => {
-  const at = folder(t);
-  mkdirSync(join(at, 'folder.db'));
-  writeFileSync(join(at, 'file'), '');
-  for (const path of ['/proc/gpt-load.db', join(at, 'folder.db'), join(at, 'file', 'a.db')]) {
-    const log = listener();
-    using store = StateStore.open(path, log);
-    assert.equal(store.persistent, false);
-    assert.equal(store.write([deadRow(store, KEY)]), true);
-    assert.deepEqual([...store.load()], []);
-    assert.equal(log.lines.length, 1);
-    assert.match(log.lines[0] ?? '', /kept in memory only/);
-  }
-});
-
-test('state store without a path is silent and keeps nothing', () => {
-  const log = listener();
-  using store = StateStore.open('', log);
-  assert.equal(store.persistent, false);
-  assert.deepEqual(log.lines, []);
-});
-
-test('state store leaves a file alone that another process uses', async (t) => {
-  const file = join(folder(t), 'a.db');
-  const source = new URL('../../src/store/state-store.ts', import.meta.url).href;
-  const code = `import { StateStore } from ${JSON.stringify(source)};
-    globalThis.store = StateStore.open(${JSON.stringify(file)}, console);
-    console.log('held'); setInterval(() => {}, 1000);`;
-  const holder = spawn(process.execPath, ['--input-type=module', '-e', code]);
-  t.after(() => holder.kill('SIGKILL'));
-  await once(holder.stdout, 'data');
-  const log = listener();
-  using store = StateStore.open(file, log);
-  assert.equal(store.persistent, false);
-  assert.match(log.lines.join(), /another process uses it/);
-  holder.kill('SIGKILL');
-  await once(holder, 'exit');
-  using after = StateStore.open(file, log);
-  assert.equal(after.persistent, true);
-});
-
 test('state of a key that left the key file is deleted after a month, not when it comes back', (t) => {
   using store = StateStore.open(join(folder(t), 'a.db'), listener());
   store.write([deadRow(store, 'stays'), deadRow(store, 'leaves'), deadRow(store, 'returns')]);
@@ -218,25 +122,21 @@ test('state of a key that left the key file is deleted after a month, not when i
   assert.deepEqual(ids.sort(), [store.keyId('stays'), store.keyId('returns')].sort());
 });
 
+test('a rest that ended a day ago is deleted, a death is not', (t) => {
+  using store = StateStore.open(join(folder(t), 'a.db'), listener());
+  const ended = { state: 'cooling', untilMs: 1_000 };
+  store.write([deadRow(store, 'rested', ended), deadRow(store, 'dead', { untilMs: 1_000 })]);
+  store.sweep(() => true, 1_000 + KEEP_ENDED_RESTS_MS);
+  assert.equal([...store.load()].length, 2);
+  store.sweep(() => true, 1_001 + KEEP_ENDED_RESTS_MS);
+  assert.deepEqual(
+    [...store.load()].map((row) => row.keyId),
+    [store.keyId('dead')],
+  );
+});
+
 test('state store refuses to store a model name beyond its limit', (t) => {
   using store = StateStore.open(join(folder(t), 'a.db'), listener());
   store.write([deadRow(store, KEY, { model: 'm'.repeat(MAX_MODEL_LENGTH + 1) })]);
   assert.deepEqual([...store.load()], []);
 });
-
-function make(file: string, sql: string): void {
-  const db = new DatabaseSync(file);
-  db.exec(sql);
-  db.close();
-}
-
-function fill(file: string, rows: number): void {
-  using store = StateStore.open(file, listener());
-  store.write(Array.from({ length: rows }, (_, n) => deadRow(store, `key-${n}`)));
-}
-
-function tear(file: string): void {
-  fill(file, 2_000);
-  const bytes = readFileSync(file);
-  writeFileSync(file, bytes.fill(0x5a, 4096));
-}
