@@ -94,7 +94,8 @@ class Parser {
   constructor(source: Buffer, name: string) {
     this.#source = source;
     this.#name = name;
-    // The most that there can be, a character and a line feed each: what is not used costs no memory.
+    // The most that there can be, a character and a line feed each: what is not used costs no
+    // memory.
     const most = Math.min(MAX_KEYS, (source.length >>> 1) + 1);
     this.#starts = new Uint32Array(most);
     this.#ends = new Uint32Array(most);

@@ -52,17 +52,21 @@ export class KeyPool {
   lease(request: LeaseRequest, nowMs: number): Lease | Unavailable {
     const { table } = this.#home;
     const nowTick = table.tick(nowMs);
-    const laneIndex = table.laneFor(request.model, nowTick);
-    table.returnDue(laneIndex, nowTick);
+    const lane = table.laneFor(request.model, nowTick);
+    table.returnDue(lane, nowTick);
+    return this.#next(request, lane, nowMs) ?? this.#withoutKeys(request, lane, nowMs);
+  }
+
+  /** The next available key. */
+  #next(request: LeaseRequest, lane: number, nowMs: number): Lease | null {
     const rank = this.#rank(request, nowMs);
-    const lane = table.lane(laneIndex);
     for (let pick = 0; pick < MAX_PICKS; pick++) {
-      const row = pickRow(lane, rank);
+      const row = pickRow(this.#home.table.lane(lane), rank);
       if (row < 0) break;
-      const lease = this.#take(request, { row, lane: laneIndex, force: false }, nowMs);
+      const lease = this.#take(request, { row, lane, force: false }, nowMs);
       if (lease !== null) return lease;
     }
-    return this.#halfOpen(request, laneIndex, nowMs);
+    return null;
   }
 
   /** How well rows suit a request. The usual one, the first attempt of a request, takes all. */
@@ -137,31 +141,42 @@ export class KeyPool {
     return pin === UNPINNED ? upstreams.choose(request, nowMs) : upstreams.pinned(pin, nowMs);
   }
 
-  /**
-   * No key is available: a trial of a dead one when nothing else is left, else when to come back.
-   */
-  #halfOpen(request: LeaseRequest, laneIndex: number, nowMs: number): Lease | Unavailable {
+  /** No key is available: a trial of a dead one if nothing else is left, else when to come back. */
+  #withoutKeys(request: LeaseRequest, lane: number, nowMs: number): Lease | Unavailable {
+    const { table } = this.#home;
+    let seen = this.#survey(request, lane, nowMs);
+    // Bits and words of a row were apart for a moment, or its worker died between the two.
+    if (seen.hasHealed) {
+      const lease = this.#next(request, lane, nowMs);
+      if (lease !== null) return lease;
+    }
+    const isLastResort = seen.shortage === 'dead' || seen.shortage === 'no_access';
+    const scope = table.lane(seen.shortage === 'dead' ? ACCOUNT : lane);
+    const nowTick = table.tick(nowMs);
+    if (isLastResort && scope.claimHalfOpen(nowTick, HALF_OPEN_MS / TICK_MS)) {
+      // Looked up now: what was seen a moment ago may have been tried since.
+      seen = survey(table, lane, nowTick, request.triedRows);
+      const place = { row: seen.oldestDead, lane, force: true };
+      const lease = place.row < 0 ? null : this.#take(request, place, nowMs);
+      if (lease !== null) return lease;
+    }
+    const { shortage, firstReturnTick } = seen;
+    const retryAtMs = firstReturnTick === NEVER_TICK ? null : table.timeOf(firstReturnTick);
+    return { kind: 'unavailable', retryAtMs, shortage };
+  }
+
+  /** What a look at all rows says; at most a second old, unless the first return is due. */
+  #survey({ triedRows }: LeaseRequest, lane: number, nowMs: number): Survey {
     const { table } = this.#home;
     const nowTick = table.tick(nowMs);
-    const known = this.#surveys.get(laneIndex);
+    const known = this.#surveys.get(lane);
     const isFresh = known !== undefined && nowTick - known.atTick < SURVEY_TICKS;
-    let result = isFresh && known.result.firstReturnTick > nowTick ? known.result : null;
-    if (result === null || result.oldestDead >= 0) {
-      const period = HALF_OPEN_MS / TICK_MS;
-      const isTurn = table.lane(laneIndex).claimHalfOpen(nowTick, period);
-      if (result === null || isTurn) {
-        result = survey(table, laneIndex, nowTick, request.triedRows);
-        if (request.triedRows.length === 0)
-          this.#surveys.set(laneIndex, { atTick: nowTick, result });
-      }
-      const isLastResort = result.shortage === 'dead' || result.shortage === 'no_access';
-      if (isTurn && isLastResort && result.oldestDead >= 0) {
-        const place = { row: result.oldestDead, lane: laneIndex, force: true };
-        const lease = this.#take(request, place, nowMs);
-        if (lease !== null) return lease;
-      }
+    if (isFresh && known.result.firstReturnTick > nowTick) return known.result;
+    const result = survey(table, lane, nowTick, triedRows);
+    if (triedRows.length === 0 && !result.hasHealed) {
+      this.#surveys.set(lane, { atTick: nowTick, result });
     }
-    return unavailable(result, this.#home);
+    return result;
   }
 }
 
@@ -178,10 +193,4 @@ const GONE = -1;
 
 function takeAll(): number {
   return SUITS;
-}
-
-function unavailable(result: Survey, { table }: LeaseHome): Unavailable {
-  const { shortage, firstReturnTick } = result;
-  const retryAtMs = firstReturnTick === NEVER_TICK ? null : table.timeOf(firstReturnTick);
-  return { kind: 'unavailable', retryAtMs, shortage };
 }

@@ -214,7 +214,9 @@ interface KeySlice {
   readonly pin: number;
 }
 
-/** Null: bound to an upstream for which there was no room. `pins`: indexes of the file's upstreams. */
+/**
+ * Null: bound to an upstream for which there was no room. `pins`: indexes of the file's upstreams.
+ */
 function keySlice(keys: ParsedKeys, i: number, pins: readonly number[]): KeySlice | null {
   const bound = keys.pins[i] ?? 0;
   const pin = bound === 0 ? UNPINNED : (pins[bound - 1] ?? -1);

@@ -98,7 +98,9 @@ export class KeyRows {
     return this.#pin[row] ?? UNPINNED;
   }
 
-  /** A number that equal keys with equal pins share. Coordinator only, as the one who changes keys. */
+  /**
+   * A number that equal keys with equal pins share. Coordinator only, as the one who changes keys.
+   */
   hash(row: number): number {
     const start = this.#offset[row] ?? 0;
     return hashKey(this.#bytes, start, start + (this.#length[row] ?? 0), this.pin(row));
@@ -112,9 +114,9 @@ export class KeyRows {
   }
 
   /**
-   * Writes `source[start..end)` into a row that no one uses. Coordinator only. False when the table's
-   * bytes are full. A row keeps its room, and at least doubles it when it needs more, so that reloads
-   * for ever cannot use up the bytes.
+   * Writes `source[start..end)` into a row that no one uses. Coordinator only. False when the
+   * table's bytes are full. A row keeps its room, and at least doubles it when it needs more, so
+   * that reloads for ever cannot use up the bytes.
    */
   write(row: number, source: Buffer, start: number, end: number): boolean {
     const length = end - start;

@@ -9,15 +9,6 @@
 import { type KeyEvent, type KeyLimits, type KeyStatus, reduceKey } from '../policy/key-breaker.ts';
 import { REASONS, type Reason } from '../policy/reason.ts';
 import { Bitmap, bitmapBytes } from './bitmap.ts';
-import { forgetAll } from './key-memory.ts';
-import {
-  type BlacklistedKey,
-  type KeySummary,
-  listBlacklisted,
-  listResting,
-  type RestingKey,
-  summarise,
-} from './key-report.ts';
 import { KeyRows, type RowBuffers } from './key-rows.ts';
 import { BLOCK_ROWS, Lane, laneBytes } from './lane.ts';
 import { ACCOUNT, LaneDirectory, MAX_LANES } from './lane-directory.ts';
@@ -133,8 +124,10 @@ export class KeyTable {
     if (taken === ACCOUNT) return ACCOUNT;
     const lane = this.lane(taken);
     lane.cursor = this.account.cursor;
-    // Published to before it is copied into: a row that leaves meanwhile can only be left over, and
-    // the lease that finds it so puts it right.
+    // Copied before anyone looks here, and once more when it is published to: a row that came back
+    // between the two is not missed. One that left is left over, and the lease that finds it so
+    // puts it right.
+    lane.available.addAll(this.account.available);
     this.directory.activate(taken);
     lane.available.addAll(this.account.available);
     return this.directory.laneOf(model, nowTick);
@@ -195,28 +188,6 @@ export class KeyTable {
       const isIdle = idleTicks > LANE_IDLE_MS / TICK_MS;
       if (isIdle || !this.lane(lane).hasRests(nowTick)) directory.retire(lane, nowTick);
     }
-  }
-
-  summary(nowMs: number): KeySummary {
-    return summarise(this, nowMs);
-  }
-
-  /** Blacklisted keys, at most `limit`. */
-  blacklist(limit: number): BlacklistedKey[] {
-    return listBlacklisted(this, limit);
-  }
-
-  /**
-   * Rests that are not over at `nowMs`, at most `limit`; without a time, those that no lease has
-   * ended.
-   */
-  resting(limit: number, nowMs = 0): RestingKey[] {
-    return listResting(this, limit, nowMs);
-  }
-
-  /** Forgets all that was learned: every key is ready. */
-  reset(nowMs: number): void {
-    forgetAll(this, nowMs);
   }
 
   /** After a worker died: finishes whatever it left half done, in time proportional to the rows. */

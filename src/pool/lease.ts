@@ -193,6 +193,8 @@ export class Lease {
     if (state === 'ready') return change.before.state === 'dead' ? { kind: 'restored' } : null;
     table.rows.blamed[row] = choice.upstream.index;
     if (lane === ACCOUNT && state === 'dead') {
+      // A probe that failed is no news.
+      if (change.before.state === 'dead') return null;
       Atomics.add(upstreams.list.rejections, choice.upstream.index, 1);
       return { kind: 'blacklisted', reason, failCount: deadCount };
     }

@@ -19,6 +19,8 @@ export interface Survey {
   readonly firstReturnTick: number;
   /** The untried dead key that failed or was probed longest ago; -1: none. */
   readonly oldestDead: number;
+  /** A row was available without being known as such: look again. */
+  readonly hasHealed: boolean;
 }
 
 /**
@@ -37,6 +39,7 @@ export function survey(
   let firstReturnTick = NEVER_TICK;
   let oldestDead = -1;
   let oldestTick = NEVER_TICK;
+  let hasHealed = false;
   for (let row = 0; row < rowCount; row++) {
     const whole = returnTick(account, row, nowTick);
     if (whole === VACANT_ROW) continue;
@@ -53,10 +56,13 @@ export function survey(
       firstReturnTick = Math.min(firstReturnTick, Math.max(whole, own));
     } else {
       seen.usable++;
-      if (!lane.available.has(row)) table.publish(laneIndex, row, nowTick);
+      if (lane.available.has(row)) continue;
+      table.publish(laneIndex, row, nowTick);
+      hasHealed = true;
     }
   }
-  return { shortage: nameShortage(seen, firstReturnTick), firstReturnTick, oldestDead };
+  const shortage = nameShortage(seen, firstReturnTick);
+  return { shortage, firstReturnTick, oldestDead, hasHealed };
 }
 
 const VACANT_ROW = -1;

@@ -31,7 +31,7 @@ const HEADER_BYTES = 128;
 const WORDS_AT = HEADER_BYTES;
 const FIELDS_AT = WORDS_AT + MAX_UPSTREAMS * 8;
 const FIELD = MAX_UPSTREAMS * 4;
-const TEXTS_AT = FIELDS_AT + 5 * FIELD;
+const TEXTS_AT = FIELDS_AT + 3 * FIELD;
 
 export class UpstreamList {
   /** Breaker status of each. */
@@ -40,9 +40,6 @@ export class UpstreamList {
   readonly suspect: Int32Array;
   /** Keys blacklisted by it since the last success: a hint to look closer. */
   readonly rejections: Int32Array;
-  /** Answers and faults, modulo 2^32. */
-  readonly answers: Int32Array;
-  readonly faults: Int32Array;
   readonly #header: Int32Array;
   readonly #length: Int32Array;
   readonly #texts: Buffer;
@@ -55,8 +52,6 @@ export class UpstreamList {
     this.#length = field(0);
     this.suspect = field(1);
     this.rejections = field(2);
-    this.answers = field(3);
-    this.faults = field(4);
     this.#texts = Buffer.from(buffer, TEXTS_AT, MAX_UPSTREAMS * MAX_UPSTREAM_BYTES);
   }
 

@@ -125,12 +125,7 @@ export class UpstreamPool {
 
   /** What a request's end says about its upstream. Null: nothing changed. */
   settle(index: number, event: UpstreamEvent): Change<UpstreamStatus> | null {
-    if (event.kind === 'alive') {
-      Atomics.add(this.list.answers, index, 1);
-      if (isSpotless(this.list.words.low(index))) return null;
-    } else if (event.kind === 'fault') {
-      Atomics.add(this.list.faults, index, 1);
-    }
+    if (event.kind === 'alive' && isSpotless(this.list.words.low(index))) return null;
     const local = 'nowMs' in event ? { ...event, nowMs: event.nowMs - this.#epochMs } : event;
     return this.list.words.changeUpstream(index, (s) => reduceUpstream(s, local, this.#limits));
   }

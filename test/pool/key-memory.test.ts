@@ -3,7 +3,8 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { type ChangedKey, recall, takeChanged } from '../../src/pool/key-memory.ts';
+import { type ChangedKey, forgetAll, recall, takeChanged } from '../../src/pool/key-memory.ts';
+import { listBlacklisted, listResting, summarise } from '../../src/pool/key-report.ts';
 import {
   cooldown,
   DEAD_KEY,
@@ -76,11 +77,11 @@ test('what is put back after a restart is what was there', () => {
   const after = makePool({ keys: keyNames(5), limits: { blacklistThreshold: 2 } });
   const nowMs = NOW + 60_000;
   for (const known of told) recall(after.table, Number(known.key.slice(4)), known, nowMs);
-  assert.deepEqual(after.table.resting(10, nowMs), before.table.resting(10, nowMs));
+  assert.deepEqual(listResting(after.table, 10, nowMs), listResting(before.table, 10, nowMs));
   const again = changes(after.table).filter(({ state }) => state !== 'ok');
   assert.deepEqual(again, told);
   assert.equal(after.use(DEAD_KEY, nowMs), 'key-0');
-  assert.equal(after.table.summary(nowMs).blacklisted, 1, 'the count of rejections went on');
+  assert.equal(summarise(after.table, nowMs).blacklisted, 1, 'the count of rejections went on');
 });
 
 test('when a key was blacklisted is remembered although it was before this process', () => {
@@ -88,7 +89,7 @@ test('when a key was blacklisted is remembered although it was before this proce
   const sinceMs = NOW - 30 * 24 * HOUR;
   const known = { model: '', state: 'dead', reason: 'invalid_key', untilMs: NOW + HOUR } as const;
   recall(table, 0, { ...known, sinceMs, restCount: 0, deadCount: 4 }, NOW);
-  const [listed] = table.blacklist(1);
+  const [listed] = listBlacklisted(table, 1);
   assert.ok(Math.abs(Number(listed?.blacklistAtMs) - sinceMs) <= 32);
   assert.deepEqual([listed?.failCount, listed?.reason], [4, 'invalid_key']);
 });
@@ -103,7 +104,7 @@ test('a rest that ended while the process was down ends with the first lease, an
   } as const;
   recall(table, 0, { ...known, sinceMs: NOW - 2 * HOUR, restCount: 3, deadCount: 0 }, NOW);
   assert.equal(use(cooldown(null), NOW), 'only');
-  const [rest] = table.resting(1, NOW);
+  const [rest] = listResting(table, 1, NOW);
   assert.ok(Number(rest?.untilMs) >= NOW + 40_000);
 });
 
@@ -112,22 +113,22 @@ test('reset makes every key ready again, in every lane, with counts at zero', ()
   use(DEAD_KEY);
   use(cooldown(HOUR));
   use(cooldown(HOUR, 'model'), NOW, forModel('m'));
-  table.reset(NOW);
-  assert.equal(table.summary(NOW).healthy, 4);
-  assert.deepEqual(table.resting(10, NOW), []);
+  forgetAll(table, NOW);
+  assert.equal(summarise(table, NOW).healthy, 4);
+  assert.deepEqual(listResting(table, 10, NOW), []);
   const used = new Set(Array.from({ length: 4 }, () => must(forModel('m')).key));
   assert.equal(used.size, 4);
   for (const key of ['a', 'b', 'c', 'd']) assert.equal(typeof use(DEAD_KEY), 'string', key);
-  assert.equal(table.summary(NOW).blacklisted, 0);
+  assert.equal(summarise(table, NOW).blacklisted, 0);
 });
 
 test('a result of before a reset does not count after it', () => {
   const { use, must, table } = makePool({ keys: ['only'] });
   use(cooldown(1_000));
   const late = must(undefined, NOW + 2_000);
-  table.reset(NOW + 2_000);
+  forgetAll(table, NOW + 2_000);
   late.settle(DEAD_KEY, NOW + 2_000);
-  assert.equal(table.summary(NOW + 2_000).healthy, 1);
+  assert.equal(summarise(table, NOW + 2_000).healthy, 1);
 });
 
 test('lists have limits, previews and no keys', () => {
@@ -136,10 +137,14 @@ test('lists have limits, previews and no keys', () => {
   use(DEAD_KEY);
   for (let i = 0; i < 10; i++) use(DEAD_KEY);
   for (let i = 0; i < 10; i++) use(cooldown(HOUR));
-  assert.equal(table.blacklist(5).length, 5);
-  assert.equal(table.resting(5, NOW).length, 5);
-  assert.equal(table.blacklist(1)[0]?.preview, 'sk-a...wxyz');
-  const all = JSON.stringify([table.blacklist(99), table.resting(99, NOW), table.summary(NOW)]);
+  assert.equal(listBlacklisted(table, 5).length, 5);
+  assert.equal(listResting(table, 5, NOW).length, 5);
+  assert.equal(listBlacklisted(table, 1)[0]?.preview, 'sk-a...wxyz');
+  const all = JSON.stringify([
+    listBlacklisted(table, 99),
+    listResting(table, 99, NOW),
+    summarise(table, NOW),
+  ]);
   assert.ok(!all.includes(secret) && !all.includes('key-'));
 });
 
@@ -148,7 +153,7 @@ test('the summary adds up, and a rest that is over counts as healthy before anyo
   use(DEAD_KEY);
   use(cooldown(1_000));
   use(cooldown(HOUR));
-  assert.deepEqual(table.summary(NOW + 2_000), {
+  assert.deepEqual(summarise(table, NOW + 2_000), {
     total: 6,
     healthy: 4,
     blacklisted: 1,

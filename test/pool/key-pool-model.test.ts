@@ -5,6 +5,8 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import type { Verdict } from '../../src/policy/verdict.ts';
+import { forgetAll } from '../../src/pool/key-memory.ts';
+import { summarise } from '../../src/pool/key-report.ts';
 import { type Held, MODELS, PlainPool, THRESHOLD } from './plain-pool.ts';
 import { ANY, cooldown, DEAD_KEY, FAULT, makePool, NO_ACCESS, NOW, OK } from './pool-fixture.ts';
 
@@ -79,7 +81,7 @@ function play(steps: readonly Step[]): void {
       real.load(s.keys, now);
       model.load(s.keys);
     } else if (s.do === 'reset') {
-      real.table.reset(now);
+      forgetAll(real.table, now);
       model.reset();
     } else if (s.do === 'heal') real.table.healAfterCrash(now);
     compareSummary(real, model, now);
@@ -113,7 +115,7 @@ function lease(
 }
 
 function compareSummary(real: ReturnType<typeof makePool>, model: PlainPool, now: number): void {
-  const { healthy, blacklisted, resting, total } = real.table.summary(now);
+  const { healthy, blacklisted, resting, total } = summarise(real.table, now);
   const all = [...model.statuses.keys()].map((key) => model.status(key, ''));
   const dead = all.filter(({ state }) => state === 'dead').length;
   const cooling = all.filter(({ state, until }) => state === 'cooling' && until > now).length;

@@ -8,6 +8,7 @@ import { Counters, WorkerCounters } from '../../src/pool/counters.ts';
 import { parseKeys } from '../../src/pool/key-file.ts';
 import { KeyPool } from '../../src/pool/key-pool.ts';
 import { KeyReload } from '../../src/pool/key-reload.ts';
+import { summarise } from '../../src/pool/key-report.ts';
 import { KeyTable } from '../../src/pool/key-table.ts';
 import { UpstreamPool } from '../../src/pool/upstream-pool.ts';
 import { ANY, forModel, keyNames, LIMITS } from './pool-fixture.ts';
@@ -85,7 +86,7 @@ test('threads killed in the midst, keys replaced meanwhile: what they left half 
     }
     assert.equal(rows.size, 60, `model ${request.model}`);
   }
-  assert.equal(table.summary(later).healthy, 60);
+  assert.equal(summarise(table, later).healthy, 60);
   assert.equal(new Counters(counters).sum().gauges.openLeases, 0);
 });
 

@@ -2,21 +2,8 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { PROBE_CLAIM_MS } from '../../src/policy/key-breaker.ts';
-import { HALF_OPEN_MS } from '../../src/pool/key-pool.ts';
-import {
-  ANY,
-  cooldown,
-  DEAD_KEY,
-  FAULT,
-  keyNames,
-  LIMITS,
-  makePool,
-  NOW,
-  OK,
-} from './pool-fixture.ts';
-
-const HOUR = 3_600_000;
+import { listBlacklisted, summarise } from '../../src/pool/key-report.ts';
+import { ANY, cooldown, DEAD_KEY, FAULT, keyNames, makePool, NOW, OK } from './pool-fixture.ts';
 
 /** Fails unless it is a refusal. */
 function refusal(answer: unknown): { retryAtMs: number | null; shortage: string } {
@@ -71,7 +58,7 @@ test('a key that is back keeps its count until a success: the next rest is longe
   assert.equal(use(OK, NOW + 20_000), 'only');
   use(cooldown(null), NOW + 21_000);
   assert.equal(restOf(NOW + 21_000), 5);
-  assert.equal(table.summary(NOW + 21_000).resting, 1);
+  assert.equal(summarise(table, NOW + 21_000).resting, 1);
 });
 
 test('ten 429s of one moment count once', () => {
@@ -87,12 +74,12 @@ test('BLACKLIST_THRESHOLD counts rejections in a row; below it the key rests', (
   let nowMs = NOW;
   for (const failCount of [1, 2]) {
     use(DEAD_KEY, nowMs);
-    assert.equal(table.summary(nowMs).resting, 1, `after ${failCount}`);
+    assert.equal(summarise(table, nowMs).resting, 1, `after ${failCount}`);
     nowMs += 60_000;
   }
   use(DEAD_KEY, nowMs);
-  assert.equal(table.summary(nowMs).blacklisted, 1);
-  assert.equal(table.blacklist(10)[0]?.failCount, 3);
+  assert.equal(summarise(table, nowMs).blacklisted, 1);
+  assert.equal(listBlacklisted(table, 10)[0]?.failCount, 3);
 });
 
 test('a success in between ends the count of rejections', () => {
@@ -100,72 +87,7 @@ test('a success in between ends the count of rejections', () => {
   use(DEAD_KEY);
   assert.equal(use(OK, NOW + 60_000), 'only');
   use(DEAD_KEY, NOW + 61_000);
-  assert.equal(table.summary(NOW + 61_000).blacklisted, 0);
-});
-
-test('a blacklisted key is probed once when its time has come, and restored by a success', () => {
-  const { use, must, table } = makePool({ keys: ['good', 'dead'] });
-  use();
-  use(DEAD_KEY);
-  const later = NOW + LIMITS.deadKeyProbeMs + 1_000;
-  const leases = Array.from({ length: 6 }, () => must(ANY, later));
-  const probes = leases.filter((lease) => lease.probe);
-  assert.deepEqual(
-    probes.map((lease) => lease.key),
-    ['dead'],
-  );
-  assert.equal(leases.filter((lease) => lease.key === 'dead').length, 1);
-  const [probe] = probes;
-  assert.deepEqual(probe?.settle(OK, later), [{ kind: 'restored' }]);
-  assert.equal(table.summary(later).healthy, 2);
-});
-
-test('a probe that proves nothing leaves the key dead until the next probe', () => {
-  const { use, must, table } = makePool({ keys: ['good', 'dead'] });
-  use();
-  use(DEAD_KEY);
-  const later = NOW + LIMITS.deadKeyProbeMs + 1_000;
-  const probe = [must(ANY, later), must(ANY, later)].find((lease) => lease.probe);
-  probe?.settle({ kind: 'client_fault', reason: 'bad_request' }, later);
-  assert.equal(table.summary(later).blacklisted, 1);
-  assert.equal(use(OK, later + 1_000), 'good');
-  assert.equal(use(OK, later + 1_000), 'good');
-  const again = later + PROBE_CLAIM_MS + 32;
-  assert.ok([must(ANY, again), must(ANY, again)].some((lease) => lease.probe));
-});
-
-test('when every key is blacklisted one request a second tries the one that failed longest ago', () => {
-  const { use, pool, table } = makePool({ keys: keyNames(3) });
-  for (let i = 0; i < 3; i++) use(DEAD_KEY, NOW + i * 1_000);
-  const tried: string[] = [];
-  let nowMs = NOW + 10_000;
-  for (let second = 0; second < 4; second++, nowMs += HALF_OPEN_MS) {
-    for (let i = 0; i < 20; i++) {
-      const lease = pool.lease(ANY, nowMs + i * 10);
-      if (lease.kind === 'unavailable') {
-        assert.equal(lease.retryAtMs, null);
-        assert.equal(lease.shortage, 'dead');
-        continue;
-      }
-      assert.ok(lease.probe);
-      tried.push(lease.key);
-      lease.settle(DEAD_KEY, nowMs + i * 10);
-    }
-  }
-  assert.deepEqual(tried, ['key-0', 'key-1', 'key-2', 'key-0']);
-  assert.equal(use(OK, nowMs + HALF_OPEN_MS), 'key-1');
-  assert.equal(use(OK, nowMs + HALF_OPEN_MS), 'key-1');
-  assert.equal(table.summary(nowMs).healthy, 1);
-});
-
-test('a blacklisted key is not tried out of turn while another only rests', () => {
-  const { use } = makePool({ keys: keyNames(2) });
-  use(DEAD_KEY);
-  use(cooldown(HOUR));
-  for (let i = 1; i < 10; i++) {
-    const { retryAtMs } = refusal(use(OK, NOW + i * HALF_OPEN_MS));
-    assert.ok(Number(retryAtMs) >= NOW + HOUR);
-  }
+  assert.equal(summarise(table, NOW + 61_000).blacklisted, 0);
 });
 
 test('a request is never given a key that it tried while there is an untried one', () => {
@@ -206,7 +128,7 @@ test('settling twice counts once, and an unsettled lease blames nobody', () => {
   }
   assert.equal(sums().gauges.openLeases, 0);
   assert.equal(sums().totals['attempt.key_dead'], 1);
-  assert.equal(table.summary(NOW).blacklisted, 0);
+  assert.equal(summarise(table, NOW).blacklisted, 0);
 });
 
 test('client faults, upstream faults and left clients change nothing about the key', () => {
@@ -214,7 +136,7 @@ test('client faults, upstream faults and left clients change nothing about the k
   use({ kind: 'client_fault', reason: 'bad_request' });
   use(FAULT);
   use({ kind: 'excluded', reason: 'client_left' });
-  assert.equal(table.summary(NOW).healthy, 1);
+  assert.equal(summarise(table, NOW).healthy, 1);
   assert.equal(table.changed.next(0), -1);
 });
 

@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { ROW_GRACE_MS } from '../../src/pool/key-reload.ts';
+import { summarise } from '../../src/pool/key-report.ts';
 import { ANY, cooldown, DEAD_KEY, keyNames, makePool, NOW, OK } from './pool-fixture.ts';
 
 const HOUR = 3_600_000;
@@ -17,7 +18,7 @@ test('unchanged keys keep their rows and what was learned about them', () => {
     { addedRows, kept, removed, total },
     { addedRows: [4], kept: 3, removed: 1, total: 4 },
   );
-  const { healthy, blacklisted, resting } = table.summary(NOW);
+  const { healthy, blacklisted, resting } = summarise(table, NOW);
   assert.deepEqual({ healthy, blacklisted, resting }, { healthy: 2, blacklisted: 1, resting: 1 });
   const used = new Set(Array.from({ length: 6 }, () => must().key));
   assert.deepEqual(used, new Set(['key-3', 'key-9']));
@@ -51,8 +52,8 @@ test('a lease outlives its key, and its late result blames nobody', () => {
   assert.equal(must().key, 'new');
   lease.settle(DEAD_KEY, NOW);
   assert.equal(lease.key, 'old');
-  assert.equal(table.summary(NOW).healthy, 1);
-  assert.equal(table.summary(NOW).total, 1);
+  assert.equal(summarise(table, NOW).healthy, 1);
+  assert.equal(summarise(table, NOW).total, 1);
 });
 
 test('a late result of the key that a row held before does not touch the key that it holds now', () => {
@@ -60,7 +61,7 @@ test('a late result of the key that a row held before does not touch the key tha
   const leases = Array.from({ length: 1024 }, () => must());
   load(keyNames(2048).slice(1024), NOW + 1_000);
   for (const lease of leases) lease.settle(DEAD_KEY, NOW + 2_000);
-  const { total, healthy } = table.summary(NOW + 2_000);
+  const { total, healthy } = summarise(table, NOW + 2_000);
   assert.deepEqual({ total, healthy }, { total: 1024, healthy: 1024 });
 });
 
@@ -69,7 +70,7 @@ test('rows are used again after a grace, so that endless reloads take no more me
   for (let round = 1; round < 500; round++) {
     const nowMs = NOW + round * (ROW_GRACE_MS + 1);
     load([`a-${'x'.repeat(round % 40)}${round}`, 'b'], nowMs);
-    assert.equal(table.summary(nowMs).total, 2);
+    assert.equal(summarise(table, nowMs).total, 2);
     const used = [must(ANY, nowMs).key, must(ANY, nowMs).key].sort();
     assert.deepEqual(used, [`a-${'x'.repeat(round % 40)}${round}`, 'b']);
   }
@@ -89,7 +90,7 @@ test('a removed key that comes back is a new key', () => {
   use(DEAD_KEY);
   load(['two']);
   load(['one', 'two'], NOW + 1_000);
-  assert.equal(table.summary(NOW + 1_000).healthy, 2);
+  assert.equal(summarise(table, NOW + 1_000).healthy, 2);
   assert.deepEqual(new Set([use(), use()]), new Set(['one', 'two']));
 });
 

@@ -2,6 +2,8 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { forgetAll } from '../../src/pool/key-memory.ts';
+import { listResting, summarise } from '../../src/pool/key-report.ts';
 import { LANE_IDLE_MS } from '../../src/pool/key-table.ts';
 import { MAX_LANES } from '../../src/pool/lane-directory.ts';
 import {
@@ -53,7 +55,7 @@ test('what happens to the account shows in every lane', () => {
   assert.equal(use(OK, NOW, GPT), 'key-2');
   load(['key-0', 'key-1', 'key-3']);
   assert.equal(use(OK, NOW, GPT), 'key-3');
-  table.reset(NOW);
+  forgetAll(table, NOW);
   const all = new Set([use(OK, NOW, GPT), use(OK, NOW, GPT), use(OK, NOW, GPT)]);
   assert.deepEqual(all, new Set(['key-0', 'key-1', 'key-3']));
 });
@@ -62,7 +64,7 @@ test('ten 429s for a model that had no lane yet count once', () => {
   const { must, table } = makePool({ keys: ['only'] });
   const leases = Array.from({ length: 10 }, () => must(GPT));
   for (const lease of leases) lease.settle(cooldown(null, 'model'), NOW);
-  const [rest] = table.resting(10, NOW);
+  const [rest] = listResting(table, 10, NOW);
   assert.equal(rest?.model, 'gpt-4o');
   assert.ok(Number(rest?.untilMs) <= NOW + 5_032);
 });
@@ -70,20 +72,20 @@ test('ten 429s for a model that had no lane yet count once', () => {
 test('a model rest without a model, and one too many, hold for the account', () => {
   const { use, table } = makePool({ keys: keyNames(2 * MAX_LANES) });
   use(cooldown(60_000, 'model'), NOW, ANY);
-  assert.equal(table.summary(NOW).resting, 1);
+  assert.equal(summarise(table, NOW).resting, 1);
   for (let i = 1; i < MAX_LANES; i++) use(cooldown(60_000, 'model'), NOW, forModel(`m${i}`));
-  assert.equal(table.summary(NOW).resting, 1);
-  assert.equal(table.summary(NOW).restingForModel, MAX_LANES - 1);
+  assert.equal(summarise(table, NOW).resting, 1);
+  assert.equal(summarise(table, NOW).restingForModel, MAX_LANES - 1);
   use(cooldown(60_000, 'model'), NOW, forModel('one-too-many'));
-  assert.equal(table.summary(NOW).resting, 2);
+  assert.equal(summarise(table, NOW).resting, 2);
 });
 
 test('models that no key has access to cannot use up the lanes of rate limits', () => {
   const { use, table } = makePool({ keys: ['only'] });
   for (let i = 0; i < 200; i++) use(NO_ACCESS, NOW, forModel(`typing-error-${i}`));
   use(cooldown(60_000, 'model'), NOW, GPT);
-  assert.equal(table.summary(NOW).resting, 0);
-  assert.ok(table.resting(100, NOW).some((rest) => rest.model === 'gpt-4o'));
+  assert.equal(summarise(table, NOW).resting, 0);
+  assert.ok(listResting(table, 100, NOW).some((rest) => rest.model === 'gpt-4o'));
 });
 
 test('a key without access to a model is passed over for it, and asked again after a while', () => {
@@ -131,8 +133,8 @@ test('a lane is given up when nothing rests in it or nobody asks, and is then an
   const later = NOW + 300_000 + LANE_IDLE_MS;
   use(cooldown(60_000, 'model'), later, forModel('other'));
   assert.equal(table.directory.model(1), 'other');
-  assert.equal(table.summary(later).restingForModel, 1);
-  assert.equal(table.resting(10, later).length, 1);
+  assert.equal(summarise(table, later).restingForModel, 1);
+  assert.equal(listResting(table, 10, later).length, 1);
 });
 
 test('a late result of a lane that was given up does not touch the model that has it now', () => {
@@ -144,7 +146,7 @@ test('a late result of a lane that was given up does not touch the model that ha
   use(cooldown(1_000, 'model'), NOW + 201_000, MINI);
   late.settle(cooldown(3_600_000, 'model'), NOW + 210_000);
   assert.equal(use(OK, NOW + 211_000, MINI), 'only');
-  const rests = table.resting(10, NOW + 211_000).map((rest) => rest.model);
+  const rests = listResting(table, 10, NOW + 211_000).map((rest) => rest.model);
   assert.deepEqual(rests, ['gpt-4o']);
 });
 
@@ -156,6 +158,6 @@ test('names of models are told apart beyond what is kept of them, and by every b
   assert.equal(use(OK, NOW, forModel(`${long}m`)), 'only');
   assert.equal(use(OK, NOW, forModel('größe-模型x')), 'only');
   assert.equal(typeof use(OK, NOW, forModel(long)), 'object');
-  const names = table.resting(10, NOW).map((rest) => rest.model);
+  const names = listResting(table, 10, NOW).map((rest) => rest.model);
   assert.deepEqual(names, ['m'.repeat(128), 'größe-模型']);
 });

@@ -92,7 +92,7 @@ const CONTENDER = `
       held.push(slot);
       Atomics.add(seen, 3, 1);
     }
-    if (slot < 0 || held.length > 3) {
+    if (held.length > 1 || (slot < 0 && held.length > 0)) {
       Atomics.sub(seen, 0, 1);
       semaphore.release(held.shift());
     }
@@ -106,23 +106,23 @@ function contend(buffer: SharedArrayBuffer, watch: SharedArrayBuffer, id: number
 }
 
 test('threads never hold more than there is, and all comes back when they are killed', async () => {
-  const buffer = Semaphore.create(9);
+  const buffer = Semaphore.create(3);
   const watch = new SharedArrayBuffer(16);
   const seen = new Int32Array(watch);
   const workers = [0, 1, 2].map((id) => contend(buffer, watch, id));
   const deadline = Date.now() + 10_000;
-  while (Atomics.load(seen, 3) < 50_000 && Date.now() < deadline) {
+  while (Atomics.load(seen, 3) < 200_000 && Date.now() < deadline) {
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
   // In the midst of it: wherever each of them stands.
   await Promise.all(workers.map((worker) => worker.terminate()));
-  assert.ok(Atomics.load(seen, 3) >= 50_000);
-  assert.ok(Atomics.load(seen, 1) <= 9, `${Atomics.load(seen, 1)} held 9 permits`);
+  assert.ok(Atomics.load(seen, 3) >= 200_000);
+  assert.ok(Atomics.load(seen, 1) <= 3, `${Atomics.load(seen, 1)} held 3 permits`);
   const survivor = new Semaphore(buffer, 3);
   for (const id of [0, 1, 2]) survivor.reclaim(id);
   assert.equal(survivor.inUse(), 0);
   assert.equal(
     Array.from({ length: 10 }, () => survivor.acquire()).filter((s) => s >= 0).length,
-    9,
+    3,
   );
 });

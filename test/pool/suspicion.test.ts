@@ -2,6 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { summarise } from '../../src/pool/key-report.ts';
 import { Suspicion } from '../../src/pool/suspicion.ts';
 import { ANY, DEAD_KEY, keyNames, makePool, NOW, OK } from './pool-fixture.ts';
 
@@ -57,11 +58,11 @@ test('a suspected upstream is not chosen while another works', () => {
   for (let i = 0; i < 8; i++) {
     const lease = must(ANY, NOW + i * 1_000);
     lease.settle(lease.upstream.index === 0 ? DEAD_KEY : OK, NOW + i * 1_000);
-    if (table.summary(NOW).blacklisted === 4) break;
+    if (summarise(table, NOW).blacklisted === 4) break;
     if (lease.upstream.index === 1) use(OK);
   }
   load(keyNames(4));
-  while (table.summary(NOW).healthy > 0) {
+  while (summarise(table, NOW).healthy > 0) {
     const lease = must(ANY, NOW + 9_000);
     if (lease.upstream.index === 0) lease.settle(DEAD_KEY, NOW + 9_000);
   }
