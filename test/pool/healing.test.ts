@@ -1,4 +1,5 @@
-// What a worker leaves half done when it dies, and that the next lease or the coordinator finishes it.
+// What a worker leaves half done when it dies, and that the next lease or the coordinator finishes
+// it.
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
