@@ -2,6 +2,7 @@
 // Assembles and narrates; nothing here is special to the proxy, which runs as `serve` runs it.
 
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -31,7 +32,8 @@ const graceMs = 3000;
  * Runs until SIGINT or SIGTERM; resolves to the exit code of `serve` (0 after a signal), or 1 when the port is taken.
  * Of the configuration, upstreams, keys and credentials are replaced by the demo's own.
  */
-export async function demo(config: Config, runtime: Runtime): Promise<number> {
+export async function demo(given: Config, runtime: Runtime): Promise<number> {
+  const config = demoConfig(given);
   const { terminal } = runtime;
   const paint = paintFor(runtime.colour);
   const upstream = await startScriptedUpstream({
@@ -58,7 +60,7 @@ export async function demo(config: Config, runtime: Runtime): Promise<number> {
       warmUp(url, terminal, paint).catch(() => {});
     };
     const own = { port, keysFile, upstreams: [upstream.url] };
-    return await serve({ ...demoConfig(config), ...own }, { ...runtime, onReady });
+    return await serve({ ...config, ...own }, { ...runtime, onReady });
   } finally {
     await upstream.close();
     removeKeys();
@@ -86,17 +88,21 @@ function demoConfig(config: Config): Config {
 async function freePort({ port: first, host }: Config): Promise<number | undefined> {
   const last = first === defaultPort ? first + maxPortsTried : first;
   for (let port = first; port <= last; port += 1) {
-    if (await isFree(port, host)) return port;
+    const free = await listenBriefly(port, host);
+    if (free !== undefined) return free;
   }
   return undefined;
 }
 
-/** Listens for a moment, without the port sharing that would let two programs have it. */
-function isFree(port: number, host: string): Promise<boolean> {
+/** Without the port sharing that would let two programs have it. Resolves to the port: PORT=0 means any. */
+function listenBriefly(port: number, host: string): Promise<number | undefined> {
   const probe = createHttpServer({ readTimeoutMs: 1000, idleTimeoutMs: 1000 }, () => {});
   return new Promise((resolve) => {
-    probe.once('error', () => resolve(false));
-    probe.listen({ port, host }, () => probe.close(() => resolve(true)));
+    probe.once('error', () => resolve(undefined));
+    probe.listen({ port, host }, () => {
+      const { port: bound } = probe.address() as AddressInfo;
+      probe.close(() => resolve(bound));
+    });
   });
 }
 

@@ -30,10 +30,14 @@ test(`kill -9 loses nothing older than a second, ${rounds} times at random momen
   const directory = mkdtempSync(join(tmpdir(), 'gpt-load-kill-'));
   t.after(() => rmSync(directory, { recursive: true, force: true }));
   const stateFile = join(directory, 'state.db');
-  /** When the upstream refused a key; those of earlier runs must not come back. */
+  /** When the upstream refused a key, and those that an earlier run left in the file. */
   const refusedAtMs = new Map<string, number>();
+  let remembered: ReadonlySet<string> = new Set();
   const wrong: string[] = [];
-  await using upstream = await scripted(refusedAtMs, wrong);
+  await using upstream = await scripted((key) => {
+    if (remembered.has(key)) wrong.push(`${key}: asked again`);
+    refusedAtMs.set(key, Date.now());
+  });
   const keys = Array.from({ length: 4 }, (_, n) => `sk-demo-good-kill-${n}-0123456789`);
   for (let round = 0; round < rounds; round++) {
     for (let n = 0; n < newKeys; n++) {
@@ -44,7 +48,7 @@ test(`kill -9 loses nothing older than a second, ${rounds} times at random momen
     const killedAtMs = await killUnderLoad(proxy, 100 + Math.random() * 2_500);
     assert.doesNotMatch(proxy.output(), /set aside|memory only|cannot (read|write)/);
     await proxy.stop(null as unknown as number);
-    const remembered = readCopy(stateFile, directory, keys);
+    remembered = readCopy(stateFile, directory, keys);
     for (const [key, atMs] of refusedAtMs) {
       if (remembered.has(key)) continue;
       const ageMs = Math.round(killedAtMs - atMs);
@@ -61,14 +65,12 @@ test(`kill -9 loses nothing older than a second, ${rounds} times at random momen
   );
 });
 
-/** An upstream that notes who was refused, and who was although it had been refused before. */
-async function scripted(refusedAtMs: Map<string, number>, wrong: string[]) {
+/** An upstream that tells whom it refused. */
+async function scripted(onRefused: (key: string) => void) {
   const upstream = await startScriptedUpstream({
     retryAfterS: 3_600,
     onAnswered: ({ request, status }) => {
-      if (status !== 401 && status !== 429) return;
-      if (refusedAtMs.has(request.key)) wrong.push(`${request.key}: again`);
-      refusedAtMs.set(request.key, Date.now());
+      if (status === 401 || status === 429) onRefused(request.key);
     },
   });
   return Object.assign(upstream, { [Symbol.asyncDispose]: () => upstream.close() });
