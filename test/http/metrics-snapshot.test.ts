@@ -1,10 +1,14 @@
 // From the shared memory of two workers to one page of metrics.
 
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { test } from 'node:test';
 import { parseConfig } from '../../src/config.ts';
 import { exposition } from '../../src/http/exposition.ts';
 import { metricFamilies } from '../../src/http/metrics.ts';
+import { sendMetrics } from '../../src/http/metrics-endpoint.ts';
 import { metricsSnapshot } from '../../src/http/metrics-snapshot.ts';
 import { AttemptCounts } from '../../src/pool/attempt-counts.ts';
 import { Counters, WorkerCounters } from '../../src/pool/counters.ts';
@@ -16,7 +20,7 @@ import { WorkerVitals } from '../../src/pool/worker-vitals.ts';
 
 const NOW_MS = 1_800_000_000_000;
 
-test('the metrics of a process are the sums over its workers', () => {
+function sourcesOfTwoWorkers() {
   const config = parseConfig({ OPENAI_BASE_URL: 'http://one.example,http://two.example' });
   const table = KeyTable.attach(KeyTable.create({ epochMs: NOW_MS, capacity: 10 }), config);
   const upstreams = UpstreamPool.attach(UpstreamPool.create(config.upstreams, NOW_MS), config);
@@ -37,10 +41,11 @@ test('the metrics of a process are the sums over its workers', () => {
   new WorkerVitals(vitals, 1).setHeap({ heapUsed: 1, heapTotal: 2, external: 3 });
   new WorkerVitals(vitals, 1).addDelay(30);
   const sources = { config, version: '1', table, upstreams, attempts, vitals };
-  const snapshot = metricsSnapshot(
-    { ...sources, counters: new Counters(counters), startedAtMs: NOW_MS },
-    NOW_MS,
-  );
+  return { ...sources, counters: new Counters(counters), startedAtMs: NOW_MS };
+}
+
+test('the metrics of a process are the sums over its workers', () => {
+  const snapshot = metricsSnapshot(sourcesOfTwoWorkers(), NOW_MS);
   assert.deepEqual(snapshot.requests, { success: 6, failure: 0 });
   assert.deepEqual(snapshot.keys, { healthy: 2, resting: 0, blacklisted: 0 });
   assert.equal(snapshot.inFlight, 2);
@@ -66,4 +71,21 @@ test('the metrics of a process are the sums over its workers', () => {
     /^gpt_load_worker_event_loop_delay_seconds_bucket\{worker="1",le="0\.05"\} 1$/m,
   );
   assert.ok(!text.includes('sk-first'));
+});
+
+test('/metrics is text for people and OpenMetrics for a scraper that prefers it', async (t) => {
+  const sources = sourcesOfTwoWorkers();
+  const server = createServer((request, response) => sendMetrics(request, response, sources));
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  t.after(() => server.close());
+  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/metrics`;
+  const plain = await fetch(url);
+  assert.equal(plain.headers.get('content-type'), 'text/plain; version=0.0.4; charset=utf-8');
+  assert.match(await plain.text(), /^# TYPE gpt_load_requests_total counter$/m);
+  const headers = { accept: 'application/openmetrics-text;version=1.0.0,text/plain;q=0.5' };
+  const open = await fetch(url, { headers });
+  const type = 'application/openmetrics-text; version=1.0.0; charset=utf-8';
+  assert.equal(open.headers.get('content-type'), type);
+  assert.match(await open.text(), /\n# EOF\n$/);
 });
