@@ -164,8 +164,11 @@ export class StateStore {
     if (this.#db === null) return undefined;
     try {
       const result = act(this.#db);
-      if (this.#complained) this.#log.info(`state file ${this.#path}: can be used again`);
-      this.#complained = false;
+      // Reading goes on while the disk is full: only a write shows that it is not any more.
+      if (this.#complained && verb === 'write') {
+        this.#complained = false;
+        this.#log.info(`state file ${this.#path}: can be written again`);
+      }
       return result;
     } catch (error) {
       if (isDamage(error)) this.#replace(error);
