@@ -165,17 +165,19 @@ export class KeyPool {
     return { kind: 'unavailable', retryAtMs, shortage };
   }
 
-  /** What a look at all rows says; at most a second old, unless the first return is due. */
+  /** What a look at all rows says; at most a second old, unless something has happened since. */
   #survey({ triedRows }: LeaseRequest, lane: number, nowMs: number): Survey {
     const { table } = this.#home;
     const nowTick = table.tick(nowMs);
     const known = this.#surveys.get(lane);
-    const isFresh = known !== undefined && nowTick - known.atTick < SURVEY_TICKS;
-    if (isFresh && known.result.firstReturnTick > nowTick) return known.result;
-    const result = survey(table, lane, nowTick, triedRows);
-    if (triedRows.length === 0 && !result.hasHealed) {
-      this.#surveys.set(lane, { atTick: nowTick, result });
+    if (known !== undefined && nowTick - known.atTick < SURVEY_TICKS) {
+      const { shortage, firstReturnTick } = known.result;
+      // There was a key, then, that another request had tried; now even this one finds none.
+      const isOver = shortage === 'used_up' && triedRows.length === 0;
+      if (firstReturnTick > nowTick && !isOver) return known.result;
     }
+    const result = survey(table, lane, nowTick, triedRows);
+    if (!result.hasHealed) this.#surveys.set(lane, { atTick: nowTick, result });
     return result;
   }
 }

@@ -39,6 +39,9 @@ export interface Avoidance {
   readonly mustAvoid: boolean;
 }
 
+/** Times that other threads may win the race for the turn before a request goes out of turn. */
+const MAX_LOST_RACES = 64;
+
 export class UpstreamPool {
   readonly list: UpstreamList;
   readonly #epochMs: number;
@@ -138,17 +141,25 @@ export class UpstreamPool {
   }
 
   #nextUsable(nowMs: number, suits: (index: number) => boolean): UpstreamChoice | null {
-    const { defaults, cursor } = this.list;
-    for (let step = 0; step < defaults; step++) {
-      const index = (cursor + step) % defaults;
-      if (!suits(index) || !this.isUsable(index, nowMs)) continue;
-      if (!this.#claim(index, nowMs)) continue;
-      // Lost to another thread, the turn was given all the same: two requests may then share an
-      // upstream.
-      this.list.advance(cursor, (index + 1) % defaults);
-      return this.#choice(index);
+    for (let race = 0; race < MAX_LOST_RACES; race++) {
+      const { cursor } = this.list;
+      const index = this.#usableFrom(cursor, nowMs, suits);
+      if (index < 0) return null;
+      const isTrial = stateOf(this.list.words.low(index)) !== CLOSED;
+      if (isTrial && !this.#claim(index, nowMs)) continue;
+      const isTurn = this.list.advance(cursor, (index + 1) % this.list.defaults);
+      if (isTurn || isTrial) return this.#choice(index);
     }
     return null;
+  }
+
+  #usableFrom(cursor: number, nowMs: number, suits: (index: number) => boolean): number {
+    const { defaults } = this.list;
+    for (let step = 0; step < defaults; step++) {
+      const index = (cursor + step) % defaults;
+      if (suits(index) && this.isUsable(index, nowMs)) return index;
+    }
+    return -1;
   }
 
   /** True when the upstream works, or the caller's request is now its trial. */

@@ -114,6 +114,17 @@ test('after a fault of the upstream a tried key may go again when no other is le
   assert.equal(refused.kind === 'unavailable' && refused.retryAtMs, null);
 });
 
+test('a key that was there a moment ago for another request is no promise', () => {
+  const { must, pool, use } = makePool({ keys: ['only'] });
+  const lease = must();
+  const retry = pool.lease({ ...ANY, triedRows: [lease.row] }, NOW);
+  assert.deepEqual(retry, { kind: 'unavailable', retryAtMs: null, shortage: 'used_up' });
+  lease.settle(cooldown(60_000), NOW);
+  const { shortage, retryAtMs } = refusal(use(OK, NOW + 50));
+  assert.equal(shortage, 'resting');
+  assert.ok(Number(retryAtMs) >= NOW + 60_000);
+});
+
 test('settling twice counts once, and an unsettled lease blames nobody', () => {
   const { must, table, sums } = makePool({ keys: ['only'], limits: { blacklistThreshold: 2 } });
   {
