@@ -29,9 +29,9 @@ const SETTLE_MS = 1000;
 interface Sample {
   /** From just before exec to the last byte of the first answer. */
   readonly firstAnswerMs: number;
-  /** CPU time of all threads until then and through the idle second. */
+  /** CPU time of all threads until then (Linux; elsewhere NaN, as the memory is). */
   readonly cpuMs: number;
-  /** Resident memory of its own (Linux: Anonymous of smaps_rollup), and all that is resident. */
+  /** Memory of its own (Anonymous of smaps_rollup), and all that is resident. */
   readonly privateBytes: number;
   readonly residentBytes: number;
 }
@@ -45,21 +45,20 @@ function answered(port: number): Promise<boolean> {
   });
 }
 
-/** Linux only: elsewhere the figures are NaN. */
-function memoryOf(pid: number): Pick<Sample, 'privateBytes' | 'residentBytes' | 'cpuMs'> {
-  const rollup = `/proc/${pid}/smaps_rollup`;
-  if (!existsSync(rollup)) {
-    return { privateBytes: Number.NaN, residentBytes: Number.NaN, cpuMs: Number.NaN };
-  }
-  const text = readFileSync(rollup, 'utf8');
+/** CPU time of all threads so far, in milliseconds: a busy machine lengthens waits, not this. */
+function cpuMsOf(pid: number): number {
+  if (process.platform !== 'linux') return Number.NaN;
+  const threads = readdirSync(`/proc/${pid}/task`);
+  // sched-stats: the first number is time on the CPU in nanoseconds.
+  const stats = threads.map((id) => readFileSync(`/proc/${pid}/task/${id}/schedstat`, 'utf8'));
+  return stats.reduce((sum, stat) => sum + Number(stat.split(' ')[0]), 0) / 1e6;
+}
+
+function memoryOf(pid: number): Pick<Sample, 'privateBytes' | 'residentBytes'> {
+  if (process.platform !== 'linux') return { privateBytes: Number.NaN, residentBytes: Number.NaN };
+  const text = readFileSync(`/proc/${pid}/smaps_rollup`, 'utf8');
   const kibibytes = (name: string) => Number(new RegExp(`^${name}: +(\\d+)`, 'm').exec(text)?.[1]);
-  // proc(5): utime and stime are fields 14 and 15, in ticks of 10 ms.
-  const stat = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]?.split(' ') ?? [];
-  return {
-    privateBytes: kibibytes('Anonymous') * 1024,
-    residentBytes: kibibytes('Rss') * 1024,
-    cpuMs: (Number(stat[11]) + Number(stat[12])) * 10,
-  };
+  return { privateBytes: kibibytes('Anonymous') * 1024, residentBytes: kibibytes('Rss') * 1024 };
 }
 
 async function measure(command: readonly string[]): Promise<Sample> {
@@ -79,8 +78,9 @@ async function measure(command: readonly string[]): Promise<Sample> {
       await sleep(RETRY_MS);
     }
     const firstAnswerMs = performance.now() - startMs;
+    const cpuMs = cpuMsOf(child.pid ?? 0);
     await sleep(SETTLE_MS);
-    return { firstAnswerMs, ...memoryOf(child.pid ?? 0) };
+    return { firstAnswerMs, cpuMs, ...memoryOf(child.pid ?? 0) };
   } finally {
     child.kill('SIGTERM');
     await ended;
@@ -98,7 +98,7 @@ function summary(samples: readonly Sample[]) {
     firstAnswerMs: round(median('firstAnswerMs')),
     fastestMs: round(times[0] ?? Number.NaN),
     slowestMs: round(times.at(-1) ?? Number.NaN),
-    cpuMs: median('cpuMs'),
+    cpuMs: round(median('cpuMs')),
     privateMB: round(median('privateBytes') / 1e6),
     residentMB: round(median('residentBytes') / 1e6),
   };
