@@ -3,16 +3,12 @@
 // the commands' own.
 
 import { checkConfig } from './commands/check-config.ts';
-import { client } from './commands/client.ts';
 import { type CommandLine, readCommandLine } from './commands/command-line.ts';
 import { isCommand } from './commands/command-table.ts';
-import { demo } from './commands/demo.ts';
 import { helpText } from './commands/help.ts';
 import { identity, identityLine } from './commands/identity.ts';
 import type { Runtime } from './commands/runtime.ts';
-import { serve } from './commands/serve.ts';
 import { processTerminal, type Terminal } from './commands/terminal.ts';
-import { validateKeys } from './commands/validate-keys.ts';
 import { parseConfig } from './config.ts';
 import { type LoadedEnv, loadEnv } from './env-file.ts';
 import { ConfigError } from './errors.ts';
@@ -45,6 +41,7 @@ async function main(argv: readonly string[], terminal: Terminal): Promise<number
   }
 }
 
+/** Each command is loaded by itself: what the others need costs a server megabytes it never uses. */
 async function run({ command, values }: CommandLine, terminal: Terminal): Promise<number> {
   const loaded = loadEnv(process.env, process.cwd(), text(values['env-file']));
   const config = parseConfig(loaded.env);
@@ -52,18 +49,20 @@ async function run({ command, values }: CommandLine, terminal: Terminal): Promis
   const json = values.json === true;
   switch (command) {
     case 'serve':
-      return serve(config, runtime);
+      return (await import('./commands/serve.ts')).serve(config, runtime);
     case 'demo':
-      return demo(config, runtime);
+      return (await import('./commands/demo.ts')).demo(config, runtime);
     case 'check-config':
       return checkConfig({ json }, config, runtime);
     case 'validate-keys':
-      return validateKeys(values, config, runtime);
+      return (await import('./commands/validate-keys.ts')).validateKeys(values, config, runtime);
     case 'health':
     case 'stats':
     case 'blacklist':
-    case 'reset-keys':
+    case 'reset-keys': {
+      const { client } = await import('./commands/client.ts');
       return client(command, { url: text(values.url), json }, config, terminal);
+    }
     case 'help':
       return 0;
   }

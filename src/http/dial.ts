@@ -67,7 +67,8 @@ export class Dialer {
   readonly #dns: DnsCache;
   readonly #connectTimeoutMs: number;
   readonly #proxies: ProxyChoice;
-  readonly #tls: TlsShared;
+  readonly #authorities: readonly string[] | undefined;
+  #tls: TlsShared | undefined;
   readonly #spare = new SpareSockets();
 
   /** @throws ConfigError for a proxy URL that does not parse. */
@@ -75,9 +76,7 @@ export class Dialer {
     this.#dns = options.dns;
     this.#connectTimeoutMs = options.connectTimeoutMs;
     this.#proxies = new ProxyChoice(options.proxies);
-    const { authorities } = options;
-    const context = createSecureContext(authorities === undefined ? {} : { ca: [...authorities] });
-    this.#tls = { context, sessions: new TlsSessionCache() };
+    this.#authorities = options.authorities;
   }
 
   /**
@@ -204,8 +203,15 @@ export class Dialer {
     signal: AbortSignal | undefined,
   ): Promise<TLSSocket | Error> {
     using limit = timeLimit(signal, this.#connectTimeoutMs, 'the handshake');
+    this.#tls ??= sharedTls(this.#authorities);
     return await secure(socket, peer, this.#tls, limit.signal);
   }
+}
+
+/** Made when first needed: reading a hundred root certificates takes 20 ms and some megabytes. */
+function sharedTls(authorities: readonly string[] | undefined): TlsShared {
+  const context = createSecureContext(authorities === undefined ? {} : { ca: [...authorities] });
+  return { context, sessions: new TlsSessionCache() };
 }
 
 function forwards(proxy: OutgoingProxy, target: Destination): boolean {
