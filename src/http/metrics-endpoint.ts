@@ -1,4 +1,5 @@
-// GET /metrics: the numbers of this moment in the format that the scraper prefers. Decides framing only.
+// GET /metrics: the numbers of this moment in the format that the scraper prefers. Decides framing
+// only.
 
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { CONTENT_TYPE, exposition, negotiateFormat } from './exposition.ts';
