@@ -1,5 +1,6 @@
-// `gpt-load demo`: a pretended provider, a handful of keys that fail in different ways, and the real proxy between.
-// Assembles and narrates; nothing here is special to the proxy, which runs as `serve` runs it.
+// `gpt-load demo`: a pretended provider, a handful of keys that fail in different ways, and the
+// real proxy between. Assembles and narrates; nothing here is special to the proxy, which runs as
+// `serve` runs it.
 
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import type { AddressInfo } from 'node:net';
@@ -29,8 +30,9 @@ const ownPauseMs = 250;
 const graceMs = 3000;
 
 /**
- * Runs until SIGINT or SIGTERM; resolves to the exit code of `serve` (0 after a signal), or 1 when the port is taken.
- * Of the configuration, upstreams, keys and credentials are replaced by the demo's own.
+ * Runs until SIGINT or SIGTERM; resolves to the exit code of `serve` (0 after a signal), or 1 when
+ * the port is taken. Of the configuration, upstreams, keys and credentials are replaced by the
+ * demo's own.
  */
 export async function demo(given: Config, runtime: Runtime): Promise<number> {
   const config = demoConfig(given);
@@ -68,7 +70,10 @@ export async function demo(given: Config, runtime: Runtime): Promise<number> {
   }
 }
 
-/** A configuration that is somebody's real one must lend the demo neither its upstream nor its secrets. */
+/**
+ * A configuration that is somebody's real one must lend the demo neither its upstream nor its
+ * secrets.
+ */
 function demoConfig(config: Config): Config {
   return {
     ...config,
@@ -94,7 +99,10 @@ async function freePort({ port: first, host }: Config): Promise<number | undefin
   return undefined;
 }
 
-/** Without the port sharing that would let two programs have it. Resolves to the port: PORT=0 means any. */
+/**
+ * Without the port sharing that would let two programs have it. Resolves to the port: PORT=0 means
+ * any.
+ */
 function listenBriefly(port: number, host: string): Promise<number | undefined> {
   const probe = createHttpServer({ readTimeoutMs: 1000, idleTimeoutMs: 1000 }, () => {});
   return new Promise((resolve) => {

@@ -1,5 +1,6 @@
-// The Anthropic API as its official SDK sees it: messages streamed and not, tool use, models, files.
-// Its stream is irregularly spaced on purpose, as the real one is: a proxy that re-serialises it is caught.
+// The Anthropic API as its official SDK sees it: messages streamed and not, tool use, models,
+// files. Its stream is irregularly spaced on purpose, as the real one is: a proxy that
+// re-serialises it is caught.
 
 import type { Refusal } from './behaviour.ts';
 import { uploadedFile } from './multipart.ts';

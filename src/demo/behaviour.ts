@@ -1,5 +1,5 @@
-// How a key behaves at the scripted upstream: by its name, so that a key file reads like a cast list.
-// Decides the behaviour only; what a refusal looks like is the provider shape's matter.
+// How a key behaves at the scripted upstream: by its name, so that a key file reads like a cast
+// list. Decides the behaviour only; what a refusal looks like is the provider shape's matter.
 
 import type { Reply } from './reply.ts';
 import type { ScriptedRequest } from './scripted-request.ts';
@@ -51,9 +51,9 @@ const refusals: Readonly<Record<string, Refusal>> = {
 };
 
 /**
- * Reads a key's behaviour from its name: `sk-demo-dead-…`, `sk-demo-limited3-…` (every third request, from the first),
- * `sk-demo-flaky-…` (every second). A word without a number acts on every request; an unknown name is good; no key
- * at all is refused.
+ * Reads a key's behaviour from its name: `sk-demo-dead-…`, `sk-demo-limited3-…` (every third
+ * request, from the first), `sk-demo-flaky-…` (every second). A word without a number acts on every
+ * request; an unknown name is good; no key at all is refused.
  */
 export function behaviourOfKey(request: ScriptedRequest): Behaviour {
   if (request.key === '') return { kind: 'refuse', refusal: 'unauthenticated' };

@@ -1,5 +1,6 @@
-// The Gemini API as its official SDK sees it: generateContent streamed and not, function calls, embeddings, models, files.
-// Its stream has CRLF frames and ends without [DONE]; its refusals to a streamed call are JSON labelled as an event stream.
+// The Gemini API as its official SDK sees it: generateContent streamed and not, function calls,
+// embeddings, models, files. Its stream has CRLF frames and ends without [DONE]; its refusals to a
+// streamed call are JSON labelled as an event stream.
 
 import type { Refusal } from './behaviour.ts';
 import {

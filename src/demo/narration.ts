@@ -1,10 +1,14 @@
-// The demo's cast of keys, and what a person reads while it plays: one line for each request that reaches the provider.
-// Says what the provider did and what follows from it; the proxy itself decides, and shows it at /stats and /blacklist.
+// The demo's cast of keys, and what a person reads while it plays: one line for each request that
+// reaches the provider. Says what the provider did and what follows from it; the proxy itself
+// decides, and shows it at /stats and /blacklist.
 
 import { previewKey } from '../policy/redact.ts';
 import type { UpstreamRecord } from './scripted-upstream.ts';
 
-/** Demo keys: behaviour in the middle (behaviour.ts), a telling end for the preview. Worth nothing anywhere. */
+/**
+ * Demo keys: behaviour in the middle (behaviour.ts), a telling end for the preview. Worth nothing
+ * anywhere.
+ */
 export const demoKeys: readonly { readonly key: string; readonly about: string }[] = [
   { key: 'sk-demo-dead-00000000000000dead', about: 'is not valid (401)' },
   { key: 'sk-demo-good-00000000000000good', about: 'works' },

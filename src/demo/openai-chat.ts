@@ -1,5 +1,6 @@
-// OpenAI's chat completions, streamed and not, with tool calls, as platform.openai.com/docs/api-reference/chat describes them.
-// Decides the answer's shape; who gets one is behaviour.ts's matter.
+// OpenAI's chat completions, streamed and not, with tool calls, as
+// platform.openai.com/docs/api-reference/chat describes them. Decides the answer's shape; who gets
+// one is behaviour.ts's matter.
 
 import { answerText, createdS, pieces, textOf, toolArguments } from './provider-shape.ts';
 import { eventStream, jsonReply, type Reply } from './reply.ts';

@@ -1,5 +1,5 @@
-// The OpenAI API as its official SDK sees it: which path gets which answer.
-// Chat and responses live in their own files; models, embeddings, audio and files are small enough to be here.
+// The OpenAI API as its official SDK sees it: which path gets which answer. Chat and responses live
+// in their own files; models, embeddings, audio and files are small enough to be here.
 
 import { uploadedFile } from './multipart.ts';
 import { chatCompletion } from './openai-chat.ts';

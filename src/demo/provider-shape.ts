@@ -1,5 +1,6 @@
-// What one provider's API looks like from outside: its answers, its refusals, and an error inside a stream.
-// Also the small things that all three share: the text that is answered, numbers for embeddings, made-up audio.
+// What one provider's API looks like from outside: its answers, its refusals, and an error inside a
+// stream. Also the small things that all three share: the text that is answered, numbers for
+// embeddings, made-up audio.
 
 import { createHash } from 'node:crypto';
 import type { Refusal } from './behaviour.ts';
@@ -37,7 +38,10 @@ export function textOf(content: unknown): string {
     .join('');
 }
 
-/** Arguments that satisfy a tool's JSON schema in shape: the first allowed value, or one of the type. */
+/**
+ * Arguments that satisfy a tool's JSON schema in shape: the first allowed value, or one of the
+ * type.
+ */
 export function toolArguments(schema: unknown): Record<string, unknown> {
   const { properties } = (schema ?? {}) as { properties?: Record<string, SchemaNode> };
   return Object.fromEntries(

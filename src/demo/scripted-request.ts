@@ -1,10 +1,13 @@
-// One request as the scripted upstream saw it: who asked (which key, where it was put), for what, and the body's hash.
-// Decides nothing about the answer: behaviour.ts and the provider shapes do.
+// One request as the scripted upstream saw it: who asked (which key, where it was put), for what,
+// and the body's hash. Decides nothing about the answer: behaviour.ts and the provider shapes do.
 
 import { createHash } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
 
-/** Bodies up to this size are kept so that a shape can read them; larger ones are counted and hashed only. */
+/**
+ * Bodies up to this size are kept so that a shape can read them; larger ones are counted and hashed
+ * only.
+ */
 export const maxKeptBodyBytes = 64 * 1024 * 1024;
 
 export type CredentialPlace =

@@ -1,5 +1,6 @@
-// A provider that does as its script says: speaks OpenAI, Anthropic and Gemini, refuses by key, and remembers who asked what.
-// Decides which shape a path has and sends the answer; words and behaviours live in their own files. For demo and tests.
+// A provider that does as its script says: speaks OpenAI, Anthropic and Gemini, refuses by key, and
+// remembers who asked what. Decides which shape a path has and sends the answer; words and
+// behaviours live in their own files. For demo and tests.
 
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -62,7 +63,10 @@ export interface ScriptedUpstream {
   readonly close: () => Promise<void>;
 }
 
-/** Which API a request is for: Gemini by path or the place of its key, Anthropic by path or version, else OpenAI. */
+/**
+ * Which API a request is for: Gemini by path or the place of its key, Anthropic by path or version,
+ * else OpenAI.
+ */
 export function shapeOf(request: ScriptedRequest): ProviderShape {
   const { path, credential, headers } = request;
   if (/\/v1(beta|alpha)\/openai\//.test(path)) return geminiOpenaiShape;
@@ -74,7 +78,9 @@ export function shapeOf(request: ScriptedRequest): ProviderShape {
   return openaiShape;
 }
 
-/** Gemini's OpenAI-compatible paths answer like OpenAI and refuse like Gemini, wrapped in an array. */
+/**
+ * Gemini's OpenAI-compatible paths answer like OpenAI and refuse like Gemini, wrapped in an array.
+ */
 const geminiOpenaiShape: ProviderShape = {
   ...openaiShape,
   refuse(refusal, request, retryAfterS) {
@@ -134,7 +140,8 @@ export async function startScriptedUpstream(
   };
 
   const server = createHttpServer(limits, (message, response) => {
-    // A client that leaves while it sends is nobody's mistake here; what else fails is a bug in a script.
+    // A client that leaves while it sends is nobody's mistake here; what else fails is a bug in a
+    // script.
     handle(message, response).catch((error: unknown) => {
       if (message.complete) response.destroy(error instanceof Error ? error : undefined);
       else response.destroy();

@@ -1,4 +1,5 @@
-// `gpt-load demo` as a person meets it: what it prints works, it shows the rotation, Ctrl-C ends it cleanly.
+// `gpt-load demo` as a person meets it: what it prints works, it shows the rotation, Ctrl-C ends it
+// cleanly.
 
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';

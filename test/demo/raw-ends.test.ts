@@ -1,4 +1,5 @@
-// The tests' own tools on bare sockets: what they send and show is exact, and the leak check finds a planted key.
+// The tests' own tools on bare sockets: what they send and show is exact, and the leak check finds
+// a planted key.
 
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';

@@ -1,4 +1,5 @@
-// Whose fault it is, seen from outside: a client's mistake and a client's leaving blame no key and are never retried.
+// Whose fault it is, seen from outside: a client's mistake and a client's leaving blame no key and
+// are never retried.
 
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';

@@ -1,5 +1,6 @@
-// An upstream that is gone, many keys, many clients, and an operator who resets the keys all the while: the proxy stays
-// up, answers in time, and recovers by itself. Ten seconds here; GPT_LOAD_TEST_LONG=1 makes it the whole minute.
+// An upstream that is gone, many keys, many clients, and an operator who resets the keys all the
+// while: the proxy stays up, answers in time, and recovers by itself. Ten seconds here;
+// GPT_LOAD_TEST_LONG=1 makes it the whole minute.
 
 import assert from 'node:assert/strict';
 import http from 'node:http';
@@ -20,8 +21,8 @@ const inTimeMs = 5_000;
 /** The longest rest of an ejected upstream is 60 s; after so short an outage it is far less. */
 const recoveryMs = 60_000;
 /**
- * Given all the heap it wants, V8 lets 150 MB of garbage lie under this load (live: 12 MB). With a small one, a leak
- * would end the process, and what is left to grow is not the heap.
+ * Given all the heap it wants, V8 lets 150 MB of garbage lie under this load (live: 12 MB). With a
+ * small one, a leak would end the process, and what is left to grow is not the heap.
  */
 const NODE_OPTIONS = '--max-old-space-size=64';
 const maxGrowthBytes = 96 * 1024 * 1024;

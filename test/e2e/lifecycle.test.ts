@@ -1,4 +1,5 @@
-// From start to end of the process: it drains, it is killed in parts and replaced, it takes new keys while it runs.
+// From start to end of the process: it drains, it is killed in parts and replaced, it takes new
+// keys while it runs.
 
 import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';

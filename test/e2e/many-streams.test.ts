@@ -1,5 +1,5 @@
-// A thousand event streams at once: every event arrives, in order, and soon after the upstream sent it.
-// Upstream and clients live in this process, so its own clock measures the whole way there.
+// A thousand event streams at once: every event arrives, in order, and soon after the upstream sent
+// it. Upstream and clients live in this process, so its own clock measures the whole way there.
 
 import assert from 'node:assert/strict';
 import http from 'node:http';
@@ -14,7 +14,10 @@ const everyMs = 500;
 /** At the median, between the upstream's write and the client's read, in milliseconds. */
 const maxMedianLateMs = 50;
 
-/** Events that say when they were sent. The first waits for its turn, so that not all come in the same instant. */
+/**
+ * Events that say when they were sent. The first waits for its turn, so that not all come in the
+ * same instant.
+ */
 async function* timedEvents(phaseMs: number): AsyncIterable<string> {
   await sleep(phaseMs);
   for (let i = 0; i < events; i += 1) {

@@ -1,4 +1,5 @@
-// Large bodies pass in constant memory: what the upstream cannot take yet stays with the client, and the other way round.
+// Large bodies pass in constant memory: what the upstream cannot take yet stays with the client,
+// and the other way round.
 
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
@@ -13,7 +14,9 @@ const MiB = 1024 * 1024;
 const maxGrowthBytes = 64 * MiB;
 const block = Buffer.alloc(MiB, 'gpt-load moves bytes. ');
 
-/** Runs `work` and returns by how much the process's memory was above its start at most, in bytes. */
+/**
+ * Runs `work` and returns by how much the process's memory was above its start at most, in bytes.
+ */
 async function growthDuring(proxy: GptLoad, work: () => Promise<void>): Promise<number> {
   // A first request brings in what is loaded once.
   for (let i = 0; i < 20; i += 1) await proxy.ask('/v1/models');

@@ -1,5 +1,6 @@
-// Keys that fail, seen from the client: it gets an answer while any key can give one, and the truth when none can.
-// Which key does what is in its name (src/demo/behaviour.ts); no whole key leaves, also where the upstream echoes it.
+// Keys that fail, seen from the client: it gets an answer while any key can give one, and the truth
+// when none can. Which key does what is in its name (src/demo/behaviour.ts); no whole key leaves,
+// also where the upstream echoes it.
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';

@@ -1,5 +1,5 @@
-// Faults on the way from the upstream, as the client sees them: truncation looks like truncation, and what can still be
-// repaired before the first byte is repaired.
+// Faults on the way from the upstream, as the client sees them: truncation looks like truncation,
+// and what can still be repaired before the first byte is repaired.
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';

@@ -1,5 +1,6 @@
-// What the official Anthropic SDK must see, whichever way leads to the upstream: straight, or through the proxy.
-// The callers decide the way; each fact is one call with maxRetries 0, so that nothing is repaired by the SDK.
+// What the official Anthropic SDK must see, whichever way leads to the upstream: straight, or
+// through the proxy. The callers decide the way; each fact is one call with maxRetries 0, so that
+// nothing is repaired by the SDK.
 
 import assert from 'node:assert/strict';
 import Anthropic, { toFile } from '@anthropic-ai/sdk';

@@ -1,5 +1,6 @@
-// What the official Gemini SDK must see, whichever way leads to the upstream: straight, or through the proxy.
-// The callers decide the way. This SDK takes no fetch of ours; it does not retry unless told to.
+// What the official Gemini SDK must see, whichever way leads to the upstream: straight, or through
+// the proxy. The callers decide the way. This SDK takes no fetch of ours; it does not retry unless
+// told to.
 
 import assert from 'node:assert/strict';
 import { readFileSync, rmSync } from 'node:fs';

@@ -1,12 +1,13 @@
-// The two ways by which an SDK's facts are checked: straight to the scripted upstream (is the upstream right?) and
-// through the running proxy whose first keys answer 401, 429 and 500 in the provider's shape (is the proxy right?).
+// The two ways by which an SDK's facts are checked: straight to the scripted upstream (is the
+// upstream right?) and through the running proxy whose first keys answer 401, 429 and 500 in the
+// provider's shape (is the proxy right?).
 
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import type { Behaviour } from '../../src/demo/behaviour.ts';
 import { type ScriptedUpstream, startScriptedUpstream } from '../../src/demo/scripted-upstream.ts';
 import { eventually } from '../support/eventually.ts';
-import { type GptLoad, startGptLoad } from '../support/start-gpt-load.ts';
+import { startGptLoad } from '../support/start-gpt-load.ts';
 
 export interface SdkWay {
   /** Base URL without a path. */
@@ -53,8 +54,8 @@ export function checkThroughProxy(sdk: string, facts: readonly SdkFact[]): void 
         { length: 4 * facts.length },
         (_, i) => `sk-test-secret-${String(i).padStart(4, '0')}-abcdefgh`,
       );
-      const proxy = await startGptLoad({ keys, upstreams: [upstream.url] });
       try {
+        await using proxy = await startGptLoad({ keys, upstreams: [upstream.url] });
         for (const { name, check } of facts) {
           await t.test(name, async () => {
             upstream.forget();
@@ -64,9 +65,7 @@ export function checkThroughProxy(sdk: string, facts: readonly SdkFact[]): void 
             assertRotated(upstream, keys);
           });
         }
-        await proxy.stop();
       } finally {
-        await stopQuietly(proxy);
         await upstream.close();
       }
     });
@@ -89,9 +88,4 @@ function assertRotated(upstream: ScriptedUpstream, keys: readonly string[]): voi
     assert.equal(request.bodySha256, requests[0]?.bodySha256, 'the same body is replayed');
     assert.equal(request.target, requests[0]?.target, 'the same target is asked');
   }
-}
-
-async function stopQuietly(proxy: GptLoad): Promise<void> {
-  proxy.signal('SIGKILL');
-  await proxy.exited;
 }

@@ -1,5 +1,6 @@
-// Reads a socket piece by piece: up to a mark, exactly n bytes, or a chunked body. Both raw ends stand on it.
-// It keeps what arrived early and knows how the connection ended; meaning is left to its users.
+// Reads a socket piece by piece: up to a mark, exactly n bytes, or a chunked body. Both raw ends
+// stand on it. It keeps what arrived early and knows how the connection ended; meaning is left to
+// its users.
 
 import type { Socket } from 'node:net';
 
@@ -64,7 +65,10 @@ export class ByteReader {
     this.#socket.resume();
   }
 
-  /** Everything up to and including the mark; undefined when the connection ends cleanly before its first byte. */
+  /**
+   * Everything up to and including the mark; undefined when the connection ends cleanly before its
+   * first byte.
+   */
   async until(mark: string): Promise<Buffer | undefined> {
     for (;;) {
       const all = this.#joined();

@@ -3,8 +3,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 
 /**
- * Asks `check` every 10 ms until it returns something truthy, and returns that. Throws with `what` in its message
- * after `timeoutMs` milliseconds; an exception of `check` counts as "not yet" until then and is the cause.
+ * Asks `check` every 10 ms until it returns something truthy, and returns that. Throws with `what`
+ * in its message after `timeoutMs` milliseconds; an exception of `check` counts as "not yet" until
+ * then and is the cause.
  */
 export async function eventually<T>(
   what: string,

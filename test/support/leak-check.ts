@@ -1,5 +1,6 @@
-// Collects what a run put out - logs, answers, files - and fails when a whole key is found in any of it.
-// It knows nothing of previews: first and last four characters are allowed, the whole is not.
+// Collects what a run put out - logs, answers, files - and fails when a whole key is found in any
+// of it. It knows nothing of previews: first and last four characters are allowed, the whole is
+// not.
 
 import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';

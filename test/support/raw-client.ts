@@ -1,5 +1,6 @@
-// A client on a bare socket: sends exactly the bytes it is given and shows exactly the bytes that come back.
-// For what an HTTP library would tidy up: header order and spelling, framing, interim answers, truncation.
+// A client on a bare socket: sends exactly the bytes it is given and shows exactly the bytes that
+// come back. For what an HTTP library would tidy up: header order and spelling, framing, interim
+// answers, truncation.
 
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';

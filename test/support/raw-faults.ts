@@ -22,7 +22,9 @@ export function rawAnswer(bytes: string | Buffer): RawHandler {
   };
 }
 
-/** Sends these bytes and closes in the orderly way: half a head, half a body, a body without length. */
+/**
+ * Sends these bytes and closes in the orderly way: half a head, half a body, a body without length.
+ */
 export function thenClose(bytes: string | Buffer): RawHandler {
   return async (exchange) => {
     await exchange.readBody();
@@ -79,7 +81,9 @@ export function slowDrip(bytes: string, pieceBytes: number, everyMs: number): Ra
   };
 }
 
-/** Answers the first request of each connection, and resets the connection when a second one comes. */
+/**
+ * Answers the first request of each connection, and resets the connection when a second one comes.
+ */
 export function resetOnReuse(first: RawHandler): RawHandler {
   return (exchange) => (exchange.nth === 1 ? first(exchange) : exchange.reset());
 }

@@ -1,5 +1,6 @@
-// A server on bare sockets that does exactly what a test says, right or wrong by HTTP: for faults and for exact bytes.
-// It reads requests as bytes and leaves every byte of the answer to the handler; ready-made faults are in raw-faults.ts.
+// A server on bare sockets that does exactly what a test says, right or wrong by HTTP: for faults
+// and for exact bytes. It reads requests as bytes and leaves every byte of the answer to the
+// handler; ready-made faults are in raw-faults.ts.
 
 import { once } from 'node:events';
 import { type AddressInfo, createServer, type Socket } from 'node:net';
@@ -13,7 +14,10 @@ export interface RawExchange {
   /** Request line and header fields as received, without the empty line, as latin1. */
   readonly head: string;
   readonly socket: Socket;
-  /** Reads the body to its end (content-length or chunked); called by the server if the handler does not. */
+  /**
+   * Reads the body to its end (content-length or chunked); called by the server if the handler does
+   * not.
+   */
   readonly readBody: () => Promise<Buffer>;
   /** Resolves when the bytes were taken; does nothing on a closed connection. */
   readonly send: (bytes: string | Buffer) => Promise<void>;

@@ -1,5 +1,6 @@
-// Starts the real program as a user does, in a directory of its own, and stops it by SIGTERM.
-// Every run's output and files pass through the leak check when it stops; a whole key anywhere fails the test.
+// Starts the real program as a user does, in a directory of its own, and stops it by SIGTERM. Every
+// run's output and files pass through the leak check when it stops; a whole key anywhere fails the
+// test.
 
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
@@ -96,7 +97,12 @@ export async function startGptLoad(options: StartOptions): Promise<GptLoad> {
   };
   let stopped: Promise<void> | undefined;
 
-  if (options.waitUntilReady !== false) await untilReady(child, url, read);
+  if (options.waitUntilReady !== false) {
+    await untilReady(child, url, read).catch((error: unknown) => {
+      rmSync(directory, { recursive: true, force: true });
+      throw error;
+    });
+  }
   return {
     port,
     url,
@@ -140,7 +146,11 @@ function launch(options: StartOptions, directory: string, own: Record<string, st
     },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
-  const kill = () => child.kill('SIGKILL');
+  // A test that ends early leaves neither process nor keys behind.
+  const kill = () => {
+    child.kill('SIGKILL');
+    rmSync(directory, { recursive: true, force: true });
+  };
   process.once('exit', kill);
   child.once('close', () => process.off('exit', kill));
   return child;
