@@ -30,6 +30,11 @@ export function grouped(value: number): string {
   return String(value).replace(/\B(?=(\d{3})+$)/g, ',');
 }
 
+/** `1 key`, `1,234 keys`. */
+export function counted(count: number, noun: string): string {
+  return `${grouped(count)} ${noun}${count === 1 ? '' : 's'}`;
+}
+
 /**
  * A time span for people: `8 s`, `4 min 10 s`, `3 h 12 min`, `5 d 2 h`. Rounded down to whole
  * seconds.

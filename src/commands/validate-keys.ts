@@ -16,7 +16,7 @@ import type { CheckResult } from './key-check.ts';
 import { type KeyEntry, type KeyLines, readKeyLines } from './key-lines.ts';
 import { Progress } from './progress.ts';
 import type { Runtime } from './runtime.ts';
-import { grouped } from './table.ts';
+import { counted, grouped } from './table.ts';
 import type { Terminal } from './terminal.ts';
 import { pruneKeyFile, writeLists } from './validate-lists.ts';
 import { type OptionValues, readOptions, type ValidateOptions } from './validate-options.ts';
@@ -74,14 +74,14 @@ function opening(
   config: Config,
 ): string {
   const repeated =
-    duplicates.length === 0 ? '' : ` (${grouped(duplicates.length)} duplicates left out)`;
+    duplicates.length === 0 ? '' : ` (${counted(duplicates.length, 'duplicate')} left out)`;
   const what = model === undefined ? 'the model list' : `the model list and one token of ${model}`;
   const others = config.upstreams.length - 1;
   const note =
     others > 0 && url === config.upstreams[0]
       ? `note: of ${others + 1} upstreams only the first is asked; choose with --url\n`
       : '';
-  return `checking ${grouped(entries.length)} keys${repeated} at ${url}: ${what}\n${note}`;
+  return `checking ${counted(entries.length, 'key')}${repeated} at ${url}: ${what}\n${note}`;
 }
 
 /** Undefined: more different upstreams than a process can know. */

@@ -16,6 +16,7 @@ import { parseKeys } from '../pool/key-file.ts';
 import { type CheckResult, checkReasonText, type ResultKind } from './key-check.ts';
 import { type KeyEntry, lineText, withoutKeys } from './key-lines.ts';
 import { writePrivateFile } from './private-file.ts';
+import { counted } from './table.ts';
 import type { Findings, PruneReport, Written } from './validate-report.ts';
 
 /**
@@ -84,7 +85,7 @@ function* listText(
 }
 
 function* duplicatesText({ duplicates }: Findings, source: string): Generator<string, void> {
-  yield `# ${duplicates.length} lines of ${source} that repeat a key\n`;
+  yield `# ${counted(duplicates.length, 'line')} of ${source} with a key that stands there before\n`;
   for (const { key, line, firstLine } of duplicates) {
     yield `# line ${line}, first in line ${firstLine}\n${key}\n`;
   }

@@ -4,7 +4,7 @@
 import { previewKey } from '../policy/redact.ts';
 import { type CheckResult, checkReasonText, RESULT_KINDS, type ResultKind } from './key-check.ts';
 import type { Duplicate, KeyEntry } from './key-lines.ts';
-import { grouped, span, table } from './table.ts';
+import { counted, grouped, span, table } from './table.ts';
 
 /** All that came out. `results[i]` belongs to `entries[i]`. */
 export interface Findings {
@@ -72,7 +72,7 @@ export function summary(
     written.lists[kind] ?? '',
   ]);
   rows.push(['duplicate', grouped(duplicates.length), written.lists.duplicate ?? '']);
-  const took = `${grouped(entries.length)} keys in ${span(elapsedMs)}\n`;
+  const took = `${counted(entries.length, 'key')} in ${span(elapsedMs)}\n`;
   const notes = down.map((url) => `${url} does not answer: its other keys were not asked\n`);
   if (findings.interrupted) notes.push('interrupted: what is known so far was written\n');
   return [
@@ -131,7 +131,7 @@ function pruneText(prune: PruneReport | undefined): string {
   if (prune === undefined) return '';
   if (prune.refusal !== '') return `key file left as it was: ${prune.refusal}\n`;
   if (prune.removed === 0) return 'key file left as it was: no key in it is dead\n';
-  return `${grouped(prune.removed)} lines taken out of the key file; before: ${prune.backup}\n`;
+  return `${counted(prune.removed, 'line')} taken out of the key file; before: ${prune.backup}\n`;
 }
 
 /** For programs, in pieces: one object, one line a key. */
