@@ -2,7 +2,7 @@
 // once. What each variable is called, defaults to and must be is data in config-table.ts; reading
 // .env is env-file.ts.
 
-import { dirname, join } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { type Settings, VARIABLES, type Variable } from './config-table.ts';
 import { ConfigError } from './errors.ts';
 import { redact } from './policy/redact.ts';
@@ -156,6 +156,9 @@ function conflicts(settings: Settings): string[] {
   if (settings.keyCooldownMaxMs < settings.keyCooldownMs) {
     const shown = settings.keyCooldownMaxMs / 1000;
     problems.push(`KEY_COOLDOWN_MAX: must not be less than KEY_COOLDOWN, got "${shown}"`);
+  }
+  if (settings.stateFile !== '' && resolve(settings.stateFile) === resolve(settings.keysFile)) {
+    problems.push('STATE_FILE: must not be the key file, whose place it would take');
   }
   return problems;
 }

@@ -239,3 +239,8 @@ test('every variable is in one group and says what it is for', () => {
   assert.deepEqual([...fields].sort(), Object.keys(VARIABLES).sort());
   for (const field of fields) assert.match(ABOUT[field], /^.{10,90}[^.]$/);
 });
+
+test('STATE_FILE may not be the key file', () => {
+  const env = { KEYS_FILE: 'keys.txt', STATE_FILE: './keys.txt' };
+  assert.throws(() => parseConfig(env), /STATE_FILE: must not be the key file/);
+});

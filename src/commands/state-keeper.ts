@@ -44,8 +44,8 @@ export class StateKeeper implements Disposable {
       else known.push(row);
     }
     if (stored.size === 0) return 0;
-    const ids = this.#ids();
-    this.#store.sweep((id) => ids.has(id), nowMs);
+    const present = this.#present(stored);
+    this.#store.sweep((id) => present.has(id), nowMs);
     let remembered = 0;
     for (const row of added) {
       const known = stored.get(this.#idOf(row));
@@ -73,14 +73,16 @@ export class StateKeeper implements Disposable {
     }
   }
 
-  /** The names of all keys that are in the table now. */
-  #ids(): Set<string> {
+  /** Which of the stored names belong to keys that are in the table now. */
+  #present(stored: ReadonlyMap<string, unknown>): Set<string> {
     const { rowCount } = this.#table.rows;
-    const ids = new Set<string>();
+    const present = new Set<string>();
     for (let row = 0; row < rowCount; row++) {
-      if (!this.#isVacant(row)) ids.add(this.#idOf(row));
+      if (this.#isVacant(row)) continue;
+      const id = this.#idOf(row);
+      if (stored.has(id)) present.add(id);
     }
-    return ids;
+    return present;
   }
 
   #isVacant(row: number): boolean {

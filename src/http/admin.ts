@@ -3,11 +3,10 @@
 // come from shared memory.
 
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { type Config, effectiveConfig } from '../config.ts';
-import type { Counters } from '../pool/counters.ts';
+import { effectiveConfig } from '../config.ts';
 import { listBlacklisted, listResting, summarise } from '../pool/key-report.ts';
-import type { KeyTable } from '../pool/key-table.ts';
-import type { UpstreamPool } from '../pool/upstream-pool.ts';
+import { sendMetrics } from './metrics-endpoint.ts';
+import type { MetricsSources } from './metrics-snapshot.ts';
 import { sendError, sendJson } from './own-answer.ts';
 
 /** What came of a reset: told to whoever asked for it. */
@@ -16,14 +15,7 @@ export interface ResetReport {
   readonly message: string;
 }
 
-export interface AdminParts {
-  readonly config: Config;
-  readonly version: string;
-  readonly table: KeyTable;
-  readonly upstreams: UpstreamPool;
-  readonly counters: Counters;
-  /** Unix time in milliseconds. */
-  readonly startedAtMs: number;
+export interface AdminParts extends MetricsSources {
   /** Reads the key file again and forgets what was learned; the coordinator's work. */
   readonly reset: () => Promise<ResetReport>;
 }
@@ -46,6 +38,7 @@ export class Admin {
       ['/stats', (_, response) => sendJson(response, 200, JSON.stringify(this.#stats()))],
       ['/blacklist', (_, response) => sendJson(response, 200, JSON.stringify(this.#blacklist()))],
       ['/reset-keys', (_, response) => this.#reset(response)],
+      ['/metrics', (request, response) => sendMetrics(request, response, this.#parts)],
       ['/config', (_, response) => this.#config(response)],
     ]);
   }

@@ -68,6 +68,7 @@ export class Attempts {
   /** Holds a 200 stream until its first event that is more than preamble. */
   async #judgeStream(exchange: Exchange, probe: StreamProbe, lease: Lease): Promise<Judged> {
     const { held } = probe;
+    held.isStream = true;
     if (refusedByHead(held.answer.rawHeaders, lease.upstream.provider)) {
       return { verdict: verdictOf(held, lease, '', true), held, fault: undefined };
     }

@@ -22,6 +22,8 @@ export class HeldAnswer extends Waiter {
   broken = false;
   /** The last hold ended because its time was up. */
   timedOut = false;
+  /** It is an event stream. */
+  isStream = false;
   /** The bytes are no longer the upstream's own. */
   replaced = false;
   readonly #deadlines: Deadlines;

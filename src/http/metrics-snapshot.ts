@@ -48,7 +48,6 @@ export function metricsSnapshot(sources: MetricsSources, nowMs: number): Metrics
     upstreams: upstreamSnapshots(sources),
     keys: { healthy, resting, blacklisted },
     restingModels: restingForModel,
-    pick: inSeconds(histograms.pickUs, US_PER_SECOND),
     openLeases: gauges.openLeases,
     workers: WorkerVitals.readAll(sources.vitals).map(workerSnapshot),
     logLinesDropped: totals.logLinesDropped,

@@ -28,7 +28,6 @@ export interface MetricsSnapshot {
   readonly keys: Readonly<Record<string, number>>;
   /** (key, model) pairs that rest for one model only. */
   readonly restingModels: number;
-  readonly pick: Histogram;
   readonly openLeases: number;
   readonly workers: readonly WorkerSnapshot[];
   readonly logLinesDropped: number;
@@ -140,9 +139,6 @@ function keyFamilies(snapshot: MetricsSnapshot): Family[] {
       one(snapshot.restingModels),
     ),
     gauge('key_leases_open', 'Keys in use by attempts now.', one(snapshot.openLeases)),
-    histogram('key_pick_duration_seconds', 'Time to pick a key for an attempt.', [
-      { labels: {}, measured: snapshot.pick },
-    ]),
   ];
 }
 

@@ -5,6 +5,7 @@ import type { Config } from '../config.ts';
 import type { Logger } from '../log.ts';
 import { nextStep } from '../policy/retry.ts';
 import type { Fault, Verdict } from '../policy/verdict.ts';
+import type { AttemptCounts } from '../pool/attempt-counts.ts';
 import type { WorkerCounters } from '../pool/counters.ts';
 import type { KeyPool, Unavailable } from '../pool/key-pool.ts';
 import type { Lease } from '../pool/lease.ts';
@@ -32,6 +33,7 @@ export interface ProxyParts {
   readonly upstreams: UpstreamPool;
   readonly permits: Semaphore;
   readonly counters: WorkerCounters;
+  readonly attemptCounts: AttemptCounts;
   readonly attempts: Attempts;
   readonly answers: Answers;
   readonly tunnels: Tunnels;
@@ -104,17 +106,19 @@ export class RequestProxy {
       }
       if (judged.verdict.kind === 'excluded') break;
       if (kept === undefined) return this.#noAnswer(exchange, fault);
-      return this.#relay(exchange, kept, { lease, startMs });
+      // Awaited here: the lease ends with this block, and not before the answer does.
+      return await this.#relay(exchange, kept, { lease, startMs });
     }
     kept?.held.discard();
   }
 
   async #attempt(exchange: Exchange, plan: Plan, lease: Lease): Promise<Judged> {
-    const { attempts, counters, deadlines, log } = this.#parts;
+    const { attempts, attemptCounts, counters, deadlines, log } = this.#parts;
     const startMs = deadlines.nowMs;
     const judged = await attempts.make(exchange, plan, lease);
     const { verdict, fault } = judged;
     logConsequences(log, lease, lease.settle(verdict, Date.now()));
+    attemptCounts.add(lease.upstream.index, verdict.kind);
     if (exchange.attempts.length > 0) counters.add('retries');
     plan.tried(lease, verdict);
     const reason = 'reason' in verdict ? ` ${verdict.reason}` : '';
@@ -163,14 +167,20 @@ export class RequestProxy {
   }
 
   async #relay(exchange: Exchange, kept: Kept, from: { lease: Lease; startMs: number }) {
-    const { answers, tunnels, log } = this.#parts;
-    const fault =
-      kept.held.answer.status === 101
-        ? await tunnels.run(exchange, kept.held, kept.key)
-        : await answers.send(exchange, kept.held, kept.key, from.startMs);
+    const { answers, counters, tunnels, log } = this.#parts;
+    const { held, key } = kept;
+    const isTunnel = held.answer.status === 101;
+    const streams = Number(held.isStream || isTunnel);
+    counters.add('openStreams', streams);
+    const fault = isTunnel
+      ? await tunnels.run(exchange, held, key)
+      : await answers.send(exchange, held, key, from.startMs);
+    counters.add('openStreams', -streams);
     if (fault === undefined) return;
     exchange.ended = fault === 'client_left' ? 'client_left' : `truncated ${fault}`;
     if (fault === 'client_left') return;
+    // Committed: nothing can be retried, but the upstream's record shall show it.
+    logConsequences(log, from.lease, from.lease.answerBroke(Date.now()));
     log.warn('answer broke off', {
       upstream: from.lease.upstream.href,
       fault: faultMessage(fault),

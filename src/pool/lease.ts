@@ -49,6 +49,13 @@ export interface LeaseOrigin {
 }
 
 const NOTHING: readonly Consequence[] = [];
+const BROKE_OFF: Verdict = {
+  kind: 'upstream_fault',
+  reason: 'connection_reset',
+  retryAfterMs: null,
+  ambiguous: true,
+  route: false,
+};
 
 /** Spelled out: a name put together for each attempt would be looked up as slowly as it is made. */
 const COUNTED_AS = {
@@ -105,6 +112,12 @@ export class Lease {
     const ofKey = this.#settleKey(verdict, nowMs);
     if (ofUpstream === null && ofKey === null) return NOTHING;
     return [ofKey, ofUpstream].filter((c) => c !== null);
+  }
+
+  /** The answer broke off after it had been settled as a success: the upstream's fault all the same. */
+  answerBroke(nowMs: number): readonly Consequence[] {
+    const consequence = this.#settleUpstream(BROKE_OFF, nowMs);
+    return consequence === null ? NOTHING : [consequence];
   }
 
   [Symbol.dispose](): void {

@@ -3,7 +3,7 @@
 // given back.
 
 /** Workers that can hold permits at a time. */
-export const MAX_WORKERS = 128;
+export const MAX_WORKERS = 256;
 /** Slots that this worker gave back last and tries first: nearly always free still. */
 const MAX_HINTS = 64;
 /** 32-bit words between two workers' counts, so that they do not share a cache line. */

@@ -56,6 +56,6 @@ test('latencies fall into the bucket whose bound they do not exceed', () => {
 });
 
 test('a worker that cannot be is refused', () => {
-  assert.throws(() => new WorkerCounters(Counters.create(), 128), RangeError);
+  assert.throws(() => new WorkerCounters(Counters.create(), MAX_WORKERS), RangeError);
   assert.throws(() => new WorkerCounters(Counters.create(), -1), RangeError);
 });
