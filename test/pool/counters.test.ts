@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { BUCKETS, Counters, WorkerCounters } from '../../src/pool/counters.ts';
+import { MAX_WORKERS } from '../../src/pool/semaphore.ts';
 
 test('what workers count adds up', () => {
   const buffer = Counters.create();
