@@ -6,15 +6,18 @@ import { availableParallelism } from 'node:os';
 import type { Worker } from 'node:worker_threads';
 import type { Config } from '../config.ts';
 import { ConfigError } from '../errors.ts';
-import { listenAddresses } from '../http/listen-address.ts';
+import { listenAddresses, removeStaleSocket } from '../http/listen-address.ts';
 import { listeningFault } from '../http/server.ts';
+import { loadTlsFiles } from '../http/tls-files.ts';
 import { createLogger } from '../log.ts';
 import { type LogSink, openLogFile, openLogStream } from '../log-sink.ts';
+import { AttemptCounts } from '../pool/attempt-counts.ts';
 import { Counters } from '../pool/counters.ts';
 import { KeyTable } from '../pool/key-table.ts';
 import { Semaphore } from '../pool/semaphore.ts';
 import { Suspicion } from '../pool/suspicion.ts';
 import { UpstreamPool } from '../pool/upstream-pool.ts';
+import { WorkerVitals } from '../pool/worker-vitals.ts';
 import { tellStart, tellSuspects } from './banner.ts';
 import { KeySource } from './key-source.ts';
 import type { Runtime } from './runtime.ts';
@@ -38,9 +41,11 @@ const HOUSEKEEPING_MS = 1_000;
  * @throws ConfigError for keys, files or addresses that cannot be used
  */
 export async function serve(given: Config, runtime: ServeRuntime): Promise<number> {
-  const config = { ...given, workers: workerCount(given.workers) };
-  const [address] = listenAddresses(config.host, config.port, runtime.activation);
+  const [address] = listenAddresses(given.host, given.port, runtime.activation);
   if (address === undefined) throw new RangeError('listenAddresses gave none');
+  const config = { ...given, workers: address.inEveryWorker ? workerCount(given.workers) : 1 };
+  const { tlsCertFile, tlsKeyFile } = config;
+  const tls = tlsCertFile === '' ? undefined : loadTlsFiles(tlsCertFile, tlsKeyFile);
   const sinks = openSinks(config);
   const write = (lines: string): void => {
     for (const sink of sinks) sink.write(lines);
@@ -61,11 +66,14 @@ export async function serve(given: Config, runtime: ServeRuntime): Promise<numbe
     if (remembered > 0) log.info('what was known of keys is remembered', { keys: remembered });
   };
   const keys = new KeySource({ path: config.keysFile, table, upstreams, log, onAdded });
+  // Watched before it is read: a change in between must not go unseen.
+  using _watch = await keys.watch();
   const loaded = await keys.load(config.startIndex);
 
   if (address.kind === 'tcp') await assertFree(address);
+  if (address.kind === 'unix') await removeStaleSocket(address.path);
   const reusePort = address.inEveryWorker && process.platform === 'linux';
-  const start = { config, version: runtime.identity.version, address, reusePort };
+  const start = { config, version: runtime.identity.version, address, reusePort, tls };
   const fleet = new WorkerFleet(
     { ...start, startedAtMs: Date.now(), colour: runtime.colour, shared },
     {
@@ -84,16 +92,16 @@ export async function serve(given: Config, runtime: ServeRuntime): Promise<numbe
   try {
     const port = await fleet.launch(config.workers);
     state.start();
-    using _watch = await keys.watch();
-    const housekeeping = setInterval(
-      () => tellSuspects(log, suspicion.check(Date.now())),
-      HOUSEKEEPING_MS,
-    );
+    const housekeeping = setInterval(() => {
+      table.tend(Date.now());
+      tellSuspects(log, suspicion.check(Date.now()));
+    }, HOUSEKEEPING_MS);
     tellStart(log, config, { port, keys: loaded.total, identity: runtime.identity });
     runtime.onReady?.();
     signals.onHangup(() => {
       for (const sink of sinks) sink.reopen();
       keys.again();
+      fleet.reloadTls();
     });
     const signal = await signals.stop;
     clearInterval(housekeeping);
@@ -136,6 +144,8 @@ function createShared(config: Config): SharedMemory {
     upstreams: UpstreamPool.create(config.upstreams, epochMs),
     permits: Semaphore.create(config.maxConcurrentRequests),
     counters: Counters.create(),
+    attempts: AttemptCounts.create(),
+    vitals: WorkerVitals.create(),
   };
 }
 

@@ -68,6 +68,11 @@ export class WorkerFleet {
     await gone;
   }
 
+  /** Asks all to read the certificate again. */
+  reloadTls(): void {
+    for (const { worker } of this.#members) this.#tell(worker, { kind: 'reload_tls' });
+  }
+
   /** Ends all at once. */
   async terminate(): Promise<void> {
     this.#draining = true;

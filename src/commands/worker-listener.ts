@@ -21,11 +21,13 @@ interface Parts {
   readonly resets: ResetRequests;
   /** Ends what would not end by itself. */
   readonly onDrain: () => void;
+  /** Reads the certificate again. */
+  readonly reloadTls: () => void;
 }
 
 /** Listens and obeys the coordinator until drained; then the thread ends. */
 export function serveOn(server: Server, start: WorkerStart, parts: Parts): void {
-  const { port, log, resets, onDrain } = parts;
+  const { port, log, resets, onDrain, reloadTls } = parts;
   const tell = (message: FromWorker): void => port.postMessage(message);
   server.on('error', (error) => tell({ kind: 'listen_failed', message: error.message }));
   server.listen(listenOptions(start.address, start.reusePort), () => {
@@ -36,6 +38,8 @@ export function serveOn(server: Server, start: WorkerStart, parts: Parts): void 
     switch (message.kind) {
       case 'reloaded':
         return resets.answered(message.id, message.report);
+      case 'reload_tls':
+        return reloadTls();
       case 'drain':
         onDrain();
         return drain(server, () => tell({ kind: 'drained' }));

@@ -2,6 +2,7 @@
 
 import type { Config } from '../config.ts';
 import type { ListenAddress } from '../http/listen-address.ts';
+import type { TlsMaterial } from '../http/tls-files.ts';
 import type { TableBuffers } from '../pool/key-table.ts';
 import type { UpstreamBuffers } from '../pool/upstream-pool.ts';
 
@@ -11,6 +12,8 @@ export interface SharedMemory {
   readonly upstreams: UpstreamBuffers;
   readonly permits: SharedArrayBuffer;
   readonly counters: SharedArrayBuffer;
+  readonly attempts: SharedArrayBuffer;
+  readonly vitals: SharedArrayBuffer;
 }
 
 /** Everything a worker is started with. */
@@ -25,6 +28,8 @@ export interface WorkerStart {
   /** Unix time in milliseconds. */
   readonly startedAtMs: number;
   readonly colour: boolean;
+  /** Certificate and key to serve TLS with, as they were at the start; undefined: plain http. */
+  readonly tls: TlsMaterial | undefined;
   readonly shared: SharedMemory;
 }
 
@@ -36,6 +41,7 @@ export interface ReloadReport {
 
 export type ToWorker =
   | { readonly kind: 'drain' }
+  | { readonly kind: 'reload_tls' }
   | { readonly kind: 'reloaded'; readonly id: number; readonly report: ReloadReport };
 
 export type FromWorker =

@@ -15,19 +15,24 @@ import { DnsCache } from '../http/dns-cache.ts';
 import { RequestProxy } from '../http/proxy.ts';
 import { Router } from '../http/router.ts';
 import { createHttpServer } from '../http/server.ts';
+import { createTlsServer } from '../http/server-tls.ts';
 import { trustedAuthorities } from '../http/tls-files.ts';
 import { H2Transport } from '../http/transport-h2.ts';
 import { Http1Transport } from '../http/transport-http1.ts';
 import { Tunnels } from '../http/tunnel.ts';
 import { createLogger, type Logger } from '../log.ts';
+import { AttemptCounts } from '../pool/attempt-counts.ts';
 import { Counters, WorkerCounters } from '../pool/counters.ts';
 import { KeyPool } from '../pool/key-pool.ts';
 import { KeyTable } from '../pool/key-table.ts';
 import { Semaphore } from '../pool/semaphore.ts';
 import { UpstreamPool } from '../pool/upstream-pool.ts';
+import { WorkerVitals } from '../pool/worker-vitals.ts';
 import { ResetRequests } from './reset-requests.ts';
+import { watchVitalSigns } from './vital-signs.ts';
 import { serveOn } from './worker-listener.ts';
 import type { FromWorker, WorkerStart } from './worker-protocol.ts';
+import { secureServer } from './worker-tls.ts';
 
 /** Wires one worker's request path; its lines are the path. */
 function startWorker(start: WorkerStart, port: MessagePort): void {
@@ -55,26 +60,37 @@ function startWorker(start: WorkerStart, port: MessagePort): void {
   const answers = new Answers(config, cors, deadlines);
   const tunnels = new Tunnels(deadlines, config.streamIdleTimeoutMs);
   const budget = new ReplayBudget(config.maxReplayBodyBytes);
-  const inside = { config, pool, upstreams, permits, counters, deadlines, log };
+  const attemptCounts = new AttemptCounts(shared.attempts);
+  const inside = { config, pool, upstreams, permits, counters, attemptCounts, deadlines, log };
   const proxy = new RequestProxy({ ...inside, attempts, answers, tunnels, budget });
   const resets = new ResetRequests(port);
+  watchVitalSigns(new WorkerVitals(shared.vitals, workerId));
   const admin = new Admin({
     config,
     version: start.version,
     table,
     upstreams,
     counters: new Counters(shared.counters),
+    attempts: attemptCounts,
+    vitals: shared.vitals,
     startedAtMs: start.startedAtMs,
     reset: () => resets.ask(),
   });
   const idPrefix = `${randomBytes(4).toString('hex')}${workerId.toString(36)}-`;
   const auth = new Auth(config.authKey);
   const router = new Router({ ...inside, admin, auth, cors, proxy, answers, idPrefix });
-  const server = createHttpServer(
-    { readTimeoutMs: config.serverReadTimeoutMs, idleTimeoutMs: config.serverIdleTimeoutMs },
-    router.handle,
-  );
-  serveOn(server, start, { port, log, resets, onDrain: () => tunnels.drain() });
+  const limits = {
+    readTimeoutMs: config.serverReadTimeoutMs,
+    idleTimeoutMs: config.serverIdleTimeoutMs,
+  };
+  const secured = secureServer(start, log, (tls) => createTlsServer(limits, router.handle, tls));
+  const onDrain = (): void => {
+    tunnels.drain();
+    secured?.drain();
+  };
+  const reloadTls = (): void => secured?.reload();
+  const server = secured?.server ?? createHttpServer(limits, router.handle);
+  serveOn(server, start, { port, log, resets, onDrain, reloadTls });
 }
 
 /** Log lines of one tick go to the coordinator as one message; it alone writes. */

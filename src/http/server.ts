@@ -24,9 +24,9 @@ const HEADERS_TIMEOUT_MS = 60_000;
 /** How often Node looks for requests that exceed their time limits. */
 const CONNECTIONS_CHECK_INTERVAL_MS = 5_000;
 
-/** A server that answers nothing by itself but malformed requests (400) and late ones (408). */
-export function createHttpServer(limits: ServerLimits, handler: Handler): Server {
-  const server = createServer({
+/** What every server of ours is made with, whether over TLS or not. */
+export function serverOptions(limits: ServerLimits) {
+  return {
     keepAlive: true,
     noDelay: true,
     maxHeaderSize: MAX_HEADER_BYTES,
@@ -38,7 +38,16 @@ export function createHttpServer(limits: ServerLimits, handler: Handler): Server
     // The router says it in OpenAI's shape.
     requireHostHeader: false,
     shouldUpgradeCallback: isWebSocketRequest,
-  });
+  };
+}
+
+/** A server that answers nothing by itself but malformed requests (400) and late ones (408). */
+export function createHttpServer(limits: ServerLimits, handler: Handler): Server {
+  return prepared(createServer(serverOptions(limits)), handler);
+}
+
+/** Gives a server its handler, for plain requests and for WebSocket handshakes. */
+export function prepared<S extends Server>(server: S, handler: Handler): S {
   server.maxHeadersCount = MAX_HEADER_FIELDS;
   server.on('request', handler);
   // The proxy says 100 Continue itself, when it is about to read the body (RFC 9110 10.1.1).
