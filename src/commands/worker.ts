@@ -8,6 +8,7 @@ import { Answers } from '../http/answer.ts';
 import { Attempts } from '../http/attempt.ts';
 import { Auth } from '../http/auth.ts';
 import { ReplayBudget } from '../http/body.ts';
+import { TrustedProxies } from '../http/client-address.ts';
 import { Cors } from '../http/cors.ts';
 import { Deadlines } from '../http/deadlines.ts';
 import { Dialer } from '../http/dial.ts';
@@ -78,7 +79,9 @@ function startWorker(start: WorkerStart, port: MessagePort): void {
   });
   const idPrefix = `${randomBytes(4).toString('hex')}${workerId.toString(36)}-`;
   const auth = new Auth(config.authKey);
-  const router = new Router({ ...inside, admin, auth, cors, proxy, answers, idPrefix });
+  const trustedProxies = new TrustedProxies(config.trustedProxies);
+  const parts = { admin, auth, cors, proxy, answers, idPrefix, trustedProxies };
+  const router = new Router({ ...inside, ...parts });
   const limits = {
     readTimeoutMs: config.serverReadTimeoutMs,
     idleTimeoutMs: config.serverIdleTimeoutMs,

@@ -13,7 +13,7 @@ export class Exchange {
   readonly id: string;
   /** Coarse monotonic time of arrival, in milliseconds. */
   readonly startMs: number;
-  /** Who asked; the peer's address. Kept because a closed socket no longer knows it. */
+  /** Who asked. Kept because a closed socket no longer knows its peer. */
   readonly clientAddress: string;
   readonly attempts: AccessAttempt[] = [];
   readonly closed: Promise<void>;
@@ -32,14 +32,14 @@ export class Exchange {
     request: IncomingMessage,
     response: ServerResponse,
     target: RequestTarget,
-    origin: { id: string; startMs: number },
+    origin: { id: string; startMs: number; clientAddress: string },
   ) {
     this.request = request;
     this.response = response;
     this.target = target;
     this.id = origin.id;
     this.startMs = origin.startMs;
-    this.clientAddress = request.socket.remoteAddress ?? '';
+    this.clientAddress = origin.clientAddress;
     this.closed = new Promise((resolve) => {
       response.on('close', () => {
         this.clientLeft = !response.writableFinished;

@@ -11,6 +11,7 @@ import type { WorkerCounters } from '../pool/counters.ts';
 import type { Admin } from './admin.ts';
 import type { Answers } from './answer.ts';
 import type { Auth } from './auth.ts';
+import type { TrustedProxies } from './client-address.ts';
 import type { Cors } from './cors.ts';
 import type { Deadlines } from './deadlines.ts';
 import { Exchange } from './exchange.ts';
@@ -26,6 +27,7 @@ export interface RouterParts {
   readonly answers: Answers;
   readonly counters: WorkerCounters;
   readonly deadlines: Deadlines;
+  readonly trustedProxies: TrustedProxies;
   readonly log: Logger;
   /** Begins every request id of this worker, so that ids differ between workers and runs. */
   readonly idPrefix: string;
@@ -57,6 +59,10 @@ export class Router {
     const exchange = new Exchange(request, response, target, {
       id: this.#requestId(request),
       startMs: this.#parts.deadlines.touch(),
+      clientAddress: this.#parts.trustedProxies.clientAddress(
+        request.socket.remoteAddress ?? '',
+        request.headers['x-forwarded-for'] as string | undefined,
+      ),
     });
     this.#route(exchange)
       .catch((error: unknown) => this.#failed(exchange, error))
