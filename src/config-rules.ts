@@ -145,11 +145,10 @@ export const proxyUrl: Rule<string> = {
   text: 'an http, https, socks4, socks4a, socks5 or socks5h URL',
   parse: (text) => {
     if (text === '') return '';
-    const url = URL.parse(text.includes('://') ? text : `http://${text}`);
+    const full = text.includes('://') ? text : `http://${text}`;
+    const url = URL.parse(full);
     const known = ['http:', 'https:', 'socks4:', 'socks4a:', 'socks5:', 'socks5h:'];
-    return url !== null && url.hostname !== '' && known.includes(url.protocol)
-      ? url.href
-      : undefined;
+    return url !== null && url.hostname !== '' && known.includes(url.protocol) ? full : undefined;
   },
 };
 

@@ -193,7 +193,7 @@ test('outgoing proxies are read as curl reads them', () => {
     no_proxy: 'localhost, .internal',
   };
   assert.deepEqual(parseConfig(env).proxies, {
-    http: 'http://proxy:3128/',
+    http: 'http://proxy:3128',
     https: 'socks5h://lower:1080',
     all: '',
     no: ['localhost', '.internal'],
