@@ -69,9 +69,11 @@ for (const [what, names] of Object.entries(named)) {
   });
 }
 
-test('the table of error codes names no other codes than those in the code', () => {
-  const listed = found(english, /^\| [45]\d\d \| `(\w+)` \|/gm, 9);
-  assert.deepEqual(listed.sort(), errorCodes().sort());
+test('the tables of error codes and endpoints name nothing that the code lacks', () => {
+  const codes = found(english, /^\| [45]\d\d \| `(\w+)` \|/gm, 9);
+  assert.deepEqual(codes.sort(), errorCodes().sort());
+  const paths = found(english, /^\| `(\/[a-z-]+)` \|/gm, 5);
+  assert.deepEqual(paths.sort(), endpoints.toSorted());
 });
 
 function hasWord(text: string, word: string): boolean {
