@@ -1,4 +1,5 @@
-// How a request's body is framed in HTTP/1.1: Content-Length where the length is known, else chunks.
+// How a request's body is framed in HTTP/1.1: Content-Length where the length is known, else in
+// chunks.
 
 import type { UpstreamRequest } from './transport.ts';
 
