@@ -51,7 +51,7 @@ export function requestBytes(deed: Deed, events = 0): Buffer {
   );
 }
 
-const ANSWER_BODY = padded(ANSWER_BODY_BYTES, (content) => ({
+export const ANSWER_BODY = padded(ANSWER_BODY_BYTES, (content) => ({
   id: 'chatcmpl-bench',
   object: 'chat.completion',
   created: 1_700_000_000,

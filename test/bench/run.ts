@@ -12,6 +12,7 @@ import { bundle, commit } from '../../build/bundle.ts';
 import { ROOT } from '../../build/targets.ts';
 import type { Bench, Finding } from './bench.ts';
 import type { Program } from './contestant.ts';
+import { measureHttp2 } from './measure-http2.ts';
 import { measureLatency } from './measure-latency.ts';
 import { measurePool } from './measure-pool.ts';
 import { measureRequestLog, measureRequests } from './measure-requests.ts';
@@ -23,6 +24,7 @@ import { Role } from './role.ts';
 
 const MEASURES: Readonly<Record<string, (bench: Bench) => Promise<Finding[]>>> = {
   requests: measureRequests,
+  http2: measureHttp2,
   events: measureEvents,
   memory: measureMemory,
   log: measureRequestLog,
