@@ -49,6 +49,7 @@ const CHINESE_ABOUT: Language['about'] = {
   httpProxy: '访问 http:// 上游的代理；与 curl 一样只认小写',
   httpsProxy: '访问 https:// 上游的代理：http、https、socks4(a) 或 socks5(h) 地址',
   allProxy: '以上两项都未设置时使用的代理',
+  upstreamProxies: '单个上游的代理：HOST=代理地址 或 HOST=direct，逗号分隔',
   noProxy: '不经代理直接访问的主机和域名；* 表示全部',
   requestTimeoutMs: '非流式响应一次尝试的总时限；0：不限',
   responseTimeoutMs: '流式响应的 TLS 握手与响应头时限；0：不限',

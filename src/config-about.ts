@@ -32,6 +32,7 @@ export const ABOUT: Readonly<Record<keyof Settings, string>> = {
   httpProxy: 'Proxy to http:// upstreams; lower case only, as in curl',
   httpsProxy: 'Proxy to https:// upstreams: an http, https, socks4(a) or socks5(h) URL',
   allProxy: 'Proxy to upstreams that have none of the two above',
+  upstreamProxies: 'Proxies of single upstreams: HOST=PROXY_URL or HOST=direct, comma-separated',
   noProxy: 'Hosts and domains that are reached without a proxy; * for all',
   requestTimeoutMs: 'Whole of one attempt, unless its answer is streamed; 0: no limit',
   responseTimeoutMs: 'TLS handshake and response headers of a streamed answer; 0: no limit',

@@ -152,6 +152,18 @@ export const proxyUrl: Rule<string> = {
   },
 };
 
+/** A way of its own for some upstreams: `HOST=PROXY_URL` or `HOST=direct`. */
+export const upstreamProxies: Rule<readonly string[]> = {
+  text: 'a comma-separated list of HOST=PROXY_URL or HOST=direct',
+  parse: (text) =>
+    all(splitList(text), (item) => {
+      const [host = '', ...rest] = item.split('=');
+      const way = rest.join('=');
+      const known = way === 'direct' || (way !== '' && proxyUrl.parse(way) !== undefined);
+      return host !== '' && known ? item : undefined;
+    }),
+};
+
 /** IP addresses and CIDR blocks. */
 export const networks: Rule<readonly string[]> = {
   text: 'a comma-separated list of IP addresses or CIDR blocks such as 10.0.0.0/8',

@@ -12,6 +12,7 @@ export interface Settings extends Omit<Config, 'proxies'> {
   readonly httpsProxy: string;
   readonly allProxy: string;
   readonly noProxy: readonly string[];
+  readonly upstreamProxies: readonly string[];
 }
 
 export interface Variable<T> {
@@ -59,6 +60,7 @@ const UPSTREAMS = {
   httpProxy: variable('http_proxy', '', rule.proxyUrl),
   httpsProxy: { ...variable('HTTPS_PROXY', '', rule.proxyUrl), alias: 'https_proxy' },
   allProxy: { ...variable('ALL_PROXY', '', rule.proxyUrl), alias: 'all_proxy' },
+  upstreamProxies: variable('UPSTREAM_PROXIES', '', rule.upstreamProxies),
   noProxy: { ...variable('NO_PROXY', '', rule.words), alias: 'no_proxy' },
 } as const;
 

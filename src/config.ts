@@ -62,6 +62,8 @@ export interface Proxies {
   readonly https: string;
   readonly all: string;
   readonly no: readonly string[];
+  /** `HOST=PROXY_URL` or `HOST=direct`: comes before all of these. */
+  readonly upstreams: readonly string[];
 }
 
 /** Environment variables, as process.env holds them. */
@@ -81,11 +83,12 @@ export function parseConfig(env: Env): Config {
   problems.push(...conflicts(settings));
   if (problems.length > 0) throw new ConfigError(problems);
 
-  const { httpProxy, httpsProxy, allProxy, noProxy, ...rest } = settings;
+  const { httpProxy, httpsProxy, allProxy, noProxy, upstreamProxies, ...rest } = settings;
+  const proxies = { http: httpProxy, https: httpsProxy, all: allProxy, no: noProxy };
   return deepFreeze({
     ...rest,
     stateFile: stateFileOf(env.STATE_FILE?.trim(), settings),
-    proxies: { http: httpProxy, https: httpsProxy, all: allProxy, no: noProxy },
+    proxies: { ...proxies, upstreams: upstreamProxies },
   });
 }
 
@@ -102,8 +105,9 @@ export type Shown = string | number | boolean | readonly string[];
  * What is in force, under the variables' own names and in their units, with nothing secret in it.
  */
 export function effectiveConfig(config: Config): Readonly<Record<string, Shown>> {
-  const { http, https, all, no } = config.proxies;
-  const settings = { ...config, httpProxy: http, httpsProxy: https, allProxy: all, noProxy: no };
+  const { http, https, all, no, upstreams } = config.proxies;
+  const flat = { httpProxy: http, httpsProxy: https, allProxy: all, noProxy: no };
+  const settings = { ...config, ...flat, upstreamProxies: upstreams };
   const shown: Record<string, Shown> = {};
   for (const [field, variable] of Object.entries(VARIABLES) as [
     keyof Settings,
@@ -117,7 +121,8 @@ export function effectiveConfig(config: Config): Readonly<Record<string, Shown>>
 function showValue(variable: Variable<never>, value: Shown): Shown {
   if (variable.secret) return value === '' ? '' : '****';
   if (typeof value === 'string') return redact(value);
-  return variable.rule.show?.(value as never) ?? value;
+  const shown = variable.rule.show?.(value as never) ?? value;
+  return Array.isArray(shown) ? shown.map((item: string) => redact(item)) : shown;
 }
 
 /**

@@ -77,6 +77,7 @@ test('config defaults are the names and numbers that scripts rely on', () => {
     HTTPS_PROXY: '',
     ALL_PROXY: '',
     NO_PROXY: [],
+    UPSTREAM_PROXIES: [],
   };
   assert.deepEqual({ ...effectiveConfig(parseConfig({})) }, promised);
 });
@@ -197,6 +198,7 @@ test('outgoing proxies are read as curl reads them', () => {
     https: 'socks5h://lower:1080',
     all: '',
     no: ['localhost', '.internal'],
+    upstreams: [],
   });
   assertRefused('ALL_PROXY', ['ftp://x', 'http://']);
 });

@@ -82,7 +82,7 @@ function demoConfig(config: Config): Config {
     authKey: '',
     tlsCertFile: '',
     tlsKeyFile: '',
-    proxies: { http: '', https: '', all: '', no: [] },
+    proxies: { http: '', https: '', all: '', no: [], upstreams: [] },
     // The narration says the same in plainer words; any other level was asked for.
     logLevel: config.logLevel === 'info' ? 'error' : config.logLevel,
     gracefulShutdownTimeoutMs: Math.min(config.gracefulShutdownTimeoutMs, graceMs),

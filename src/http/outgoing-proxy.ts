@@ -15,7 +15,11 @@ export interface ProxySettings {
    * optional port; `*` = all.
    */
   readonly no: readonly string[];
+  /** `HOST=PROXY_URL` or `HOST=direct`, HOST with an optional port: comes before all of these. */
+  readonly upstreams: readonly string[];
 }
+
+const DIRECT = 'direct';
 
 export type ProxyScheme = 'http' | 'https' | 'socks4' | 'socks4a' | 'socks5' | 'socks5h';
 
@@ -75,6 +79,7 @@ export class ProxyChoice {
   readonly #http: OutgoingProxy | null;
   readonly #https: OutgoingProxy | null;
   readonly #direct: (destination: Destination) => boolean;
+  readonly #own: readonly OwnWay[];
 
   /** @throws ConfigError for a proxy URL that does not parse. */
   constructor(settings: ProxySettings) {
@@ -82,10 +87,13 @@ export class ProxyChoice {
     this.#http = parsed(settings.http, 'HTTP_PROXY') ?? all;
     this.#https = parsed(settings.https, 'HTTPS_PROXY') ?? all;
     this.#direct = directRule(settings.no);
+    this.#own = settings.upstreams.map(ownWay);
   }
 
   /** The proxy to go through; null: straight to the destination. */
   for(destination: Destination): OutgoingProxy | null {
+    const own = this.#own.find(({ matches }) => matches(destination));
+    if (own !== undefined) return own.proxy;
     const proxy = destination.protocol === 'https:' ? this.#https : this.#http;
     return proxy === null || this.#direct(destination) ? null : proxy;
   }
@@ -101,6 +109,19 @@ function decoded(text: string): string {
   } catch {
     return text;
   }
+}
+
+/** One upstream's own way: a proxy, or none. */
+interface OwnWay {
+  readonly matches: (destination: Destination) => boolean;
+  readonly proxy: OutgoingProxy | null;
+}
+
+function ownWay(entry: string): OwnWay {
+  const at = entry.indexOf('=');
+  const way = entry.slice(at + 1);
+  const proxy = way === DIRECT ? null : parseProxyUrl(way, 'UPSTREAM_PROXIES');
+  return { matches: oneRule(entry.slice(0, at)), proxy };
 }
 
 /** NO_PROXY as one question. */

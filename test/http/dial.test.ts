@@ -27,7 +27,7 @@ async function resolve(hostname: string): Promise<Address[]> {
 function dialer(options: Partial<DialOptions> = {}): Dialer {
   return new Dialer({
     dns: new DnsCache(() => performance.now(), resolve),
-    proxies: { http: '', https: '', all: '', no: [] },
+    proxies: { http: '', https: '', all: '', no: [], upstreams: [] },
     connectTimeoutMs: 2_000,
     authorities: [testCa],
     ...options,

@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { ProxyChoice, parseProxyUrl } from '../../src/http/outgoing-proxy.ts';
 
-const none = { http: '', https: '', all: '', no: [] };
+const none = { http: '', https: '', all: '', no: [], upstreams: [] };
 const to = (href: string) => {
   const url = new URL(href);
   const secure = url.protocol === 'https:';
@@ -83,4 +83,20 @@ test('NO_PROXY knows names, subdomains, ports, addresses, blocks and the star', 
   ];
   for (const [rule, href] of yes) assert.ok(direct([rule], href), `${rule} ${href}`);
   for (const [rule, href] of no) assert.ok(!direct([rule], href), `not ${rule} ${href}`);
+});
+
+test('an upstream has its own proxy, or none, before all others', () => {
+  const upstreams = [
+    'x.test=socks5h://x-proxy.test',
+    'y.test:8443=http://me:p=w@y.test:1',
+    'z.test=direct',
+  ];
+  const choice = new ProxyChoice({ ...none, all: 'http://all.test:1', no: ['x.test'], upstreams });
+  assert.equal(choice.for(to('https://api.x.test'))?.name, 'socks5h://x-proxy.test:1080');
+  assert.equal(choice.for(to('https://y.test:8443'))?.password, 'p=w');
+  assert.equal(choice.for(to('https://y.test'))?.name, 'http://all.test:1');
+  assert.equal(choice.for(to('https://z.test')), null);
+  assert.throws(() => new ProxyChoice({ ...none, upstreams: ['x.test=gopher://p'] }), {
+    message: /^UPSTREAM_PROXIES: /,
+  });
 });

@@ -14,7 +14,7 @@ export function dialer(all: string): Dialer {
       () => 0,
       async () => [{ address: '127.0.0.1', family: 4 }],
     ),
-    proxies: { http: '', https: '', all, no: [] },
+    proxies: { http: '', https: '', all, no: [], upstreams: [] },
     connectTimeoutMs: 3_000,
     authorities: [testCa],
   });

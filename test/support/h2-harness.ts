@@ -30,7 +30,7 @@ export function h2Client(port: number, idleTimeoutMs = 60_000): H2Client {
   const deadlines = new Deadlines(() => performance.now() + offsetMs);
   const dialer = new Dialer({
     dns: new DnsCache(() => 0),
-    proxies: { http: '', https: '', all: '', no: [] },
+    proxies: { http: '', https: '', all: '', no: [], upstreams: [] },
     connectTimeoutMs: 5_000,
     authorities: [testCa],
   });
