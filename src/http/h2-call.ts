@@ -14,8 +14,10 @@ import type { H2Session } from './h2-session.ts';
 import { correctStream } from './h2-stream.ts';
 import { type Transport, UpstreamCall, type UpstreamRequest } from './transport.ts';
 
-/** Times that one call opens its stream again when the upstream did not process it. */
+/** Times that one call opens its stream again when the upstream refused it. */
 const MAX_REOPENS = 2;
+/** The same when the connection went away first: on the next one it may be served. */
+const MAX_MOVES = 16;
 /** A body larger than this is given time by its progress, as over HTTP/1.1. */
 const LARGE_BODY_BYTES = 1024 * 1024;
 
@@ -34,6 +36,7 @@ export class H2Call extends UpstreamCall implements StreamClaim {
   /** The same request over HTTP/1.1, where the upstream speaks nothing else. */
   #http1: UpstreamCall | undefined;
   #reopens = 0;
+  #moves = 0;
   #mayBeStale = false;
   #bytesReadBefore = 0;
   #bodyBegun = false;
@@ -168,13 +171,18 @@ export class H2Call extends UpstreamCall implements StreamClaim {
     const code = endCode(stream.rstCode ?? 0);
     if (stream.rstCode === constants.NGHTTP2_HTTP_1_1_REQUIRED) this.#context.origin.fallBack();
     const refused = unprocessed || code === 'refused_stream';
-    if ((refused || this.#isStale(session)) && !this.#bodyBegun && this.#reopens < MAX_REOPENS) {
-      this.#reopens += 1;
+    if (!this.#bodyBegun && (refused || this.#isStale(session)) && this.#mayReopen(unprocessed)) {
       this.#context.origin.claim(this);
       return;
     }
     this.settle(this.#fault(refused ? 'refused_stream' : code));
   };
+
+  #mayReopen(isMove: boolean): boolean {
+    if (isMove) this.#moves += 1;
+    else this.#reopens += 1;
+    return this.#moves <= MAX_MOVES && this.#reopens <= MAX_REOPENS;
+  }
 
   /** The upstream closed an idle connection at the moment it was used again, as in HTTP/1.1. */
   #isStale(session: H2Session): boolean {
