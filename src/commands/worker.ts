@@ -88,6 +88,7 @@ function startWorker(start: WorkerStart, port: MessagePort): void {
   };
   const secured = secureServer(start, log, (tls) => createTlsServer(limits, router.handle, tls));
   const onDrain = (): void => {
+    router.drain();
     tunnels.drain();
     secured?.drain();
   };

@@ -11,6 +11,7 @@ import { type Deadlines, unlimited } from './deadlines.ts';
 import type { Exchange } from './exchange.ts';
 import { createGzip, gzipChoice, MIN_GZIP_BYTES, markGzipped } from './gzip.ts';
 import type { HeldAnswer } from './held-answer.ts';
+import { KeyMask } from './key-mask.ts';
 import { type OwnError, sendError } from './own-answer.ts';
 import { Relay } from './relay.ts';
 
@@ -50,7 +51,7 @@ export class Answers {
     const { response } = exchange;
     const { status, statusMessage, rawHeaders } = held.answer;
     let fields = responseFields(rawHeaders);
-    if (status >= 300) fields = withoutKey(fields, held, key);
+    fields = withoutKey(fields, held, key);
     if (this.#cors.enabled) this.#cors.mark(fields, exchange.request.headers.origin);
     if (fieldValue(fields, 'x-request-id') === undefined) fields.push('X-Request-Id', exchange.id);
     const compress = await this.#compresses(exchange, held, fields);
@@ -59,18 +60,14 @@ export class Answers {
       held.discard();
       return 'client_left';
     }
-    response.writeHead(status, statusMessage, fields);
+    response.writeHead(status, reasonPhrase(statusMessage, key), fields);
     const limits = this.#limits(exchange, held, attemptStartMs);
     const timing = { deadlines: this.#deadlines, limits };
-    if (!compress) {
-      const relay = new Relay(exchange, held, response, timing);
-      await relay.run(exchange.method === 'HEAD' ? Number.NaN : bodyLength(fields));
-      return relay.fault;
-    }
-    const gzip = createGzip();
-    gzip.pipe(response);
-    const relay = new Relay(exchange, held, gzip, timing);
-    await relay.run(Number.NaN);
+    const filter = compress ? createGzip() : maskFor(held, key);
+    filter?.pipe(response);
+    const relay = new Relay(exchange, held, filter ?? response, timing);
+    const asItIs = filter === undefined && exchange.method !== 'HEAD';
+    await relay.run(asItIs ? bodyLength(fields) : Number.NaN);
     return relay.fault;
   }
 
@@ -119,18 +116,26 @@ function bodyLength(fields: readonly string[]): number {
   return length === undefined ? Number.NaN : Number(length);
 }
 
+/** An error that is longer than what was held of it is masked on its way. */
+function maskFor(held: HeldAnswer, key: string): KeyMask | undefined {
+  return held.refusal && !held.ended ? new KeyMask(key) : undefined;
+}
+
 /**
- * Errors and redirects may echo the key (Gemini does, whole): then, and only then, fields and body
- * are rewritten with its preview. A body that was cut off at the hold's limit ends there.
+ * Answers may echo the key (Gemini's errors do, whole): then, and only then, fields are rewritten
+ * with its preview, and so is the body of an error.
  */
 function withoutKey(fields: string[], held: HeldAnswer, key: string): string[] {
   let clean = fields;
-  if (fields.some((value) => value.includes(key) || value.includes(encodeURIComponent(key)))) {
+  const encoded = encodeURIComponent(key);
+  if (fields.some((value) => value.includes(key) || value.includes(encoded))) {
     clean = fields.map((value) => redactExact(value, [key]));
   }
-  const decoded = held.decoded();
-  if (decoded === undefined || decoded.indexOf(key) < 0) return clean;
-  const body = Buffer.from(redactExact(decoded.toString('utf8'), [key]));
+  if (!held.refusal || !held.ended) return clean;
+  const text = held.decoded()?.toString('utf8');
+  const redacted = text === undefined ? text : redactExact(text, [key]);
+  if (redacted === undefined || redacted === text) return clean;
+  const body = Buffer.from(redacted);
   held.replaceWith(body);
   const kept: string[] = [];
   for (let i = 0; i < clean.length; i += 2) {
@@ -140,4 +145,9 @@ function withoutKey(fields: string[], held: HeldAnswer, key: string): string[] {
   }
   kept.push('Content-Length', String(body.length));
   return kept;
+}
+
+/** Node's parser lets any byte into a reason phrase, its writer does not (RFC 9112 4). */
+function reasonPhrase(text: string, key: string): string {
+  return /^[\t\x20-\x7e\x80-\xff]*$/.test(text) ? redactExact(text, [key]) : '';
 }

@@ -7,6 +7,7 @@ import { AwsFirstEventScanner } from '../policy/aws-first-event.ts';
 import { classify, classifyFault } from '../policy/classify.ts';
 import { type FirstEvent, FirstEventScanner, refusedByHead } from '../policy/first-event.ts';
 import { fieldValue } from '../policy/headers.ts';
+import { redactExact } from '../policy/redact.ts';
 import type { Fault, FaultCode, Verdict } from '../policy/verdict.ts';
 import type { Lease } from '../pool/lease.ts';
 import type { Deadlines } from './deadlines.ts';
@@ -43,7 +44,7 @@ export class Attempts {
   /** Sends and judges. A client that leaves meanwhile ends the attempt at once, as excluded. */
   async make(exchange: Exchange, plan: Plan, lease: Lease): Promise<Judged> {
     this.#deadlines.touch();
-    const onInformation = informationFor(exchange);
+    const onInformation = informationFor(exchange, lease.key);
     const call = this.#transport.send(lease.upstream, plan.requestFor(lease, onInformation));
     exchange.onClientLeft = () => call.abort('client_left');
     if (exchange.clientLeft) call.abort('client_left');
@@ -62,6 +63,7 @@ export class Attempts {
     await held.fill(() => false, ERROR_BODY_WAIT_MS);
     if (exchange.clientLeft) return faulty(clientLeft());
     const text = held.decoded()?.toString('utf8') ?? '';
+    held.refusal = true;
     return { verdict: verdictOf(held, lease, text, false), held, fault: undefined };
   }
 
@@ -79,6 +81,7 @@ export class Attempts {
     if (exchange.clientLeft) return faulty(clientLeft());
     const found = probe.found();
     if (found.kind === 'error') {
+      held.refusal = true;
       return { verdict: verdictOf(held, lease, found.text, true), held, fault: undefined };
     }
     if (held.broken && found.kind === 'preamble') return broken(held, 'reset');
@@ -164,7 +167,7 @@ function clientLeft(): Fault {
 }
 
 /** Early Hints and other 1xx answers pass as they come (RFC 9110 15.2); HTTP/1.0 has none. */
-function informationFor(exchange: Exchange): UpstreamRequest['onInformation'] {
+function informationFor(exchange: Exchange, key: string): UpstreamRequest['onInformation'] {
   const { request, response } = exchange;
   if (request.httpVersionMinor === 0) return undefined;
   return (status, rawHeaders) => {
@@ -173,6 +176,6 @@ function informationFor(exchange: Exchange): UpstreamRequest['onInformation'] {
     let text = `HTTP/1.1 ${status} \r\n`;
     for (let i = 0; i < rawHeaders.length; i += 2)
       text += `${rawHeaders[i]}: ${rawHeaders[i + 1]}\r\n`;
-    socket.write(`${text}\r\n`, 'latin1');
+    socket.write(redactExact(`${text}\r\n`, [key]), 'latin1');
   };
 }

@@ -24,6 +24,8 @@ export class HeldAnswer extends Waiter {
   timedOut = false;
   /** It is an event stream. */
   isStream = false;
+  /** It is an error, whatever its status: what it quotes may be the key. */
+  refusal = false;
   /** The bytes are no longer the upstream's own. */
   replaced = false;
   readonly #deadlines: Deadlines;
@@ -34,8 +36,9 @@ export class HeldAnswer extends Waiter {
     super();
     this.answer = answer;
     this.#deadlines = deadlines;
-    // Stays for good: a held answer may break while another attempt runs.
-    answer.body.on('error', this.#onBroken);
+    // They stay for good: a held answer may break while another attempt runs, and a body whose last
+    // byte was read with its end in the same packet ends although it is paused.
+    answer.body.on('end', this.#onEnd).on('error', this.#onBroken).on('close', this.#onBroken);
   }
 
   /** Reads until a chunk is enough, the body ends, the limit is reached or the time is up. */
@@ -45,7 +48,7 @@ export class HeldAnswer extends Waiter {
       this.#done = resolve;
       this.#deadlines.add(this, this.#deadlines.nowMs + waitMs);
       const { body } = this.answer;
-      body.on('data', this.#onData).on('end', this.#onEnd).on('close', this.#onBroken);
+      body.on('data', this.#onData);
     });
   }
 
@@ -56,7 +59,7 @@ export class HeldAnswer extends Waiter {
     this.#done = undefined;
     this.#deadlines.remove(this);
     const { body } = this.answer;
-    body.off('data', this.#onData).off('end', this.#onEnd).off('close', this.#onBroken);
+    body.off('data', this.#onData);
     body.pause();
     done();
   }

@@ -10,16 +10,15 @@ import type { WorkerCounters } from '../pool/counters.ts';
 import type { KeyPool, Unavailable } from '../pool/key-pool.ts';
 import type { Lease } from '../pool/lease.ts';
 import type { Semaphore } from '../pool/semaphore.ts';
-import type { UpstreamPool } from '../pool/upstream-pool.ts';
 import type { Answers } from './answer.ts';
 import type { Attempts, Judged } from './attempt.ts';
 import { type ReplayBudget, type RequestBody, readBody } from './body.ts';
 import type { Deadlines } from './deadlines.ts';
 import type { Exchange } from './exchange.ts';
-import { faultMessage, isTimeout } from './faults.ts';
+import { faultMessage } from './faults.ts';
 import type { HeldAnswer } from './held-answer.ts';
-import type { OwnError } from './own-answer.ts';
 import { Plan } from './plan.ts';
+import { CONCURRENCY_LIMIT, withoutAnswer, withoutKey } from './refusals.ts';
 import type { Tunnels } from './tunnel.ts';
 import { logConsequences } from './verdict-log.ts';
 
@@ -30,7 +29,6 @@ const FAULT_LOG_PAUSE_MS = 5_000;
 export interface ProxyParts {
   readonly config: Config;
   readonly pool: KeyPool;
-  readonly upstreams: UpstreamPool;
   readonly permits: Semaphore;
   readonly counters: WorkerCounters;
   readonly attemptCounts: AttemptCounts;
@@ -48,6 +46,20 @@ export interface ProxyParts {
 interface Kept {
   readonly held: HeldAnswer;
   readonly key: string;
+}
+
+/** What the attempts of a request have come to so far. */
+interface Tried {
+  readonly plan: Plan;
+  readonly kept: Kept | undefined;
+  readonly fault: Fault | undefined;
+}
+
+/** The attempt whose answer is relayed. */
+interface Source {
+  readonly lease: Lease;
+  readonly startMs: number;
+  readonly succeeded: boolean;
 }
 
 /** Proxies requests for one worker. */
@@ -90,7 +102,9 @@ export class RequestProxy {
     // nextStep ends the loop after MAX_RETRIES; the bound is its guarantee made visible.
     for (let attempt = 1; attempt <= config.maxRetries + 1; attempt += 1) {
       const lease = pool.lease(plan, Date.now());
-      if (lease.kind === 'unavailable') return this.#noKey(exchange, { kept, fault }, lease);
+      if (lease.kind === 'unavailable') {
+        return this.#noKey(exchange, { plan, kept, fault }, lease);
+      }
       using _ = lease;
       const startMs = this.#parts.deadlines.touch();
       const judged = await this.#attempt(exchange, plan, lease);
@@ -105,9 +119,15 @@ export class RequestProxy {
         continue;
       }
       if (judged.verdict.kind === 'excluded') break;
-      if (kept === undefined) return this.#noAnswer(exchange, fault);
+      if (kept === undefined) {
+        return this.#parts.answers.refuse(exchange, withoutAnswer(fault));
+      }
       // Awaited here: the lease ends with this block, and not before the answer does.
-      return await this.#relay(exchange, kept, { lease, startMs });
+      return await this.#relay(exchange, kept, {
+        lease,
+        startMs,
+        succeeded: judged.verdict.kind === 'success',
+      });
     }
     kept?.held.discard();
   }
@@ -117,7 +137,8 @@ export class RequestProxy {
     const startMs = deadlines.nowMs;
     const judged = await attempts.make(exchange, plan, lease);
     const { verdict, fault } = judged;
-    logConsequences(log, lease, lease.settle(verdict, Date.now()));
+    const answerPending = verdict.kind === 'success';
+    logConsequences(log, lease, lease.settle(verdict, Date.now(), answerPending));
     attemptCounts.add(lease.upstream.index, verdict.kind);
     if (exchange.attempts.length > 0) counters.add('retries');
     plan.tried(lease, verdict);
@@ -142,14 +163,14 @@ export class RequestProxy {
   }
 
   #nextStep(plan: Plan, verdict: Verdict, attempt: number) {
-    const { config, upstreams } = this.#parts;
+    const { config, pool } = this.#parts;
     return nextStep({
       verdict,
       attempt,
       maxRetries: config.maxRetries,
       replayable: plan.body.source === undefined,
       committed: false,
-      upstreams: 1 + upstreams.allowed({ avoidUpstreams: plan.avoidUpstreams, mustAvoid: true }),
+      upstreams: 1 + pool.freshUpstreams(plan),
       random: Math.random,
     });
   }
@@ -166,7 +187,7 @@ export class RequestProxy {
     });
   }
 
-  async #relay(exchange: Exchange, kept: Kept, from: { lease: Lease; startMs: number }) {
+  async #relay(exchange: Exchange, kept: Kept, from: Source): Promise<void> {
     const { answers, counters, tunnels, log } = this.#parts;
     const { held, key } = kept;
     const isTunnel = held.answer.status === 101;
@@ -176,11 +197,13 @@ export class RequestProxy {
       ? await tunnels.run(exchange, held, key)
       : await answers.send(exchange, held, key, from.startMs);
     counters.add('openStreams', -streams);
+    const broke = fault !== undefined && fault !== 'client_left';
+    if (broke || from.succeeded) {
+      logConsequences(log, from.lease, from.lease.answerEnded(broke, Date.now()));
+    }
     if (fault === undefined) return;
-    exchange.ended = fault === 'client_left' ? 'client_left' : `truncated ${fault}`;
-    if (fault === 'client_left') return;
-    // Committed: nothing can be retried, but the upstream's record shall show it.
-    logConsequences(log, from.lease, from.lease.answerBroke(Date.now()));
+    exchange.ended = broke ? `truncated ${fault}` : 'client_left';
+    if (!broke) return;
     log.warn('answer broke off', {
       upstream: from.lease.upstream.href,
       fault: faultMessage(fault),
@@ -191,31 +214,13 @@ export class RequestProxy {
   /**
    * No key to try (any more): what an earlier attempt brought if there was one, else 429 or 503.
    */
-  async #noKey(
-    exchange: Exchange,
-    { kept, fault }: { kept: Kept | undefined; fault: Fault | undefined },
-    none: Unavailable,
-  ): Promise<void> {
+  async #noKey(exchange: Exchange, { plan, kept, fault }: Tried, none: Unavailable): Promise<void> {
     const { answers, deadlines } = this.#parts;
     if (kept !== undefined) {
       const broke = await answers.send(exchange, kept.held, kept.key, deadlines.touch());
       if (broke !== undefined) exchange.ended = broke;
-    } else if (fault !== undefined) this.#noAnswer(exchange, fault);
-    else if (none.retryAtMs === null) answers.refuse(exchange, NO_USABLE_KEY);
-    else {
-      const seconds = Math.max(1, Math.ceil((none.retryAtMs - Date.now()) / 1000));
-      answers.refuse(exchange, { ...ALL_KEYS_RESTING, retryAfterSeconds: seconds });
-    }
-  }
-
-  #noAnswer(exchange: Exchange, fault: Fault | undefined): void {
-    const code = fault?.code ?? 'connect';
-    this.#parts.answers.refuse(exchange, {
-      status: isTimeout(code) ? 504 : 502,
-      type: 'server_error',
-      code: isTimeout(code) ? 'upstream_timeout' : 'upstream_unreachable',
-      message: `gpt-load got no answer: ${faultMessage(code)}`,
-    });
+    } else if (fault !== undefined) answers.refuse(exchange, withoutAnswer(fault));
+    else answers.refuse(exchange, withoutKey(none, plan.model, Date.now()));
   }
 }
 
@@ -223,25 +228,3 @@ export class RequestProxy {
 function announcedBytes(exchange: Exchange, body: RequestBody): number {
   return Number(exchange.request.headers['content-length'] ?? body.bytes);
 }
-
-const CONCURRENCY_LIMIT: OwnError = {
-  status: 429,
-  type: 'rate_limit_error',
-  code: 'concurrency_limit',
-  message: 'gpt-load is at MAX_CONCURRENT_REQUESTS',
-  retryAfterSeconds: 1,
-};
-
-const ALL_KEYS_RESTING: OwnError = {
-  status: 429,
-  type: 'rate_limit_error',
-  code: 'all_keys_resting',
-  message: 'every API key is resting; Retry-After says when the first one returns',
-};
-
-const NO_USABLE_KEY: OwnError = {
-  status: 503,
-  type: 'server_error',
-  code: 'no_usable_key',
-  message: 'gpt-load has no usable API key for this request',
-};

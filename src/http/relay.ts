@@ -36,6 +36,7 @@ export class Relay extends Waiter {
   #bytesLeft = Number.NaN;
   #lastMoveMs = 0;
   #clientSlow = false;
+  #allSent = false;
 
   constructor(
     exchange: Exchange,
@@ -68,7 +69,9 @@ export class Relay extends Waiter {
   }
 
   #begin(): void {
-    const { chunks, ended, broken } = this.#held;
+    const { ended, broken } = this.#held;
+    // Passed on, nobody needs them: a stream may last for hours.
+    const chunks = this.#held.chunks.splice(0);
     for (const chunk of chunks) this.#onData(chunk);
     if (ended) this.#onEnd();
     else if (broken || this.#body.destroyed) this.#break('reset');
@@ -111,10 +114,21 @@ export class Relay extends Waiter {
   };
 
   readonly #onEnd = (): void => {
-    this.#deadlines.remove(this);
     if (!this.#held.replaced && !this.#held.answer.complete()) this.#break('reset');
-    else if (!this.#sink.writableEnded) this.#finish();
+    else {
+      if (!this.#sink.writableEnded) this.#finish();
+      this.#awaitClient();
+    }
   };
+
+  /** The rest is the client's to read, in SERVER_WRITE_TIMEOUT and nobody else's time. */
+  #awaitClient(): void {
+    if (this.#response.closed) return;
+    this.#allSent = true;
+    this.#clientSlow = true;
+    this.#moved();
+    this.#deadlines.add(this, this.#nextDue());
+  }
 
   #finish(): void {
     const trailers = this.#held.answer.trailers();
@@ -140,7 +154,11 @@ export class Relay extends Waiter {
     this.fault ??= code;
     this.#body.destroy();
     if (this.#response.destroyed) return;
-    this.#response.destroy();
+    const { socket, chunkedEncoding } = this.#response;
+    // An HTTP/1.0 body that ends with the connection must not look whole; TLS shows it by itself.
+    const endsWithClose = !chunkedEncoding && Number.isNaN(this.#bytesLeft);
+    if (endsWithClose && socket !== null && !('encrypted' in socket)) socket.resetAndDestroy();
+    else this.#response.destroy();
   }
 
   #moved(): void {
@@ -150,7 +168,9 @@ export class Relay extends Waiter {
   #nextDue(): number {
     const { idleTimeoutMs, writeTimeoutMs, totalDueMs } = this.#limits;
     const silence = this.#clientSlow ? writeTimeoutMs : idleTimeoutMs;
-    return Math.min(this.#lastMoveMs + silence, totalDueMs);
+    return this.#allSent
+      ? this.#lastMoveMs + silence
+      : Math.min(this.#lastMoveMs + silence, totalDueMs);
   }
 
   /**

@@ -17,6 +17,7 @@ import type { Deadlines } from './deadlines.ts';
 import { Exchange } from './exchange.ts';
 import { type OwnError, sendError } from './own-answer.ts';
 import type { RequestProxy } from './proxy.ts';
+import { malformation } from './well-formed.ts';
 
 export interface RouterParts {
   readonly config: Config;
@@ -41,7 +42,9 @@ const REQUEST_ID = /^[\w.:/+=-]{1,128}$/;
 /** Routes the requests of one worker. */
 export class Router {
   readonly #parts: RouterParts;
+  readonly #running = new Set<Exchange>();
   #requests = 0;
+  #draining = false;
 
   constructor(parts: RouterParts) {
     this.#parts = parts;
@@ -49,11 +52,18 @@ export class Router {
 
   readonly handle = (request: IncomingMessage, response: ServerResponse): void => {
     const target = parseTarget(request.url ?? '');
-    if (target === undefined) sendError(response, BAD_TARGET, ['Connection', 'close']);
-    else if (lacksHost(request)) sendError(response, NO_HOST, ['Connection', 'close']);
-    else if (this.#parts.admin.serves(target.path)) this.#admin(request, response, target);
+    const wrong = malformation(request, target);
+    if (wrong !== undefined || target === undefined) {
+      sendError(response, wrong ?? INTERNAL_ERROR, ['Connection', 'close']);
+    } else if (this.#parts.admin.serves(target.path)) this.#admin(request, response, target);
     else this.#exchange(request, response, target);
   };
+
+  /** From now on each answer ends its connection, so that clients do not reuse what will close. */
+  drain(): void {
+    this.#draining = true;
+    for (const { response } of this.#running) response.shouldKeepAlive = false;
+  }
 
   #exchange(request: IncomingMessage, response: ServerResponse, target: RequestTarget): void {
     const exchange = new Exchange(request, response, target, {
@@ -64,6 +74,8 @@ export class Router {
         request.headers['x-forwarded-for'] as string | undefined,
       ),
     });
+    this.#running.add(exchange);
+    if (this.#draining) response.shouldKeepAlive = false;
     this.#route(exchange)
       .catch((error: unknown) => this.#failed(exchange, error))
       .then(() => exchange.closed)
@@ -105,13 +117,18 @@ export class Router {
   #failed(exchange: Exchange, error: unknown): void {
     this.#parts.log.error('request failed inside gpt-load', { id: exchange.id, error });
     exchange.ended = 'internal_error';
-    if (exchange.response.headersSent) exchange.response.destroy();
-    else this.#parts.answers.refuse(exchange, INTERNAL_ERROR);
+    try {
+      if (exchange.response.headersSent) exchange.response.destroy();
+      else this.#parts.answers.refuse(exchange, INTERNAL_ERROR);
+    } catch {
+      exchange.response.destroy();
+    }
   }
 
   /** The exchange is over: it is counted, and leaves its access line. */
   #ended(exchange: Exchange): void {
     const { counters, deadlines, config } = this.#parts;
+    this.#running.delete(exchange);
     const totalMs = deadlines.touch() - exchange.startMs;
     if (exchange.clientLeft) exchange.ended ??= 'client_left';
     const failed = exchange.ended !== undefined || exchange.response.statusCode >= 400;
@@ -147,25 +164,6 @@ export class Router {
     this.#parts.log[level](message, fields);
   }
 }
-
-/** RFC 9112 3.2: such a request is answered 400. */
-function lacksHost(request: IncomingMessage): boolean {
-  return request.httpVersionMinor === 1 && request.headers.host === undefined;
-}
-
-const BAD_TARGET: OwnError = {
-  status: 400,
-  type: 'invalid_request_error',
-  code: 'malformed_request',
-  message: 'the request target must begin with /',
-};
-
-const NO_HOST: OwnError = {
-  status: 400,
-  type: 'invalid_request_error',
-  code: 'malformed_request',
-  message: 'an HTTP/1.1 request must have a Host field',
-};
 
 const UNAUTHORIZED: OwnError = {
   status: 401,

@@ -3,6 +3,7 @@
 // connections.
 
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { MAX_HEADER_BYTES, refuseConnect, refuseMalformed } from './malformed.ts';
 import { handshakeResponse, isWebSocketRequest } from './upgrade.ts';
 
 /** Time limits of client connections, in milliseconds; 0: none. */
@@ -15,8 +16,6 @@ export interface ServerLimits {
 
 export type Handler = (request: IncomingMessage, response: ServerResponse) => void;
 
-/** Bytes of one request's header fields together; the same as nginx's 4 large buffers. */
-export const MAX_HEADER_BYTES = 32 * 1024;
 /** Field lines of one request; Node drops what exceeds it, so it is far above any client's. */
 const MAX_HEADER_FIELDS = 1000;
 /** Receiving the header fields alone. */
@@ -55,49 +54,9 @@ export function prepared<S extends Server>(server: S, handler: Handler): S {
   server.on('upgrade', (request: IncomingMessage, socket, head: Buffer) => {
     handler(request, handshakeResponse(request, socket, head));
   });
-  server.on('clientError', onClientError);
+  server.on('connect', (_request, socket) => refuseConnect(socket));
+  server.on('clientError', refuseMalformed);
   return server;
-}
-
-interface ParserError extends Error {
-  readonly code?: string;
-}
-
-/** Answers what never became a request; the connection ends with it. */
-function onClientError(error: ParserError, socket: import('node:stream').Duplex): void {
-  if (!socket.writable || error.code === 'ECONNRESET') {
-    socket.destroy();
-    return;
-  }
-  const [status, reason] = malformedStatus(error.code);
-  const body = JSON.stringify({
-    error: {
-      message: reason,
-      type: 'invalid_request_error',
-      param: null,
-      code: 'malformed_request',
-    },
-  });
-  socket.end(
-    `HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Type: application/json\r\n` +
-      `Content-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
-  );
-}
-
-function malformedStatus(code: string | undefined): [string, string] {
-  switch (code) {
-    case 'HPE_HEADER_OVERFLOW':
-      return [
-        '431 Request Header Fields Too Large',
-        `header fields exceed ${MAX_HEADER_BYTES} bytes`,
-      ];
-    case 'HPE_CHUNK_EXTENSIONS_OVERFLOW':
-      return ['413 Content Too Large', 'chunk extensions are too long'];
-    case 'ERR_HTTP_REQUEST_TIMEOUT':
-      return ['408 Request Timeout', 'the request did not arrive within SERVER_READ_TIMEOUT'];
-    default:
-      return ['400 Bad Request', 'the request is not well-formed HTTP/1.1'];
-  }
 }
 
 /**

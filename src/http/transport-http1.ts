@@ -39,7 +39,7 @@ export class Http1Transport implements Transport {
       agent = new UpstreamAgent(upstream, this.#dialer, this.#idleTimeoutMs);
       this.#agents.set(upstream.index, agent);
     }
-    return new Http1Call(agent, upstream, request, this.#deadlines);
+    return new Http1Call(agent, request, this.#deadlines);
   }
 
   close(): void {
@@ -51,22 +51,15 @@ type CallRequest = ClientRequest & { call: Http1Call };
 
 class Http1Call extends UpstreamCall {
   readonly #agent: UpstreamAgent;
-  readonly #upstream: Upstream;
   readonly #request: UpstreamRequest;
   #client: CallRequest;
   #resent = false;
   #bytesReadBefore = 0;
   #abortCode: FaultCode | undefined;
 
-  constructor(
-    agent: UpstreamAgent,
-    upstream: Upstream,
-    request: UpstreamRequest,
-    deadlines: Deadlines,
-  ) {
+  constructor(agent: UpstreamAgent, request: UpstreamRequest, deadlines: Deadlines) {
     super(deadlines);
     this.#agent = agent;
-    this.#upstream = upstream;
     this.#request = request;
     this.#client = this.#start();
   }
@@ -77,7 +70,7 @@ class Http1Call extends UpstreamCall {
     // The agent brings TLS: http.request serves both protocols.
     const client = http.request({
       agent: this.#agent,
-      protocol: this.#upstream.protocol,
+      protocol: this.#agent.protocol,
       method,
       path: forwarding === null ? path : forwarding.prefix + path,
       headers: http1Fields(this.#request, forwarding?.authorization),
@@ -108,13 +101,15 @@ class Http1Call extends UpstreamCall {
     // Sent once and never again: nobody else needs them any more.
     for (const chunk of chunks.splice(0)) client.write(chunk);
     const onData = (chunk: Buffer): void => {
-      this.#awaitProgress();
-      if (!client.write(chunk)) source.pause();
+      if (!client.write(chunk)) {
+        this.#awaitProgress();
+        source.pause();
+      } else this.#awaitClient();
       passedOn(chunk.length);
     };
     source.on('data', onData);
     client.on('drain', () => {
-      this.#awaitProgress();
+      this.#awaitClient();
       source.resume();
     });
     source.on('end', () => client.end());
@@ -133,6 +128,11 @@ class Http1Call extends UpstreamCall {
   #awaitProgress(): void {
     if (this.settled) return;
     this.deadlines.add(this, this.deadlines.nowMs + this.#request.sendIdleTimeoutMs);
+  }
+
+  /** The next byte is the client's to send, in SERVER_READ_TIMEOUT: no upstream is blamed for it. */
+  #awaitClient(): void {
+    this.dueMs = Number.POSITIVE_INFINITY;
   }
 
   expire(): void {
@@ -158,6 +158,12 @@ class Http1Call extends UpstreamCall {
   }
 
   onResponse(message: IncomingMessage): void {
+    // Node's parser takes any three digits; nothing can be answered with these (RFC 9110 15).
+    if ((message.statusCode ?? 0) < 100) this.abort('protocol');
+    else this.#answer(message);
+  }
+
+  #answer(message: IncomingMessage): void {
     this.settle({
       kind: 'answer',
       status: message.statusCode ?? 502,

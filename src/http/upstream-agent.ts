@@ -16,6 +16,8 @@ const MAX_FREE_SOCKETS = 1024;
 export class UpstreamAgent extends http.Agent {
   /** Set where requests go to an outgoing proxy in absolute form, see Dialer.forwarding. */
   readonly forwarding: { readonly prefix: string; readonly authorization: string | null } | null;
+  /** Node's request constructor compares this with the request's own. */
+  readonly protocol: 'http:' | 'https:';
   readonly #target: DialTarget;
   readonly #dialer: Dialer;
   readonly #idleTimeoutMs: number;
@@ -27,8 +29,7 @@ export class UpstreamAgent extends http.Agent {
     this.#dialer = dialer;
     this.#idleTimeoutMs = idleTimeoutMs;
     this.forwarding = dialer.forwarding(this.#target);
-    // Node's request constructor compares this with the request's own protocol.
-    Object.assign(this, { protocol: upstream.protocol });
+    this.protocol = protocol;
   }
 
   /** All connections of this agent lead to the same place, so one name serves. */

@@ -63,6 +63,8 @@ export function redactExact(text: string, secrets: readonly string[]): string {
       secret,
       encodeURIComponent(secret),
       JSON.stringify(secret).slice(1, -1),
+      // PHP and others escape slashes in JSON.
+      secret.replaceAll('/', '\\/'),
     ])) {
       result = result.replaceAll(form, () => preview);
     }

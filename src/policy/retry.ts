@@ -56,7 +56,9 @@ export function nextStep(attempt: Attempt): NextStep {
 /** How long to wait before the next attempt; null: there is nobody left to ask. */
 function delayBefore(attempt: Attempt, verdict: Verdict): number | null {
   // Another key, or another upstream, is not slowed down by what befell this one.
-  if (verdict.kind !== 'upstream_fault' || attempt.upstreams > 1) return 0;
+  if (verdict.kind !== 'upstream_fault') return 0;
+  // What failed on the way fails for every key and upstream alike.
+  if (attempt.upstreams > 1 && !verdict.route) return 0;
   if (verdict.ambiguous) return null;
   const backoffMs = cooldownMs(RETRY_BASE_MS, attempt.attempt - 1, RETRY_MAX_MS, attempt.random);
   // A client is waiting: a named time is honoured as far as that is bearable.

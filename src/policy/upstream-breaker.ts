@@ -82,7 +82,8 @@ export function reduceUpstream(
       return {
         ...status,
         state: 'half_open',
-        generation: status.generation + 1,
+        // A second trial belongs to the era of the first, whose answer may only be slow.
+        generation: status.generation + (status.state === 'open' ? 1 : 0),
         untilMs: event.nowMs + TRIAL_CLAIM_MS,
       };
     default:

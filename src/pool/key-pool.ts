@@ -69,6 +69,16 @@ export class KeyPool {
     return null;
   }
 
+  /**
+   * How many upstreams have not failed this request, for the decision to go on at once. Those that
+   * keys are bound to count as one: which of them have keys left, the next lease finds out.
+   */
+  freshUpstreams({ avoidUpstreams }: LeaseRequest): number {
+    const { table, upstreams } = this.#home;
+    const pinned = table.rows.pinned > 0 ? 1 : 0;
+    return upstreams.allowed({ avoidUpstreams, mustAvoid: true }) + pinned;
+  }
+
   /** How well rows suit a request. The usual one, the first attempt of a request, takes all. */
   #rank(request: LeaseRequest, nowMs: number): Rank {
     const { table, upstreams } = this.#home;

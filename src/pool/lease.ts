@@ -49,6 +49,7 @@ export interface LeaseOrigin {
 }
 
 const NOTHING: readonly Consequence[] = [];
+const SUCCESS: Verdict = { kind: 'success' };
 const BROKE_OFF: Verdict = {
   kind: 'upstream_fault',
   reason: 'connection_reset',
@@ -103,20 +104,24 @@ export class Lease {
     return this.#origin.probe;
   }
 
-  /** Tells key and upstream. The first verdict counts, further ones do nothing. */
-  settle(verdict: Verdict, nowMs: number): readonly Consequence[] {
+  /**
+   * Tells key and upstream. The first verdict counts, further ones do nothing.
+   * @param answerPending the answer's body is still to come: the key has proved itself, but the
+   * upstream's part waits for {@link answerEnded}, lest one that always breaks off pass for well
+   */
+  settle(verdict: Verdict, nowMs: number, answerPending = false): readonly Consequence[] {
     if (this.#isSettled) return NOTHING;
     this.#isSettled = true;
     this.#home.counters.add(COUNTED_AS[verdict.kind]);
-    const ofUpstream = this.#settleUpstream(verdict, nowMs);
+    const ofUpstream = answerPending ? null : this.#settleUpstream(verdict, nowMs);
     const ofKey = this.#settleKey(verdict, nowMs);
     if (ofUpstream === null && ofKey === null) return NOTHING;
     return [ofKey, ofUpstream].filter((c) => c !== null);
   }
 
-  /** The answer broke off after it had been settled as a success: the upstream's fault all the same. */
-  answerBroke(nowMs: number): readonly Consequence[] {
-    const consequence = this.#settleUpstream(BROKE_OFF, nowMs);
+  /** The answer's body is over, or broke off after it had begun: the upstream's doing. */
+  answerEnded(broke: boolean, nowMs: number): readonly Consequence[] {
+    const consequence = this.#settleUpstream(broke ? BROKE_OFF : SUCCESS, nowMs);
     return consequence === null ? NOTHING : [consequence];
   }
 
