@@ -44,6 +44,9 @@ export async function serve(given: Config, runtime: ServeRuntime): Promise<numbe
   const [address] = listenAddresses(given.host, given.port, runtime.activation);
   if (address === undefined) throw new RangeError('listenAddresses gave none');
   const config = { ...given, workers: address.inEveryWorker ? workerCount(given.workers) : 1 };
+  if (address.kind === 'tcp') await assertFree(address);
+  if (address.kind === 'unix') await removeStaleSocket(address.path);
+  assertNoLoop(config);
   const { tlsCertFile, tlsKeyFile } = config;
   const tls = tlsCertFile === '' ? undefined : loadTlsFiles(tlsCertFile, tlsKeyFile);
   const sinks = openSinks(config);
@@ -70,8 +73,6 @@ export async function serve(given: Config, runtime: ServeRuntime): Promise<numbe
   using _watch = await keys.watch();
   const loaded = await keys.load(config.startIndex);
 
-  if (address.kind === 'tcp') await assertFree(address);
-  if (address.kind === 'unix') await removeStaleSocket(address.path);
   const reusePort = address.inEveryWorker && process.platform === 'linux';
   const start = { config, version: runtime.identity.version, address, reusePort, tls };
   const fleet = new WorkerFleet(
@@ -89,6 +90,8 @@ export async function serve(given: Config, runtime: ServeRuntime): Promise<numbe
     },
   );
   const signals = new Signals();
+  const onFault = (error: unknown): void => log.error('uncaught in the coordinator', { error });
+  process.on('uncaughtException', onFault);
   try {
     const port = await fleet.launch(config.workers);
     state.start();
@@ -115,13 +118,33 @@ export async function serve(given: Config, runtime: ServeRuntime): Promise<numbe
     return 1;
   } finally {
     signals[Symbol.dispose]();
+    process.off('uncaughtException', onFault);
     await Promise.all(sinks.map((sink) => sink.flush()));
   }
 }
 
 async function assertFree({ host, port }: { host: string; port: number }): Promise<void> {
   const fault = await listeningFault(host, port);
-  if (fault !== null) throw new ConfigError([`PORT: must be free to listen on: ${fault.message}`]);
+  if (fault !== null) {
+    const problem = `PORT: must be free to listen on, got ${port} (${fault.message})`;
+    throw new ConfigError([`${problem}; stop what listens there, or set another PORT`]);
+  }
+}
+
+/** SDKs read OPENAI_BASE_URL too: exported for them, it makes gpt-load call itself. */
+function assertNoLoop({ upstreams, host, port }: Config): void {
+  const own = new Set([host, 'localhost', '127.0.0.1', '[::1]', '0.0.0.0']);
+  const loop = upstreams
+    .map((href) => new URL(href))
+    .find((url) => {
+      return own.has(url.hostname) && Number(url.port || defaultPort(url)) === port;
+    });
+  if (loop === undefined) return;
+  throw new ConfigError([`OPENAI_BASE_URL: must not be this gpt-load itself, got "${loop.href}"`]);
+}
+
+function defaultPort({ protocol }: URL): number {
+  return protocol === 'http:' ? 80 : 443;
 }
 
 /** WORKERS: 0 stands for auto. Only Linux spreads connections over several sockets of one port. */

@@ -4,6 +4,7 @@
 
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { effectiveConfig } from '../config.ts';
+import { reasonText } from '../policy/reason.ts';
 import { listBlacklisted, listResting, summarise } from '../pool/key-report.ts';
 import { sendMetrics } from './metrics-endpoint.ts';
 import type { MetricsSources } from './metrics-snapshot.ts';
@@ -130,6 +131,7 @@ export class Admin {
     const blacklisted = listBlacklisted(table, MAX_LISTED_KEYS).map((key) => ({
       preview: key.preview,
       reason: key.reason,
+      explanation: reasonText(key.reason),
       blacklistAt: new Date(key.blacklistAtMs).toISOString(),
       failCount: key.failCount,
       probeAt: new Date(key.probeAtMs).toISOString(),
