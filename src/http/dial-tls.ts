@@ -3,8 +3,9 @@
 // business.
 
 import { isIP, type Socket } from 'node:net';
-import { connect, type SecureContext, type TLSSocket } from 'node:tls';
+import type { SecureContext, TLSSocket } from 'node:tls';
 import { authorityOf } from './connect-tunnel.ts';
+import { tls } from './on-demand.ts';
 import type { TlsSessionCache } from './tls-session-cache.ts';
 
 export interface TlsPeer {
@@ -33,7 +34,7 @@ export function secure(
   // Neither SNI (RFC 6066 section 3) nor certificates know the trailing dot of an absolute name.
   const host = peer.hostname.replace(/\.$/, '');
   const session = shared.sessions.take(id);
-  const secured = connect({
+  const secured = tls().connect({
     socket,
     secureContext: shared.context,
     host,

@@ -7,12 +7,13 @@
 // goes to the proxy in absolute form, see `forwarding`.
 
 import type { Socket } from 'node:net';
-import { createSecureContext, type TLSSocket } from 'node:tls';
+import type { TLSSocket } from 'node:tls';
 import type { Fault, FaultCode } from '../policy/verdict.ts';
 import { authorityOf, connectTunnel, proxyAuthorization } from './connect-tunnel.ts';
 import { connectTcp } from './dial-tcp.ts';
 import { secure, type TlsPeer, type TlsShared } from './dial-tls.ts';
 import type { DnsCache } from './dns-cache.ts';
+import { tls } from './on-demand.ts';
 import {
   type Destination,
   type OutgoingProxy,
@@ -210,7 +211,9 @@ export class Dialer {
 
 /** Made when first needed: reading a hundred root certificates takes 20 ms and some megabytes. */
 function sharedTls(authorities: readonly string[] | undefined): TlsShared {
-  const context = createSecureContext(authorities === undefined ? {} : { ca: [...authorities] });
+  const context = tls().createSecureContext(
+    authorities === undefined ? {} : { ca: [...authorities] },
+  );
   return { context, sessions: new TlsSessionCache() };
 }
 

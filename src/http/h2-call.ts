@@ -3,7 +3,7 @@
 // comes out as a Fault, and whether to go on is decided above.
 
 import { STATUS_CODES } from 'node:http';
-import { type ClientHttp2Stream, constants } from 'node:http2';
+import type { ClientHttp2Stream } from 'node:http2';
 import type { Fault, FaultCode } from '../policy/verdict.ts';
 import type { Upstream } from '../pool/upstream-list.ts';
 import type { Deadlines } from './deadlines.ts';
@@ -12,6 +12,7 @@ import { h2AnswerFields, h2RequestFields, h2Trailers } from './h2-fields.ts';
 import type { H2Origin, StreamClaim } from './h2-origin.ts';
 import type { H2Session } from './h2-session.ts';
 import { correctStream } from './h2-stream.ts';
+import { http2 } from './on-demand.ts';
 import { type Transport, UpstreamCall, type UpstreamRequest } from './transport.ts';
 
 /** Times that one call opens its stream again when the upstream refused it. */
@@ -169,7 +170,8 @@ export class H2Call extends UpstreamCall implements StreamClaim {
     if (this.settled || this.#done || stream === undefined || session === undefined) return;
     const unprocessed = !session.mayHaveProcessed(stream);
     const code = endCode(stream.rstCode ?? 0);
-    if (stream.rstCode === constants.NGHTTP2_HTTP_1_1_REQUIRED) this.#context.origin.fallBack();
+    if (stream.rstCode === http2().constants.NGHTTP2_HTTP_1_1_REQUIRED)
+      this.#context.origin.fallBack();
     const refused = unprocessed || code === 'refused_stream';
     if (!this.#bodyBegun && (refused || this.#isStale(session)) && this.#mayReopen(unprocessed)) {
       this.#context.origin.claim(this);
@@ -199,12 +201,12 @@ export class H2Call extends UpstreamCall implements StreamClaim {
 /** Why a stream ended without an answer, by its RST_STREAM code (RFC 9113 7). */
 function endCode(rstCode: number): FaultCode {
   switch (rstCode) {
-    case constants.NGHTTP2_REFUSED_STREAM:
-    case constants.NGHTTP2_HTTP_1_1_REQUIRED:
+    case http2().constants.NGHTTP2_REFUSED_STREAM:
+    case http2().constants.NGHTTP2_HTTP_1_1_REQUIRED:
       return 'refused_stream';
-    case constants.NGHTTP2_PROTOCOL_ERROR:
-    case constants.NGHTTP2_COMPRESSION_ERROR:
-    case constants.NGHTTP2_FRAME_SIZE_ERROR:
+    case http2().constants.NGHTTP2_PROTOCOL_ERROR:
+    case http2().constants.NGHTTP2_COMPRESSION_ERROR:
+    case http2().constants.NGHTTP2_FRAME_SIZE_ERROR:
       return 'protocol';
     default:
       return 'reset';

@@ -2,8 +2,8 @@
 // header fields in and out, lower-case names, nothing that belongs to one connection (RFC 9113 8.2
 // and 8.3).
 
-import http2 from 'node:http2';
 import type { Upstream } from '../pool/upstream-list.ts';
+import { http2 } from './on-demand.ts';
 import type { UpstreamRequest } from './transport.ts';
 
 /** Names that HTTP/2 forbids or says otherwise (RFC 9113 8.2.2, 8.3.1). */
@@ -42,7 +42,7 @@ export function h2RequestFields(upstream: Upstream, request: UpstreamRequest): s
   if (length !== undefined && announced) list.push('content-length', String(length));
   const pseudo = [':method', method, ':scheme', 'https', ':authority', authority, ':path', path];
   const all = [...pseudo, ...list];
-  return Object.assign(all, { [http2.sensitiveHeaders]: NEVER_INDEXED });
+  return Object.assign(all, { [http2().sensitiveHeaders]: NEVER_INDEXED });
 }
 
 /** An answer's fields without the pseudo-header field `:status`. */

@@ -3,15 +3,11 @@
 // truncation, backpressure and cancellation mean the same on both sides.
 
 import { type ClientRequest, request as httpRequest, type IncomingMessage } from 'node:http';
-import {
-  constants,
-  performServerHandshake,
-  type ServerHttp2Session,
-  type ServerHttp2Stream,
-} from 'node:http2';
+import type { ServerHttp2Session, ServerHttp2Stream } from 'node:http2';
 import { type Duplex, duplexPair } from 'node:stream';
 import type { TLSSocket } from 'node:tls';
 import { responseFields } from '../policy/headers.ts';
+import { http2 } from './on-demand.ts';
 
 /** Streams that one client may have open; the concurrency limit refuses far fewer. */
 const MAX_STREAMS = 256;
@@ -40,7 +36,7 @@ export class H2Front {
 
   /** Takes a connection on which h2 was negotiated. */
   accept(socket: TLSSocket): void {
-    const session = performServerHandshake(socket, SESSION_OPTIONS);
+    const session = http2().performServerHandshake(socket, SESSION_OPTIONS);
     const { remoteAddress } = socket;
     this.#sessions.add(session);
     session.on('close', () => this.#sessions.delete(session));
@@ -48,7 +44,7 @@ export class H2Front {
     // Without a listener Node would do the same to the streams under way.
     session.setTimeout(this.#idleTimeoutMs, () => session.close());
     session.on('stream', (stream, _headers, flags, rawHeaders) => {
-      const hasBody = (flags & constants.NGHTTP2_FLAG_END_STREAM) === 0;
+      const hasBody = (flags & http2().constants.NGHTTP2_FLAG_END_STREAM) === 0;
       this.#onStream(stream, rawHeaders, { hasBody, remoteAddress });
     });
   }

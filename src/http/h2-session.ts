@@ -2,9 +2,10 @@
 // too long, and which of its streams the peer certainly did not process (GOAWAY). Which session a
 // request gets is h2-origin.ts; what becomes of a stream is h2-call.ts.
 
-import { type ClientHttp2Session, type ClientHttp2Stream, connect } from 'node:http2';
+import type { ClientHttp2Session, ClientHttp2Stream } from 'node:http2';
 import type { Socket } from 'node:net';
 import { type Deadlines, Waiter } from './deadlines.ts';
+import { http2 } from './on-demand.ts';
 
 /** Streams on one connection, whatever the peer allows: they share one TCP window and one fate. */
 export const MAX_STREAMS = 256;
@@ -72,7 +73,7 @@ export class H2Session extends Waiter {
     super();
     this.#options = options;
     this.#idleSinceMs = options.deadlines.nowMs;
-    const session = connect(options.origin, {
+    const session = http2().connect(options.origin, {
       ...SESSION_SETTINGS,
       createConnection: () => options.socket,
     });

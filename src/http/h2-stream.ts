@@ -1,7 +1,8 @@
 // Two corrections to Node's client streams, so that an answer's body behaves as over HTTP/1.1:
 // whether it ended or was cut off, and what the peer is told when nobody wants it any more.
 
-import { type ClientHttp2Stream, constants } from 'node:http2';
+import type { ClientHttp2Stream } from 'node:http2';
+import { http2 } from './on-demand.ts';
 
 /**
  * Prepares a stream that was just opened. Destroying it then resets it with CANCEL; Node would say
@@ -20,7 +21,7 @@ export function correctStream(stream: ClientHttp2Stream): () => boolean {
   const destroy = stream.destroy.bind(stream);
   stream.destroy = (error?: Error): ClientHttp2Stream => {
     if (!stream.closed && !stream.destroyed && !stream.pending) {
-      stream.close(constants.NGHTTP2_CANCEL);
+      stream.close(http2().constants.NGHTTP2_CANCEL);
     }
     return destroy(error);
   };

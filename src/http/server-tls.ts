@@ -1,10 +1,11 @@
 // The listening side over TLS: HTTP/1.1 as without it, and HTTP/2 for clients that ask for it. The
 // certificate can be exchanged while it runs (`setSecureContext`, see tls-files.ts).
 
-import { createServer, type Server } from 'node:https';
+import type { Server } from 'node:https';
 import type { Duplex } from 'node:stream';
 import type { TLSSocket } from 'node:tls';
 import { H2Front } from './h2-front.ts';
+import { https } from './on-demand.ts';
 import { type Handler, prepared, type ServerLimits, serverOptions } from './server.ts';
 import type { TlsMaterial } from './tls-files.ts';
 
@@ -29,7 +30,7 @@ export function createTlsServer(
     ALPNProtocols: ['h2', 'http/1.1'],
     handshakeTimeout: HANDSHAKE_TIMEOUT_MS,
   };
-  const server = prepared(createServer(options), handler);
+  const server = prepared(https().createServer(options), handler);
   // Node's own listener makes HTTP/1.1 of every connection: it gets those that negotiated nothing
   // else, and the inner ones of the HTTP/2 front.
   const serveHttp1 = server.listeners('secureConnection')[0] as (connection: Duplex) => void;

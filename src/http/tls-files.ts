@@ -4,8 +4,8 @@
 
 import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { readFileSync, statSync } from 'node:fs';
-import { createSecureContext, getCACertificates } from 'node:tls';
 import { ConfigError } from '../errors.ts';
+import { tls } from './on-demand.ts';
 
 /**
  * How often the files are looked at. Polling, because certbot and Kubernetes replace symlinks, not
@@ -44,7 +44,7 @@ export function loadTlsFiles(certFile: string, keyFile: string): TlsMaterial {
     ]);
   }
   attempt('TLS_CERT_FILE', `a certificate chain that TLS accepts in ${certFile}`, () =>
-    createSecureContext({ cert, key }),
+    tls().createSecureContext({ cert, key }),
   );
   return { cert, key, expiresMs: leaf.validToDate.getTime() };
 }
@@ -66,7 +66,7 @@ export function trustedAuthorities(extraCaFile: string): readonly string[] | und
   for (const pem of extra) {
     attempt('EXTRA_CA_FILE', `PEM certificates in ${extraCaFile}`, () => new X509Certificate(pem));
   }
-  return [...getCACertificates('default'), ...extra];
+  return [...tls().getCACertificates('default'), ...extra];
 }
 
 /** Something that serves TLS: every https or http2 server of Node. */
