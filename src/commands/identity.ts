@@ -1,7 +1,6 @@
 // Which program this is. The bundler writes version and commit in; run from source, package.json
 // and git tell them.
 
-import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import type { Identity } from './runtime.ts';
 
@@ -32,12 +31,15 @@ function sourceVersion(): string {
 
 function sourceCommit(): string {
   try {
-    return execFileSync('git', ['rev-parse', '--short=12', 'HEAD'], {
-      cwd: new URL('.', import.meta.url),
-      encoding: 'utf8',
-      stdio: ['ignore', 'pipe', 'ignore'],
-      timeout: GIT_TIMEOUT_MS,
-    }).trim();
+    return process
+      .getBuiltinModule('node:child_process')
+      .execFileSync('git', ['rev-parse', '--short=12', 'HEAD'], {
+        cwd: new URL('.', import.meta.url),
+        encoding: 'utf8',
+        stdio: ['ignore', 'pipe', 'ignore'],
+        timeout: GIT_TIMEOUT_MS,
+      })
+      .trim();
   } catch {
     return 'unknown';
   }

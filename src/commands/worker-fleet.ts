@@ -113,9 +113,12 @@ export class WorkerFleet {
         this.#events.onLog(message.lines);
         return;
       case 'reset':
-        this.#events.onReset().then((report) => {
-          this.#tell(member.worker, { kind: 'reloaded', id: message.id, report });
-        });
+        this.#events
+          .onReset()
+          .catch((error: Error) => ({ ok: false, message: error.message }))
+          .then((report) => {
+            this.#tell(member.worker, { kind: 'reloaded', id: message.id, report });
+          });
         return;
       case 'drained':
         member.drained = true;

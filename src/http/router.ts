@@ -95,6 +95,10 @@ export class Router {
 
   #admin(request: IncomingMessage, response: ServerResponse, target: RequestTarget): void {
     const { admin, auth, log } = this.#parts;
+    // Probes and scrapes come by the minute: their lines are for those who look for them.
+    response.on('close', () => {
+      log.debug(`${request.method} ${target.path} ${response.statusCode}`);
+    });
     if (!admin.isPublic(target.path) && !auth.allowsAdmin(request)) {
       const challenge = ['WWW-Authenticate', 'Basic realm="gpt-load", charset="UTF-8"'];
       sendError(response, UNAUTHORIZED, challenge);
