@@ -7,7 +7,7 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { freePort } from '../support/start-gpt-load.ts';
+import { freePort } from '../support/peer-process.ts';
 import { BENCH_KEY } from './messages.ts';
 import { nginxConfig } from './nginx-config.ts';
 import { processTree } from './process-figures.ts';
