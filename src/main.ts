@@ -41,7 +41,7 @@ async function main(argv: readonly string[], terminal: Terminal): Promise<number
   }
 }
 
-/** Each command is loaded by itself: what the others need costs a server megabytes it never uses. */
+/** Each command is loaded by itself: a server never pays the megabytes that the others need. */
 async function run({ command, values }: CommandLine, terminal: Terminal): Promise<number> {
   const loaded = loadEnv(process.env, process.cwd(), text(values['env-file']));
   const config = parseConfig(loaded.env);

@@ -1,5 +1,6 @@
-// The executable where there is nothing: a read-only root that holds it, a key file and the C and C++
-// libraries, no /proc, no /dev, no /tmp, an unprivileged user. Needs bubblewrap (Debian: bubblewrap).
+// The executable where there is nothing: a read-only root that holds it, a key file and the C and
+// C++ libraries, no /proc, no /dev, no /tmp, an unprivileged user. Needs bubblewrap (Debian:
+// bubblewrap).
 import assert from 'node:assert/strict';
 import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';

@@ -16,7 +16,7 @@ function upstreamAt(url: string) {
   return new UpstreamList(UpstreamList.create([url])).get(0);
 }
 
-/** Base URL; path of the list (null: none proves a key); path of one token of `m`; where the key goes. */
+/** Base URL; path of the list (null: no proof of a key); path of one token; where the key goes. */
 const FORMS: [string, string | null, string, string][] = [
   ['https://api.openai.com', '/v1/models', '/v1/chat/completions', 'Authorization'],
   ['https://api.openai.com/v1', '/v1/models', '/v1/chat/completions', 'Authorization'],

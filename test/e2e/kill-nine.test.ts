@@ -16,7 +16,7 @@ const rounds = Number(process.env.GPT_LOAD_KILL_ROUNDS ?? 4);
 const newKeys = 300;
 const clients = 6;
 const pauseMs = 100;
-/** What was learned this long before the kill must be known after it: a second, and the way there. */
+/** What was learned this long before the kill is known after it: a second, and the way there. */
 const settledMs = 1_000 + 250;
 
 const silent = {

@@ -1,5 +1,6 @@
-// An HTTP/2 upstream in turmoil: streams refused, connections going away and dying under hundreds of
-// requests. What was not processed is answered in the end; what was processed is never sent twice.
+// An HTTP/2 upstream in turmoil: streams refused, connections going away and dying under hundreds
+// of requests. What was not processed is answered in the end; what was processed is never sent
+// twice.
 
 import assert from 'node:assert/strict';
 import type { ServerHttp2Stream } from 'node:http2';

@@ -77,7 +77,7 @@ const SUFFIXES: Readonly<Record<string, readonly string[]>> = {
   histogram: ['_bucket', '_sum', '_count'],
 };
 
-/** Accepts nothing that the two specifications do not: every line known, families whole and in one piece. */
+/** Accepts no more than the specifications: every line known, families whole and in one piece. */
 function parse(page: string, open: boolean): Page {
   assert.ok(page.endsWith('\n'));
   const rest = page.slice(0, -1).split('\n');

@@ -1,4 +1,5 @@
-// The request target's way through: what stays byte for byte, what goes, and where the leased key is put.
+// The request target's way through: what stays byte for byte, what goes, and where the leased key
+// is put.
 
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';

@@ -1,5 +1,5 @@
-// What the pool costs with a million keys: printed, and held only against the coarsest of limits, as
-// the machine may be busy. The figures that are promised are measured by `make bench`.
+// What the pool costs with a million keys: printed, and held only against the coarsest of limits,
+// as the machine may be busy. The figures that are promised are measured by `make bench`.
 
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
