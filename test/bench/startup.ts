@@ -18,7 +18,7 @@ import { availableParallelism, cpus, tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
-import { freePort } from '../support/start-gpt-load.ts';
+import { freePort } from '../support/peer-process.ts';
 
 const root = resolve(import.meta.dirname, '../..');
 const START_LIMIT_MS = 10_000;

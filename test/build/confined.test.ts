@@ -14,7 +14,7 @@ import { packageTarget } from '../../build/package.ts';
 import { hostTarget } from '../../build/targets.ts';
 import { startScriptedUpstream } from '../../src/demo/scripted-upstream.ts';
 import { eventually } from '../support/eventually.ts';
-import { freePort } from '../support/start-gpt-load.ts';
+import { freePort } from '../support/peer-process.ts';
 
 // libm, libdl and libpthread are glibc's.
 const ALLOWED = /^(ld-linux-.*|libc|libm|libdl|libpthread|libstdc\+\+|libgcc_s)\.so\.\d+$/;
@@ -60,6 +60,7 @@ test('the executable serves the OpenAI SDK from a read-only root with nothing el
   const port = await freePort();
   const env = { HOST: '127.0.0.1', PORT: String(port), OPENAI_BASE_URL: upstream.url };
   const child = startConfined(binary, work, env);
+  const closed = once(child, 'close');
   let told = '';
   for (const stream of [child.stdout, child.stderr]) {
     stream?.setEncoding('utf8').on('data', (chunk: string) => {
@@ -67,10 +68,11 @@ test('the executable serves the OpenAI SDK from a read-only root with nothing el
     });
   }
   try {
-    await eventually('it answers', async () => {
-      assert.equal(child.exitCode, null, told);
-      return (await fetch(`http://127.0.0.1:${port}/health`)).ok || undefined;
+    const outcome = await eventually('it answers', async () => {
+      if (child.exitCode !== null) return 'ended';
+      return (await fetch(`http://127.0.0.1:${port}/health`)).ok ? 'serves' : undefined;
     });
+    assert.equal(outcome, 'serves', told);
     const baseURL = `http://127.0.0.1:${port}/v1`;
     const sdk = new OpenAI({ baseURL, apiKey: 'client', maxRetries: 0 });
     const messages = [{ role: 'user' as const, content: 'Say hello, please.' }];
@@ -80,12 +82,14 @@ test('the executable serves the OpenAI SDK from a read-only root with nothing el
     let text = '';
     for await (const chunk of stream) text += chunk.choices[0]?.delta.content ?? '';
     assert.match(text, /Say hello, please/);
+    const stats = await fetch(`http://127.0.0.1:${port}/stats`);
+    assert.equal(stats.status, 200, told);
     assert.ok(upstream.records.every(({ request }) => request.key === key));
     const workers = new RegExp(`listens on .* workers=${availableParallelism()}\\b`);
     await eventually('all workers are up', () => workers.test(told) || undefined);
   } finally {
     child.kill('SIGKILL');
-    await once(child, 'close');
+    await closed;
     await upstream.close();
     rmSync(folder, { recursive: true, force: true });
   }
