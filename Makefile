@@ -18,7 +18,8 @@ export PATH := $(BIN):$(PATH)
 NPM       := PATH="$(OWN_PATH)" npm --loglevel=error --no-audit --no-fund --no-update-notifier
 INSTALLED := node_modules/.package-lock.json
 BINARY    := build/gpt-load
-TESTS     ?= test/**/*.test.ts
+ALL_TESTS := test/**/*.test.ts
+TESTS     ?= $(ALL_TESTS)
 NODE_TEST := node --test --test-timeout=180000
 
 # The client commands use the binary where there is one, else the sources.
@@ -66,8 +67,9 @@ reset-keys: $(CLIENT_NEEDS) ## Give every blacklisted key another chance and rea
 dev: $(INSTALLED) ## Start the proxy and restart it whenever a source changes
 	@node --watch src/main.ts $(ARGS)
 
-test: $(INSTALLED) ## Run all tests (TESTS=test/log.test.ts for some)
+test: $(INSTALLED) ## Run all tests, the packed binary's too (TESTS=test/log.test.ts for some)
 	@$(NODE_TEST) '$(TESTS)'
+	@if [ '$(TESTS)' = '$(ALL_TESTS)' ]; then $(MAKE) --no-print-directory build test-binary; fi
 
 test-binary: $(INSTALLED) ## Run the end-to-end tests against build/gpt-load
 	@test -x $(BINARY) || { echo 'make: no $(BINARY) yet; run `make build` first' >&2; exit 1; }
@@ -103,7 +105,7 @@ build: $(INSTALLED) ## Build build/gpt-load for this machine
 build-all: $(INSTALLED) ## Build the binaries of all platforms and SHA256SUMS
 	@node build/package.ts --all $(ARGS)
 
-release: $(INSTALLED) ## Compress the binaries of all platforms, with licence and README
+release: build-all ## Compress the binaries of all platforms, with licence and README
 	@node build/release.ts $(ARGS)
 
 clean: ## Remove everything that was built (not node_modules)

@@ -193,7 +193,7 @@ function all(items: readonly string[], parse: (item: string) => string | undefin
 /**
  * One base URL without trailing slash. Credentials belong into the key file, a query would be lost.
  */
-export function parseBaseUrl(text: string): string | undefined {
+function parseBaseUrl(text: string): string | undefined {
   const url = /^https?:\/\//i.test(text) ? URL.parse(text) : null;
   if (url === null || url.username !== '' || url.password !== '') return undefined;
   if (/[?#\s]/.test(text)) return undefined;

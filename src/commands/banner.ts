@@ -2,6 +2,7 @@
 // loudly, when anybody could use these keys. Decides wording only.
 
 import type { Config } from '../config.ts';
+import { type ListenAddress, listenUrl } from '../http/listen-address.ts';
 import type { Logger } from '../log.ts';
 import type { Upstream } from '../pool/upstream-list.ts';
 import type { Identity } from './runtime.ts';
@@ -12,12 +13,10 @@ const LOOPBACK = /^(?:127\.|localhost$|::1$|\[::1\]$|unix:)/;
 export function tellStart(
   log: Logger,
   config: Config,
-  facts: { port: number; keys: number; identity: Identity },
+  facts: { address: ListenAddress; keys: number; identity: Identity },
 ): void {
-  const { port, keys, identity } = facts;
-  const scheme = config.tlsCertFile === '' ? 'http' : 'https';
-  const host = config.host.includes(':') ? `[${config.host}]` : config.host;
-  const url = config.host.startsWith('unix:') ? config.host : `${scheme}://${host}:${port}`;
+  const { address, keys, identity } = facts;
+  const url = listenUrl(address, config.tlsCertFile !== '');
   log.info(`gpt-load ${identity.version} listens on ${url}`, {
     keys,
     upstreams: config.upstreams.join(','),

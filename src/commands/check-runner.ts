@@ -22,7 +22,7 @@ const RETRY_DELAYS_MS: readonly number[] = [500, 1_500, 4_000];
 /**
  * So many keys in a row that could not be checked: it is the upstream, and the rest is not asked.
  */
-export const OUTAGE_KEYS = 20;
+const OUTAGE_KEYS = 20;
 /** A long model list is read to its end for the sake of the connection, up to here. */
 const MAX_DRAIN_BYTES = 4 * 1024 * 1024;
 

@@ -8,7 +8,7 @@ import { facts, grouped, span, table } from './table.ts';
 export type JsonObject = { readonly [name: string]: unknown };
 
 /** Rows of one list; the rest is counted, and `--json` has what the instance sent. */
-export const MAX_LISTED = 1_000;
+const MAX_LISTED = 1_000;
 
 /** The answer as text for a terminal of `columns`, or for a pipe (undefined: nothing is cut). */
 export function viewOf(

@@ -165,7 +165,7 @@ export function resultOfAnswer(answer: AnswerView, host: string, nowMs: number):
   return resultOfVerdict(verdict, nowMs);
 }
 
-export const VALID: CheckResult = { kind: 'valid', reason: 'none', untilMs: null };
+const VALID: CheckResult = { kind: 'valid', reason: 'none', untilMs: null };
 
 /** A key of which nothing was learned. */
 export function unchecked(reason: CheckReason): CheckResult {

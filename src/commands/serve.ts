@@ -99,7 +99,8 @@ export async function serve(given: Config, runtime: ServeRuntime): Promise<numbe
       table.tend(Date.now());
       tellSuspects(log, suspicion.check(Date.now()));
     }, HOUSEKEEPING_MS);
-    tellStart(log, config, { port, keys: loaded.total, identity: runtime.identity });
+    const bound = address.kind === 'tcp' ? { ...address, port } : address;
+    tellStart(log, config, { address: bound, keys: loaded.total, identity: runtime.identity });
     runtime.onReady?.();
     signals.onHangup(() => {
       for (const sink of sinks) sink.reopen();

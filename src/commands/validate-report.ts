@@ -42,7 +42,7 @@ export const LABELS: Readonly<Record<ResultKind, string>> = {
   unchecked: 'not checked',
 };
 
-export function countByKind(results: readonly CheckResult[]): Record<ResultKind, number> {
+function countByKind(results: readonly CheckResult[]): Record<ResultKind, number> {
   const counts = { valid: 0, resting: 0, dead: 0, no_access: 0, unchecked: 0 };
   for (const { kind } of results) counts[kind]++;
   return counts;

@@ -1,6 +1,7 @@
 // A worker's look at itself: how late its event loop turns, and how large its heap is. Decides how
 // often.
 
+import { heapUsage } from '../http/process-memory.ts';
 import type { WorkerVitals } from '../pool/worker-vitals.ts';
 
 /**
@@ -15,12 +16,12 @@ const SAMPLES_PER_HEAP_READING = 10;
 export function watchVitalSigns(vitals: WorkerVitals): void {
   let samples = 0;
   let dueMs = performance.now() + DELAY_SAMPLE_MS;
-  vitals.setHeap(process.memoryUsage());
+  vitals.setHeap(heapUsage());
   setInterval(() => {
     const nowMs = performance.now();
     vitals.addDelay(Math.max(0, nowMs - dueMs));
     dueMs = nowMs + DELAY_SAMPLE_MS;
     samples++;
-    if (samples % SAMPLES_PER_HEAP_READING === 0) vitals.setHeap(process.memoryUsage());
+    if (samples % SAMPLES_PER_HEAP_READING === 0) vitals.setHeap(heapUsage());
   }, DELAY_SAMPLE_MS).unref();
 }

@@ -15,7 +15,7 @@ export interface FormPart {
 /** Most parts of one body that are looked at. */
 const maxParts = 100;
 
-export function formParts(body: Buffer, contentType: string): FormPart[] {
+function formParts(body: Buffer, contentType: string): FormPart[] {
   const boundary = /boundary="?([^";]+)"?/i.exec(contentType)?.[1];
   if (boundary === undefined) return [];
   const delimiter = Buffer.from(`--${boundary}`);

@@ -8,7 +8,7 @@ import type { IncomingMessage } from 'node:http';
  * Bodies up to this size are kept so that a shape can read them; larger ones are counted and hashed
  * only.
  */
-export const maxKeptBodyBytes = 64 * 1024 * 1024;
+const maxKeptBodyBytes = 64 * 1024 * 1024;
 
 export type CredentialPlace =
   | 'bearer'
@@ -51,7 +51,7 @@ interface Credential {
 }
 
 /** Every credential that a request carries, in the places that LLM providers look at. */
-export function credentialsOf(headers: IncomingMessage['headers'], query: URLSearchParams) {
+function credentialsOf(headers: IncomingMessage['headers'], query: URLSearchParams) {
   const found: Credential[] = [];
   const bearer = /^Bearer\s+(.+)$/i.exec(headers.authorization ?? '')?.[1];
   if (bearer !== undefined) found.push({ key: bearer.trim(), place: 'bearer' });

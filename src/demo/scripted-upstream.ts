@@ -67,7 +67,7 @@ export interface ScriptedUpstream {
  * Which API a request is for: Gemini by path or the place of its key, Anthropic by path or version,
  * else OpenAI.
  */
-export function shapeOf(request: ScriptedRequest): ProviderShape {
+function shapeOf(request: ScriptedRequest): ProviderShape {
   const { path, credential, headers } = request;
   if (/\/v1(beta|alpha)\/openai\//.test(path)) return geminiOpenaiShape;
   if (/\/v1(beta|alpha)\/|\/models\/[^/]+:/.test(path)) return geminiShape;

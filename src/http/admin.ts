@@ -1,4 +1,4 @@
-// The endpoints of our own (DESIGN 6): which paths they are, who may see them, and what they say.
+// The endpoints of our own: which paths they are, who may see them, and what they say.
 // None of them ever shows a key. They are answered outside the concurrency limit; their numbers
 // come from shared memory.
 
@@ -9,6 +9,7 @@ import { listBlacklisted, listResting, summarise } from '../pool/key-report.ts';
 import { sendMetrics } from './metrics-endpoint.ts';
 import type { MetricsSources } from './metrics-snapshot.ts';
 import { sendError, sendJson } from './own-answer.ts';
+import { heapUsage, residentBytes } from './process-memory.ts';
 
 /** What came of a reset: told to whoever asked for it. */
 export interface ResetReport {
@@ -91,7 +92,7 @@ export class Admin {
     const nowMs = Date.now();
     const keys = summarise(table, nowMs);
     const { totals, gauges } = counters.sum();
-    const memory = process.memoryUsage();
+    const heap = heapUsage();
     return {
       keys: {
         total: keys.total,
@@ -108,10 +109,10 @@ export class Admin {
         open_leases: gauges.openLeases,
       },
       memory: {
-        rss_mb: mib(memory.rss),
-        heap_used_mb: mib(memory.heapUsed),
-        heap_total_mb: mib(memory.heapTotal),
-        external_mb: mib(memory.external),
+        rss_mb: mib(residentBytes()),
+        heap_used_mb: mib(heap.heapUsed),
+        heap_total_mb: mib(heap.heapTotal),
+        external_mb: mib(heap.external),
       },
       system: {
         version,

@@ -17,8 +17,8 @@ import { ERROR_BODY_WAIT_MS, HeldAnswer } from './held-answer.ts';
 import type { Plan } from './plan.ts';
 import type { Transport, UpstreamAnswer, UpstreamRequest } from './transport.ts';
 
-/** Without FIRST_EVENT_TIMEOUT a stream is held no longer than this (DESIGN 3.6). */
-export const FIRST_EVENT_HOLD_MS = 1_000;
+/** Without FIRST_EVENT_TIMEOUT a stream is held no longer than this. */
+const FIRST_EVENT_HOLD_MS = 1_000;
 
 /** What an attempt came to: a verdict, with the held answer or the fault that it is about. */
 export interface Judged {

@@ -15,7 +15,7 @@ export class Auth {
     this.#digest = authKey === '' ? undefined : digestOf(authKey);
   }
 
-  /** A request to be proxied: any place where an SDK puts its key (DESIGN 7). */
+  /** A request to be proxied: any place where an SDK puts its key. */
   allowsProxying(request: IncomingMessage, queryKey: string | undefined): boolean {
     if (this.#digest === undefined) return true;
     const headers = request.headers;

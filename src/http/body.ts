@@ -19,7 +19,7 @@ export interface RequestBody {
  * Bodies waiting to be replayed in one worker, all together; beyond it bodies are streamed
  * unretried.
  */
-export const MAX_REPLAY_TOTAL_BYTES = 512 * 1024 * 1024;
+const MAX_REPLAY_TOTAL_BYTES = 512 * 1024 * 1024;
 
 const EMPTY: RequestBody = { chunks: [], bytes: 0, source: undefined, trailers: [] };
 
@@ -50,7 +50,7 @@ export class ReplayBudget {
 }
 
 /** Whether a request announces a body (RFC 9112 6.3). */
-export function hasBody(request: IncomingMessage): boolean {
+function hasBody(request: IncomingMessage): boolean {
   const { headers } = request;
   if (headers['transfer-encoding'] !== undefined) return true;
   const length = headers['content-length'];

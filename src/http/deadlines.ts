@@ -3,7 +3,7 @@
 // business.
 
 /** Deadlines are noticed this much late at most; every limit that uses them is far longer. */
-export const SWEEP_INTERVAL_MS = 100;
+const SWEEP_INTERVAL_MS = 100;
 
 /** Time limits are configured as 0 for none. */
 export function unlimited(limitMs: number): number {

@@ -9,11 +9,11 @@ import type { Address } from './dns-cache.ts';
  * Wait before the next address is tried beside the ones under way (RFC 8305 section 5 recommends
  * 250 ms).
  */
-export const ATTEMPT_DELAY_MS = 250;
+const ATTEMPT_DELAY_MS = 250;
 /** Addresses tried at most for one connection. */
-export const MAX_ADDRESSES = 8;
+const MAX_ADDRESSES = 8;
 /** Idle time before TCP keep-alive probes start, so that a peer that vanished is noticed. */
-export const TCP_KEEPALIVE_MS = 30_000;
+const TCP_KEEPALIVE_MS = 30_000;
 
 /**
  * Addresses in the order of trying: families alternate, beginning with the resolver's first choice

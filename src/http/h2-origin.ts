@@ -13,7 +13,7 @@ import { H2Session, MAX_STREAMS } from './h2-session.ts';
 /**
  * Connections to one upstream, of one worker; reached only where the peer allows few streams each.
  */
-export const MAX_SESSIONS = 64;
+const MAX_SESSIONS = 64;
 /** Connections being opened at once, once it is known that the upstream speaks HTTP/2. */
 const MAX_DIALS = 4;
 /** Requests that wait for a stream; far above the concurrency limits in use. */

@@ -8,7 +8,7 @@ import { type Deadlines, Waiter } from './deadlines.ts';
 import type { UpstreamAnswer } from './transport.ts';
 
 /** Bytes of an answer that are looked at, of the wire's form and of the decoded copy alike. */
-export const HOLD_LIMIT_BYTES = 64 * 1024;
+const HOLD_LIMIT_BYTES = 64 * 1024;
 /** An error body that has not arrived by then is judged by what is there. */
 export const ERROR_BODY_WAIT_MS = 5_000;
 

@@ -56,17 +56,16 @@ export function listenAddresses(
   return [{ kind: 'tcp', host: host.replace(/^\[(.*)\]$/, '$1'), port, inEveryWorker: true }];
 }
 
-/** For people: the URL a client on this machine would use. */
+/** Names an address for people: a URL, where it has one. */
 export function listenUrl(address: ListenAddress, secure: boolean): string {
-  const scheme = secure ? 'https' : 'http';
   switch (address.kind) {
     case 'unix':
-      return `${scheme}+unix:${address.path}`;
+      return `unix:${address.path}`;
     case 'fd':
-      return `${scheme} on descriptor ${address.fd}`;
+      return `descriptor ${address.fd} of systemd`;
     case 'tcp': {
       const host = address.host.includes(':') ? `[${address.host}]` : address.host;
-      return `${scheme}://${host}:${address.port}`;
+      return `${secure ? 'https' : 'http'}://${host}:${address.port}`;
     }
   }
 }

@@ -10,6 +10,7 @@ import type { KeyTable } from '../pool/key-table.ts';
 import type { UpstreamPool } from '../pool/upstream-pool.ts';
 import { DELAY_BOUNDS_MS, type Vitals, WorkerVitals } from '../pool/worker-vitals.ts';
 import type { Histogram, MetricsSnapshot, UpstreamSnapshot, WorkerSnapshot } from './metrics.ts';
+import { residentBytes } from './process-memory.ts';
 
 const MS_PER_SECOND = 1e3;
 const US_PER_SECOND = 1e6;
@@ -52,7 +53,7 @@ export function metricsSnapshot(sources: MetricsSources, nowMs: number): Metrics
     workers: WorkerVitals.readAll(sources.vitals).map(workerSnapshot),
     logLinesDropped: totals.logLinesDropped,
     cpuSeconds: (user + system) / US_PER_SECOND,
-    residentBytes: process.memoryUsage.rss(),
+    residentBytes: residentBytes(),
   };
 }
 

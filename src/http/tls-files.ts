@@ -11,7 +11,7 @@ import { tls } from './on-demand.ts';
  * How often the files are looked at. Polling, because certbot and Kubernetes replace symlinks, not
  * files.
  */
-export const TLS_CHECK_INTERVAL_MS = 10_000;
+const TLS_CHECK_INTERVAL_MS = 10_000;
 
 /** PEM texts that belong together. */
 export interface TlsMaterial {

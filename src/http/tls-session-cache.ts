@@ -3,12 +3,12 @@
 // it, whose certificate was verified.
 
 /** Peers remembered at most; the oldest goes first. */
-export const MAX_PEERS = 256;
+const MAX_PEERS = 256;
 /**
  * Tickets kept per peer: TLS 1.3 tickets are for one use (RFC 8446 C.4), so connections opened
  * together need several.
  */
-export const MAX_TICKETS = 4;
+const MAX_TICKETS = 4;
 
 export class TlsSessionCache {
   readonly #tickets = new Map<string, Buffer[]>();

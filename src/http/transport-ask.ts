@@ -6,9 +6,9 @@ import http, { type IncomingMessage, type RequestOptions } from 'node:http';
 import https from 'node:https';
 
 /** More than the lists of a million keys need; a longer answer does not come from gpt-load. */
-export const MAX_ANSWER_BYTES = 256 * 1024 * 1024;
+const MAX_ANSWER_BYTES = 256 * 1024 * 1024;
 /** From the question to the end of the answer. */
-export const ASK_TIMEOUT_MS = 10_000;
+const ASK_TIMEOUT_MS = 10_000;
 
 export interface Question {
   readonly method: 'GET' | 'POST';

@@ -1,4 +1,4 @@
-// Whose fault an answer or a fault is (DESIGN 4). The rules are data (rules.ts), compiled once when
+// Whose fault an answer or a fault is. The rules are data (rules.ts), compiled once when
 // this module loads; this file only applies them. How long a rest lasts is retry-after.ts's.
 
 import { type Facts, factsOf } from './normalise.ts';

@@ -6,7 +6,7 @@
  * Bodies are looked at no further than this, in UTF-16 units; the caller's prefix is as long in
  * bytes.
  */
-export const MAX_BODY_LENGTH = 65_536;
+const MAX_BODY_LENGTH = 65_536;
 
 /** Events of one text that are tried; an error comes first or right after the preamble. */
 const MAX_EVENTS = 64;

@@ -1,6 +1,6 @@
-// Reads the start of a 200 event stream and tells whether it is preamble, content, or an error
-// (DESIGN 3.6). Bytes in, finding out. The caller holds the bytes, bounds the hold at 64 KiB and 1
-// s, and relays them untouched.
+// Reads the start of a 200 event stream and tells whether it is preamble, content, or an error.
+// Bytes in, finding out. The caller holds the bytes, bounds the hold at 64 KiB and 1 s, and relays
+// them untouched.
 
 import { carriesError, isRecord, parseJson } from './error-body.ts';
 import type { Provider } from './provider.ts';

@@ -89,7 +89,7 @@ class NameClasses {
 const requestClasses = new NameClasses(REQUEST_CLASS);
 const responseClasses = new NameClasses(RESPONSE_CLASS);
 
-/** Prepares a client's header fields for any upstream (RFC 9110 7.6.1; DESIGN 7). */
+/** Prepares a client's header fields for any upstream (RFC 9110 7.6.1). */
 export function requestHead(rawHeaders: readonly string[]): RequestHead {
   const fields: string[] = [];
   const credentialPlaces: CredentialPlace[] = [];
@@ -149,7 +149,7 @@ function withoutNamed(fields: string[], connection: string | undefined): string[
 const COMMON_OPTIONS = new Set(['', 'keep-alive', 'close', 'upgrade']);
 
 /**
- * The one place where the leased key goes (DESIGN 7): where the client had its own, the provider's
+ * The one place where the leased key goes: where the client had its own, the provider's
  * way first when the client used several; else the provider's way.
  */
 export function credentialPlace(

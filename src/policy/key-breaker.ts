@@ -64,7 +64,7 @@ export const PROBE_CLAIM_MS = 120_000;
  * Probes spread over this part of their interval, lest a thousand dead keys be probed in one
  * second.
  */
-export const PROBE_JITTER = 0.1;
+const PROBE_JITTER = 0.1;
 
 /** The status after `event`; the very same object when nothing changes. */
 export function reduceKey(status: KeyStatus, event: KeyEvent, limits: KeyLimits): KeyStatus {

@@ -5,7 +5,7 @@ import { cooldownMs } from './cooldown.ts';
 import type { Verdict } from './verdict.ts';
 
 /** First wait when there is no other upstream to ask, doubled for each further attempt. */
-export const RETRY_BASE_MS = 100;
+const RETRY_BASE_MS = 100;
 export const RETRY_MAX_MS = 2_000;
 
 export interface Attempt {

@@ -18,7 +18,7 @@ export interface WatchTimes {
   readonly pollMs: number;
 }
 
-export const WATCH_TIMES: WatchTimes = { settleMs: 200, patienceMs: 10_000, pollMs: 5_000 };
+const WATCH_TIMES: WatchTimes = { settleMs: 200, patienceMs: 10_000, pollMs: 5_000 };
 
 /** A file's content cannot have changed while all of these are the same. */
 type Signature = string;

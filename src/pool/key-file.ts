@@ -10,7 +10,7 @@ import { parseUpstreamUrl } from './upstream-list.ts';
 /** Problems told at once; a file that is no key file has one on every line. */
 export const MAX_PROBLEMS = 20;
 /** 2 GiB is where Node's own limit is; a million keys of the longest kind are 200 MB. */
-export const MAX_FILE_BYTES = 1024 * 1024 * 1024;
+const MAX_FILE_BYTES = 1024 * 1024 * 1024;
 
 /**
  * The keys of a file, as places in its bytes: a million strings would cost ten times their memory.

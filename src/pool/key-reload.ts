@@ -15,7 +15,7 @@ import type { UpstreamList } from './upstream-list.ts';
  */
 export const ROW_GRACE_MS = 60_000;
 /** Duplicates that are told with their lines. */
-export const MAX_TOLD_DUPLICATES = 20;
+const MAX_TOLD_DUPLICATES = 20;
 
 export interface Duplicate {
   readonly line: number;

@@ -9,7 +9,7 @@ export const MAX_LANES = 64;
 /** The whole account. */
 export const ACCOUNT = 0;
 /** Names are compared up to here; longer ones that agree so far, and in length, share a lane. */
-export const MAX_MODEL_BYTES = 128;
+const MAX_MODEL_BYTES = 128;
 /**
  * Lanes kept for rate limits: names that no key has access to, typing errors say, cannot use them
  * up.

@@ -9,7 +9,7 @@ import type { Lane } from './lane.ts';
  * Available rows that one pick passes over, all pinned to ejected upstreams say, before it settles
  * for less.
  */
-export const MAX_SKIPPED_ROWS = 4096;
+const MAX_SKIPPED_ROWS = 4096;
 /** Times that other threads may win the race for the cursor before a pick goes without it. */
 const MAX_LOST_RACES = 64;
 

@@ -10,9 +10,9 @@ import type { Upstream } from './upstream-list.ts';
 import type { UpstreamPool } from './upstream-pool.ts';
 
 /** All rejections within this time of each other are one event. */
-export const SUSPICION_WINDOW_MS = 60_000;
+const SUSPICION_WINDOW_MS = 60_000;
 /** Keys of a suspected upstream are probed this soon, whatever DEAD_KEY_PROBE_INTERVAL says. */
-export const SUSPECT_PROBE_MS = 60_000;
+const SUSPECT_PROBE_MS = 60_000;
 /** A single rejected key proves nothing about its upstream. */
 const MIN_REJECTED = 2;
 

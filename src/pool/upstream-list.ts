@@ -7,7 +7,7 @@ import { StatusWords } from './status-word.ts';
 
 /** Addresses that one process can learn, over all reloads of its key file. */
 export const MAX_UPSTREAMS = 1024;
-export const MAX_UPSTREAM_BYTES = 512;
+const MAX_UPSTREAM_BYTES = 512;
 
 /** Where requests go. `href` has no trailing slash. */
 export interface Upstream {

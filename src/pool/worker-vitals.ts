@@ -27,7 +27,7 @@ export interface Vitals {
   readonly delays: readonly number[];
 }
 
-/** As process.memoryUsage gives it in a worker: of its own heap. */
+/** Of the worker's own heap, in bytes. */
 export type HeapUsage = Pick<NodeJS.MemoryUsage, 'heapUsed' | 'heapTotal' | 'external'>;
 
 /** One worker's block; only that worker writes it. */

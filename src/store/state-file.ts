@@ -20,11 +20,11 @@ import { DatabaseSync } from 'node:sqlite';
 import type { Logger } from '../log.ts';
 
 /** "GPTL", in the header of the file: tells our files from other programs' databases. */
-export const APPLICATION_ID = 0x4750544c;
+const APPLICATION_ID = 0x4750544c;
 /**
  * Raised with every change of the schema; an older file is migrated, a newer one is not touched.
  */
-export const SCHEMA_VERSION = 1;
+const SCHEMA_VERSION = 1;
 /**
  * At the start another instance may still be closing the file; longer than this it is simply in
  * use.

@@ -9,7 +9,7 @@ export const WRITE_INTERVAL_MS = 1_000;
 /**
  * How often an idle writer looks for changes, so that the first one after a pause is stored soon.
  */
-export const LOOK_INTERVAL_MS = 200;
+const LOOK_INTERVAL_MS = 200;
 /**
  * Rows kept for another try while the disk is full; then all rows are asked for when it works
  * again.
