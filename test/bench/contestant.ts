@@ -3,7 +3,7 @@
 
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { closeSync, mkdirSync, openSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -35,7 +35,7 @@ export function direct(upstreamPort: number): Contestant {
   return { name: 'direct', port: upstreamPort, pids: [], [Symbol.asyncDispose]: async () => {} };
 }
 
-/** One worker, no request log unless `env` says otherwise, output thrown away. */
+/** One worker, no request log unless `env` says otherwise, output to a file. */
 export async function startGptLoad(
   program: Program,
   upstreamPort: number,
@@ -47,9 +47,10 @@ export async function startGptLoad(
   mkdirSync(cwd, { recursive: true });
   writeFileSync(join(cwd, 'keys.txt'), `${BENCH_KEY}\n`);
   const [file = '', ...args] = program.command;
+  const output = openSync(join(cwd, 'output.log'), 'w');
   const child = spawn(file, [...args, 'serve'], {
     cwd,
-    stdio: ['ignore', 'ignore', 'inherit'],
+    stdio: ['ignore', output, 'inherit'],
     env: {
       HOST: '127.0.0.1',
       PORT: String(port),
@@ -61,6 +62,7 @@ export async function startGptLoad(
       ...env,
     },
   });
+  closeSync(output);
   await untilListening(child, port, program.name);
   return running(program.name, child, port);
 }

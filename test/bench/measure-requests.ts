@@ -58,7 +58,6 @@ export async function measureRequestLog(bench: Bench): Promise<Finding[]> {
     const env = {
       LOG_ENABLE_REQUEST: String(format !== undefined),
       LOG_FORMAT: format ?? 'text',
-      LOG_ENABLE_FILE: String(format !== undefined),
     };
     const started = await startGptLoad({ ...program, name }, upstreamPort, directory, env);
     contestants.push(stack.use(started));
