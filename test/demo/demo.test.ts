@@ -7,8 +7,8 @@ import { createServer } from 'node:net';
 import { test } from 'node:test';
 import { promisify } from 'node:util';
 import { demoKeys } from '../../src/demo/narration.ts';
-import { needs } from '../support/peer-process.ts';
-import { freePort, startGptLoad } from '../support/start-gpt-load.ts';
+import { freePort, needs } from '../support/peer-process.ts';
+import { startGptLoad } from '../support/start-gpt-load.ts';
 
 const keys = demoKeys.map(({ key }) => key);
 

@@ -8,7 +8,8 @@ import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { startScriptedUpstream } from '../../src/demo/scripted-upstream.ts';
 import { eventually } from '../support/eventually.ts';
-import { freePort, type GptLoad, startGptLoad } from '../support/start-gpt-load.ts';
+import { freePort } from '../support/peer-process.ts';
+import { type GptLoad, startGptLoad } from '../support/start-gpt-load.ts';
 
 const keys = Array.from(
   { length: 200 },

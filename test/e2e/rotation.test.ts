@@ -6,12 +6,8 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { type ScriptedUpstream, startScriptedUpstream } from '../../src/demo/scripted-upstream.ts';
 import { eventually } from '../support/eventually.ts';
-import {
-  freePort,
-  type GptLoad,
-  type StartOptions,
-  startGptLoad,
-} from '../support/start-gpt-load.ts';
+import { freePort } from '../support/peer-process.ts';
+import { type GptLoad, type StartOptions, startGptLoad } from '../support/start-gpt-load.ts';
 
 const tail = '0123456789abcdef';
 const good = `sk-test-good-${tail}`;

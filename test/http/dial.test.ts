@@ -2,12 +2,13 @@
 
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
+import { createServer, type Socket } from 'node:net';
 import { test } from 'node:test';
 import { createServer as createTlsServer, type TLSSocket } from 'node:tls';
 import { Dialer, type DialOptions, type DialTarget } from '../../src/http/dial.ts';
 import { connectTcp, inOrder } from '../../src/http/dial-tcp.ts';
 import { type Address, DnsCache } from '../../src/http/dns-cache.ts';
+import { listen } from '../support/dial-harness.ts';
 import { certificate, testCa } from '../support/tls-fixture.ts';
 
 const hosts: Record<string, Address[]> = {
@@ -32,25 +33,6 @@ function dialer(options: Partial<DialOptions> = {}): Dialer {
     authorities: [testCa],
     ...options,
   });
-}
-
-async function listen(server: Server): Promise<{ port: number } & AsyncDisposable> {
-  const sockets = new Set<Socket>();
-  server.on('connection', (socket) => {
-    sockets.add(socket);
-    socket.on('error', () => undefined);
-    socket.on('close', () => sockets.delete(socket));
-  });
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  return {
-    port: (server.address() as AddressInfo).port,
-    [Symbol.asyncDispose]: async () => {
-      for (const socket of sockets) socket.destroy();
-      server.close();
-      await once(server, 'close');
-    },
-  };
 }
 
 const https = (port: number, hostname = 'upstream.test', alpn = ['http/1.1']): DialTarget => ({

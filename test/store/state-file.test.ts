@@ -3,33 +3,12 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
-import { type TestContext, test } from 'node:test';
-import type { Logger } from '../../src/log.ts';
-import { type StateRow, StateStore } from '../../src/store/state-store.ts';
-
-const KEY = 'sk-proj-Zk4t0nWqk3vBq8Yw1mR7';
-const DEAD = { model: '', state: 'dead', reason: 'invalid_key', deadCount: 2, restCount: 0 };
-const TIMES = { untilMs: 1_800_000_000_000, sinceMs: 1_700_000_000_123 };
-
-function folder(t: TestContext): string {
-  const path = mkdtempSync(join(tmpdir(), 'gpt-load-state-'));
-  t.after(() => rmSync(path, { recursive: true, force: true }));
-  return path;
-}
-
-function listener(): Logger & { lines: string[] } {
-  const lines: string[] = [];
-  const say = (line: string) => void lines.push(line);
-  return { lines, debug: say, info: say, warn: say, error: say };
-}
-
-function deadRow(store: StateStore, key: string, more: Partial<StateRow> = {}): StateRow {
-  return { keyId: store.keyId(key), ...DEAD, ...TIMES, ...more };
-}
+import { test } from 'node:test';
+import { StateStore } from '../../src/store/state-store.ts';
+import { deadRow, folder, KEY, listener } from './state-fixture.ts';
 
 const UNUSABLE: [string, (file: string) => void, RegExp][] = [
   [

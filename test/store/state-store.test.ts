@@ -1,19 +1,9 @@
-// The state file: what it keeps, whom it tells, and every way in which it can be unusable.
+// The state file: what it keeps, for how long, and whom it tells. Unusable files: state-file.test.
 
 import assert from 'node:assert/strict';
-import {
-  chmodSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  statSync,
-  writeFileSync,
-} from 'node:fs';
-import { tmpdir } from 'node:os';
+import { chmodSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { type TestContext, test } from 'node:test';
-import type { Logger } from '../../src/log.ts';
+import { test } from 'node:test';
 import {
   KEEP_ABSENT_KEYS_MS,
   KEEP_ENDED_RESTS_MS,
@@ -21,26 +11,7 @@ import {
   type StateRow,
   StateStore,
 } from '../../src/store/state-store.ts';
-
-const KEY = 'sk-proj-Zk4t0nWqk3vBq8Yw1mR7';
-const DEAD = { model: '', state: 'dead', reason: 'invalid_key', deadCount: 2, restCount: 0 };
-const TIMES = { untilMs: 1_800_000_000_000, sinceMs: 1_700_000_000_123 };
-
-function folder(t: TestContext): string {
-  const path = mkdtempSync(join(tmpdir(), 'gpt-load-state-'));
-  t.after(() => rmSync(path, { recursive: true, force: true }));
-  return path;
-}
-
-function listener(): Logger & { lines: string[] } {
-  const lines: string[] = [];
-  const say = (line: string) => void lines.push(line);
-  return { lines, debug: say, info: say, warn: say, error: say };
-}
-
-function deadRow(store: StateStore, key: string, more: Partial<StateRow> = {}): StateRow {
-  return { keyId: store.keyId(key), ...DEAD, ...TIMES, ...more };
-}
+import { deadRow, folder, KEY, listener } from './state-fixture.ts';
 
 test('state store gives back after a restart what was written', (t) => {
   const file = join(folder(t), 'a.db');

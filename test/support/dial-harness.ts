@@ -1,5 +1,5 @@
-// What the tests of outgoing proxies share: a dialer that sends everything through one proxy, a
-// listening server that ends with its test, and an upstream that greets and closes.
+// What the tests of connections and outgoing proxies share: a dialer that sends everything through
+// one proxy, a listening server that ends with its test, and an upstream that greets and closes.
 
 import { once } from 'node:events';
 import type { AddressInfo, Server, Socket } from 'node:net';
@@ -20,11 +20,13 @@ export function dialer(all: string): Dialer {
   });
 }
 
+/** Listens on a free port of 127.0.0.1; disposed, it cuts off whoever is connected. */
 export async function listen(server: Server): Promise<{ port: number } & AsyncDisposable> {
   const sockets = new Set<Socket>();
   server.on('connection', (socket) => {
     sockets.add(socket);
     socket.on('error', () => undefined);
+    socket.on('close', () => sockets.delete(socket));
   });
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');

@@ -9,10 +9,9 @@ import { certificate } from './tls-fixture.ts';
 export const DATA = 0;
 export const HEADERS = 1;
 export const RST_STREAM = 3;
-export const SETTINGS = 4;
+const SETTINGS = 4;
 export const PING = 6;
 export const GOAWAY = 7;
-export const WINDOW_UPDATE = 8;
 
 export const END_STREAM = 0x1;
 export const END_HEADERS = 0x4;

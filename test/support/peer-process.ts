@@ -1,5 +1,5 @@
 // Starts a real peer (nghttpx, tinyproxy, microsocks...) for one test and ends it afterwards.
-// Where the program is not installed, the test says so and is passed over.
+// Where the program is not installed, the test says so and is passed over. Finds free ports too.
 
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
@@ -16,6 +16,7 @@ export function needs(program: string): { skip?: string } {
   return found ? {} : { skip: `${program} is not installed` };
 }
 
+/** A port that was free a moment ago. SO_REUSEPORT workers cannot share port 0. */
 export async function freePort(): Promise<number> {
   const server = createServer().listen(0, '127.0.0.1');
   await once(server, 'listening');

@@ -45,9 +45,6 @@ export function thenReset(bytes: string | Buffer = ''): RawHandler {
   };
 }
 
-/** Resets as soon as the head is there, with the body still under way. */
-export const resetOnHead: RawHandler = (exchange) => exchange.reset();
-
 /** Takes everything and says nothing. */
 export const neverAnswers: RawHandler = async (exchange) => {
   await exchange.readBody();
@@ -86,14 +83,4 @@ export function slowDrip(bytes: string, pieceBytes: number, everyMs: number): Ra
  */
 export function resetOnReuse(first: RawHandler): RawHandler {
   return (exchange) => (exchange.nth === 1 ? first(exchange) : exchange.reset());
-}
-
-/** Each request in turn gets the next handler; the last one stays. */
-export function inTurn(...handlers: readonly [RawHandler, ...RawHandler[]]): RawHandler {
-  let turn = 0;
-  return (exchange) => {
-    const handler = handlers[Math.min(turn, handlers.length - 1)] ?? handlers[0];
-    turn += 1;
-    return handler(exchange);
-  };
 }

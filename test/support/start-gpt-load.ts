@@ -6,11 +6,11 @@ import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { eventually } from './eventually.ts';
 import { createLeakCheck, type LeakCheck } from './leak-check.ts';
+import { freePort } from './peer-process.ts';
 
 const mainFile = join(import.meta.dirname, '../../src/main.ts');
 const startTimeoutMs = 30_000;
@@ -51,16 +51,6 @@ export interface GptLoad {
   /** SIGTERM, then the exit code, which must be the expected one (0), then the leak check. */
   readonly stop: (expectedCode?: number) => Promise<void>;
   readonly [Symbol.asyncDispose]: () => Promise<void>;
-}
-
-/** A port that was free a moment ago. SO_REUSEPORT workers cannot share port 0. */
-export async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, 'close');
-  return port;
 }
 
 /** Starts it and resolves once it answers. Set GPT_LOAD_BINARY to test a packed binary. */
