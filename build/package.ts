@@ -1,6 +1,6 @@
 // Packs the bundle onto Node, one executable a platform: `node build/package.ts` for this machine,
-// `--all` for the five of a release, `linux-arm64` for that one; and build/SHA256SUMS over them all.
-// Where a Node comes from is in node-base.ts; archives for download are made by release.ts.
+// `--all` for the five of a release, `linux-arm64` for that one; and build/SHA256SUMS over them
+// all. Where a Node comes from is in node-base.ts; archives for download are made by release.ts.
 import {
   chmodSync,
   copyFileSync,
@@ -145,17 +145,25 @@ async function injectProgram(
       main: relative(join(temporary, 'pkg-sea-'), program),
       disableExperimentalSEAWarning: true,
       useSnapshot: false,
-      // Measured at 275 kB of bundle: 91.7 ms to the first answer without, 92.3 ms with. It would also
-      // make two builds of the same sources differ.
+      // Measured at 275 kB of bundle: 91.7 ms to the first answer without, 92.3 ms with. It would
+      // also make two builds of the same sources differ.
       useCodeCache: false,
       execArgv: EXEC_ARGV,
       execArgvExtension: 'none',
       // One version has one licence, and the package for Windows lacks the file.
-      assets: { LICENSE: generator.licence },
+      assets: { LICENSE: licencesOf(generator.licence, work) },
     },
   };
   await withEnvironment(home, () => packSea(program, options));
   return output;
+}
+
+/** Our own licence and Node's, as one file in the folder `work`. */
+function licencesOf(nodeLicence: string, work: string): string {
+  const texts = [join(ROOT, 'LICENSE'), nodeLicence].map((file) => readFileSync(file, 'utf8'));
+  const all = join(work, 'LICENSES');
+  writeFileSync(all, texts.join(`\n${'='.repeat(80)}\n\n`));
+  return all;
 }
 
 /** Packs the bundle `program` for `target` into `output`, and returns its size in bytes. */

@@ -7,6 +7,7 @@ import { type CommandLine, readCommandLine } from './commands/command-line.ts';
 import { isCommand } from './commands/command-table.ts';
 import { helpText } from './commands/help.ts';
 import { identity, identityLine } from './commands/identity.ts';
+import { licences } from './commands/licences.ts';
 import type { Runtime } from './commands/runtime.ts';
 import { processTerminal, type Terminal } from './commands/terminal.ts';
 import { parseConfig } from './config.ts';
@@ -29,6 +30,10 @@ async function main(argv: readonly string[], terminal: Terminal): Promise<number
   }
   if (line.values.version) {
     terminal.write(`${identityLine(identity())}\n`);
+    return 0;
+  }
+  if (line.values.licenses) {
+    terminal.write(licences());
     return 0;
   }
   if (line.values.help || line.command === 'help') return showHelp(line, terminal);

@@ -5,6 +5,7 @@
 import type { ClientCommand } from './client.ts';
 import { facts, grouped, span, table } from './table.ts';
 
+/** What an endpoint answered, of whichever version. */
 export type JsonObject = { readonly [name: string]: unknown };
 
 /** Rows of one list; the rest is counted, and `--json` has what the instance sent. */

@@ -21,6 +21,7 @@ export const GLOBAL_OPTIONS = {
     about: 'Read variables from FILE instead of .env; the real environment wins',
   },
   help: { type: 'boolean', short: 'h', about: 'Show help, of a command where one is given' },
+  licenses: { type: 'boolean', about: 'Show the licences of all that is in this file' },
   version: { type: 'boolean', short: 'v', about: 'Show version, commit, platform and Node' },
 } as const satisfies Command['options'];
 
@@ -70,6 +71,7 @@ export const COMMANDS = {
 
 export type CommandName = keyof typeof COMMANDS;
 
+/** Own names only: `constructor` is no command. */
 export function isCommand(name: string): name is CommandName {
   return Object.hasOwn(COMMANDS, name);
 }

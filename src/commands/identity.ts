@@ -10,6 +10,7 @@ declare const __COMMIT__: string | undefined;
 /** A git that hangs (a network file system, say) must not keep the program from starting. */
 const GIT_TIMEOUT_MS = 1000;
 
+/** Without git, or outside a checkout, the commit is `unknown`. */
 export function identity(): Identity {
   return {
     version: typeof __VERSION__ === 'string' ? __VERSION__ : sourceVersion(),

@@ -26,6 +26,7 @@ export class ResetRequests {
     return this.#last;
   }
 
+  /** A report that nobody waits for is passed over. */
   answered(id: number, report: ReloadReport): void {
     this.#open.get(id)?.(report);
     this.#open.delete(id);

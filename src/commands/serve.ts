@@ -66,7 +66,7 @@ export async function serve(given: Config, runtime: ServeRuntime): Promise<numbe
   using state = new StateKeeper(config.stateFile, log, table, upstreams.list);
   const onAdded = (rows: readonly number[]): void => {
     const remembered = state.restore(rows, Date.now());
-    if (remembered > 0) log.info('what was known of keys is remembered', { keys: remembered });
+    if (remembered > 0) log.info('keys remembered from an earlier run', { keys: remembered });
   };
   const keys = new KeySource({ path: config.keysFile, table, upstreams, log, onAdded });
   // Watched before it is read: a change in between must not go unseen.
@@ -90,7 +90,7 @@ export async function serve(given: Config, runtime: ServeRuntime): Promise<numbe
     },
   );
   const signals = new Signals();
-  const onFault = (error: unknown): void => log.error('uncaught in the coordinator', { error });
+  const onFault = (error: unknown): void => log.error('unexpected error (main thread)', { error });
   process.on('uncaughtException', onFault);
   try {
     const port = await fleet.launch(config.workers);

@@ -47,7 +47,9 @@ export function serveOn(server: Server, start: WorkerStart, parts: Parts): void 
         return message satisfies never;
     }
   });
-  process.on('uncaughtException', (error) => log.error('uncaught in a worker', { error }));
+  process.on('uncaughtException', (error) =>
+    log.error('unexpected error (worker thread)', { error }),
+  );
 }
 
 function drain(server: Server, done: () => void): void {

@@ -13,6 +13,7 @@ interface ErrorFields {
   readonly code: string | null;
 }
 
+/** The answer to a key that is refused. */
 export function openaiRefusal(
   refusal: Refusal,
   request: ScriptedRequest,
@@ -103,6 +104,7 @@ function maskedKey(key: string): string {
   return `${key.slice(0, 4)}${'*'.repeat(key.length - 8)}${key.slice(-4)}`;
 }
 
+/** A 200 event stream whose first event is an error. */
 export function openaiStreamError(): Reply {
   const error = {
     message: 'Our servers are currently overloaded. Please try again later.',
@@ -113,6 +115,7 @@ export function openaiStreamError(): Reply {
   return eventStream([`data: ${JSON.stringify({ error })}\n\n`]);
 }
 
+/** The 404 for a path that the API does not have. */
 export function openaiNotFound(request: ScriptedRequest): Reply {
   const message = `Invalid URL (${request.method} ${request.path})`;
   const error = { message, type: 'invalid_request_error', param: null, code: null };

@@ -40,10 +40,12 @@ export class ReplayBudget {
     return bodyBytes <= this.#perRequest && moreBytes <= this.#free;
   }
 
+  /** Counts bytes that are kept. */
   take(bytes: number): void {
     this.#free -= bytes;
   }
 
+  /** Uncounts them once they are let go. */
   giveBack(bytes: number): void {
     this.#free += bytes;
   }

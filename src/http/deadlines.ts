@@ -51,6 +51,7 @@ export class Deadlines {
     return this.nowMs;
   }
 
+  /** Calls `expire` once `dueMs` has passed, up to a sweep late; adding again moves it. */
   add(waiter: Waiter, dueMs: number): void {
     waiter.dueMs = dueMs;
     if (waiter.previous !== undefined) return;
@@ -62,6 +63,7 @@ export class Deadlines {
     this.#timer ??= setInterval(() => this.#sweep(), SWEEP_INTERVAL_MS);
   }
 
+  /** Without effect for one that does not wait. */
   remove(waiter: Waiter): void {
     const { previous, next } = waiter;
     if (previous === undefined) return;

@@ -6,6 +6,7 @@ import { CONTENT_TYPE, exposition, negotiateFormat } from './exposition.ts';
 import { metricFamilies } from './metrics.ts';
 import { type MetricsSources, metricsSnapshot } from './metrics-snapshot.ts';
 
+/** Answers 200 with all families; never fails for a format, text is the default. */
 export function sendMetrics(
   request: IncomingMessage,
   response: ServerResponse,

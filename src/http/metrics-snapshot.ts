@@ -29,6 +29,7 @@ export interface MetricsSources {
   readonly startedAtMs: number;
 }
 
+/** The numbers at `nowMs`, in base units (seconds, bytes) as Prometheus wants them. */
 export function metricsSnapshot(sources: MetricsSources, nowMs: number): MetricsSnapshot {
   const { config, version, startedAtMs } = sources;
   const { totals, gauges, histograms } = sources.counters.sum();

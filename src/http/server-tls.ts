@@ -12,12 +12,14 @@ import type { TlsMaterial } from './tls-files.ts';
 /** A client that does not finish its handshake is cut off after this. */
 const HANDSHAKE_TIMEOUT_MS = 10_000;
 
+/** A server that does not listen yet. */
 export interface TlsServer {
   readonly server: Server;
   /** Tells HTTP/2 clients to open no more streams. */
   drain(): void;
 }
 
+/** Serves both protocols with one handler; HTTP/2 streams look like HTTP/1.1 requests to it. */
 export function createTlsServer(
   limits: ServerLimits,
   handler: Handler,

@@ -11,6 +11,7 @@ const MAX_SPARE = 64;
 export class SpareSockets {
   readonly #sockets = new Map<string, { socket: Socket; drop: () => void }>();
 
+  /** Closes the socket at once when one is kept for this peer, or too many are. */
   keep(peer: string, socket: Socket): void {
     if (this.#sockets.has(peer) || this.#sockets.size >= MAX_SPARE) {
       socket.destroy();
@@ -25,6 +26,7 @@ export class SpareSockets {
     socket.setTimeout(SPARE_MS, drop);
   }
 
+  /** The kept socket, which is the caller's from now on. */
   take(peer: string): Socket | undefined {
     const spare = this.#sockets.get(peer);
     if (spare === undefined) return undefined;

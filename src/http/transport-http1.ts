@@ -130,7 +130,9 @@ class Http1Call extends UpstreamCall {
     this.deadlines.add(this, this.deadlines.nowMs + this.#request.sendIdleTimeoutMs);
   }
 
-  /** The next byte is the client's to send, in SERVER_READ_TIMEOUT: no upstream is blamed for it. */
+  /**
+   * The next byte is the client's to send, in SERVER_READ_TIMEOUT: no upstream is blamed for it.
+   */
   #awaitClient(): void {
     this.dueMs = Number.POSITIVE_INFINITY;
   }

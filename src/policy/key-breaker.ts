@@ -1,5 +1,5 @@
-// How a key's or an upstream's status changes: pure reducers, the only places that decide it. Knows
-// nothing of shared memory, of models or of time's source; what an answer meant is classify.ts.
+// How a key's status changes: a pure reducer, the only place that decides it. Knows nothing of
+// shared memory, of models or of time's source; what an answer meant is classify.ts.
 //
 // The generation counts eras: every rest, death, claimed probe or reset begins a new one. A result
 // of an older era is late news and changes nothing, so ten concurrent 429s on one key count once
@@ -8,6 +8,7 @@
 
 import { cooldownMs } from './cooldown.ts';
 
+/** Vacant: a row without a key. */
 export type KeyState = 'ready' | 'cooling' | 'dead' | 'vacant';
 
 /**

@@ -6,8 +6,10 @@ import type { Verdict } from './verdict.ts';
 
 /** First wait when there is no other upstream to ask, doubled for each further attempt. */
 const RETRY_BASE_MS = 100;
+/** The longest wait between attempts. */
 export const RETRY_MAX_MS = 2_000;
 
+/** What the decision depends on. */
 export interface Attempt {
   readonly verdict: Verdict;
   /** 1 for the first attempt of a request. */
@@ -28,6 +30,7 @@ export interface Attempt {
   readonly timeLeftMs?: number;
 }
 
+/** What is decided. */
 export type NextStep =
   /** Hand this answer to the client. */
   | { readonly action: 'relay' }

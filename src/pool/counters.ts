@@ -61,6 +61,7 @@ export interface Histogram {
   readonly sum: number;
 }
 
+/** Over all workers. Latencies in milliseconds. */
 export interface CounterSums {
   readonly totals: Readonly<Record<TotalName, number>>;
   readonly gauges: Readonly<Record<GaugeName, number>>;
@@ -75,11 +76,13 @@ export class WorkerCounters {
     this.#cells = cellsOf(buffer, workerId);
   }
 
+  /** Gauges go down by a negative `n`. */
   add(name: TotalName | GaugeName, n = 1): void {
     const place = PLACE[name] ?? 0;
     this.#cells[place] = (this.#cells[place] ?? 0) + n;
   }
 
+  /** Puts one value, in milliseconds, into its bucket. */
   observe(name: HistogramName, value: number): void {
     const place = PLACE[name] ?? 0;
     let bucket = 0;

@@ -9,6 +9,7 @@ import type { Lane } from './lane.ts';
 import { ACCOUNT } from './lane-directory.ts';
 import { DEAD, READY, stateOf, VACANT } from './status-word.ts';
 
+/** How many keys are in which state, over the whole table. */
 export interface KeySummary {
   /** healthy + blacklisted + resting. */
   readonly total: number;
@@ -23,6 +24,7 @@ export interface KeySummary {
   readonly currentIndex: number;
 }
 
+/** One blacklisted key. Times are Unix milliseconds. */
 export interface BlacklistedKey {
   readonly row: number;
   readonly preview: string;
@@ -36,6 +38,7 @@ export interface BlacklistedKey {
   readonly upstream: number;
 }
 
+/** One rest of one key. Times are Unix milliseconds. */
 export interface RestingKey {
   readonly row: number;
   readonly preview: string;
@@ -45,6 +48,7 @@ export interface RestingKey {
   readonly reason: Reason;
 }
 
+/** Counts all rows at `nowMs`: a pass over the table. */
 export function summarise(table: KeyTable, nowMs: number): KeySummary {
   const { account, rows } = table;
   const { halves } = account.words;

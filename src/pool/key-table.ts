@@ -86,6 +86,7 @@ export class KeyTable {
     return Math.max(0, nowMs - this.buffers.epochMs);
   }
 
+  /** Ticks of the table's own clock that have passed at this Unix time. */
   tick(nowMs: number): number {
     return ticksPassed(this.sinceEpoch(nowMs));
   }

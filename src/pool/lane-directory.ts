@@ -81,16 +81,19 @@ export class LaneDirectory {
     return Atomics.load(this.#generation, lane);
   }
 
+  /** Whether lookups find this lane. */
   isActive(lane: number): boolean {
     return lane === ACCOUNT || Atomics.load(this.#state, lane) === ACTIVE;
   }
 
+  /** The model that the lane is, or was, of. */
   model(lane: number): string {
     const start = lane * MAX_MODEL_BYTES;
     const length = Math.min(MAX_MODEL_BYTES, this.#nameLength[lane] ?? 0);
     return this.#names.toString('utf8', start, start + length);
   }
 
+  /** The tick of the last lookup that found it. */
   lastUse(lane: number): number {
     return Atomics.load(this.#lastUse, lane) >>> 0;
   }
@@ -117,6 +120,7 @@ export class LaneDirectory {
     return ACCOUNT;
   }
 
+  /** Lets lookups find a lane that {@link take} gave. */
   activate(lane: number): void {
     Atomics.store(this.#state, lane, ACTIVE);
     Atomics.add(this.#version, 0, 1);

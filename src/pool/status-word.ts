@@ -17,6 +17,7 @@ export const NEVER_TICK = 0xffff_ffff;
 
 const KEY_STATES: readonly KeyState[] = ['ready', 'cooling', 'dead', 'vacant'];
 const UPSTREAM_STATES: readonly UpstreamState[] = ['closed', 'open', 'half_open'];
+/** States as the low two bits have them: of keys, and of upstreams. */
 export const READY = 0;
 export const COOLING = 1;
 export const DEAD = 2;
@@ -37,10 +38,12 @@ export function ticksPassed(sinceEpochMs: number): number {
   return Math.min(NEVER_TICK - 1, Math.max(0, Math.floor(sinceEpochMs / TICK_MS)));
 }
 
+/** The state in the low half of a word. */
 export function stateOf(low: number): number {
   return low & 3;
 }
 
+/** The generation in the low half of a word. */
 export function generationOf(low: number): number {
   return low >>> GENERATION_SHIFT;
 }

@@ -17,6 +17,7 @@ const CELLS = DELAY_BUCKETS + DELAY_BOUNDS_MS.length + 1;
 /** Two workers never write to the same 128 bytes. */
 const STRIDE = Math.ceil(CELLS / 16) * 16;
 
+/** What one worker last measured; delays since its start. */
 export interface Vitals {
   readonly worker: number;
   readonly heapUsedBytes: number;
@@ -43,6 +44,7 @@ export class WorkerVitals {
     return new SharedArrayBuffer(MAX_WORKERS * STRIDE * 8);
   }
 
+  /** What the last look at the heap found, in bytes. */
   setHeap({ heapUsed, heapTotal, external }: HeapUsage): void {
     this.#cells[ALIVE] = 1;
     this.#cells[HEAP_USED] = heapUsed;
@@ -50,6 +52,7 @@ export class WorkerVitals {
     this.#cells[EXTERNAL] = external;
   }
 
+  /** How late the event loop turned once. */
   addDelay(ms: number): void {
     const found = DELAY_BOUNDS_MS.findIndex((bound) => ms <= bound);
     const bucket = DELAY_BUCKETS + (found < 0 ? DELAY_BOUNDS_MS.length : found);
