@@ -47,9 +47,7 @@ export function serveOn(server: Server, start: WorkerStart, parts: Parts): void 
         return message satisfies never;
     }
   });
-  process.on('uncaughtException', (error) =>
-    log.error('unexpected error (worker thread)', { error }),
-  );
+  process.on('uncaughtException', (error) => log.error('unexpected error (worker)', { error }));
 }
 
 function drain(server: Server, done: () => void): void {
