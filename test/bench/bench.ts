@@ -1,5 +1,5 @@
-// What every measure gets and gives: the running roles, how long a run may be, and findings. Holds the
-// one way in which CPU time is compared: rounds that alternate between the contestants.
+// What every measure gets and gives: the running roles, how long a run may be, and findings. Holds
+// the one way in which CPU time is compared: rounds that alternate between the contestants.
 
 import type { Contestant, Program } from './contestant.ts';
 import type { LoadJob, LoadResult } from './load-job.ts';
@@ -42,8 +42,8 @@ export interface Cost {
 }
 
 /**
- * Runs the job for each contestant in turn, `rounds` times, after one round that warms up and does not
- * count. Alternating lets whatever else the machine does fall on all alike.
+ * Runs the job for each contestant in turn, `rounds` times, after one round that warms up and does
+ * not count. Alternating lets whatever else the machine does fall on all alike.
  * @param units how many units of work a result stands for
  */
 export async function compareCpu(

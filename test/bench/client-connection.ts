@@ -1,5 +1,5 @@
-// One keep-alive connection of the load generator: sends prepared bytes, finds the end of the answer
-// with as little work as possible, and says so. What is sent when is load.ts.
+// One keep-alive connection of the load generator: sends prepared bytes, finds the end of the
+// answer with as little work as possible, and says so. What is sent when is load.ts.
 
 import { connect, type Socket } from 'node:net';
 import { HEAD_END } from './messages.ts';

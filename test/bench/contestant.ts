@@ -1,5 +1,5 @@
-// What is measured: gpt-load, nginx as a plain reverse proxy, and no proxy at all. Each is a port to
-// ask and the processes whose time and memory count. Starting them is all that is decided here.
+// What is measured: gpt-load, nginx as a plain reverse proxy, and no proxy at all. Each is a port
+// to ask and the processes whose time and memory count. Starting them is all that is decided here.
 
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';

@@ -1,5 +1,5 @@
-// What a small request costs when the upstream is reached over TLS: HTTP/2 beside HTTP/1.1, the same
-// upstream, the same program.
+// What a small request costs when the upstream is reached over TLS: HTTP/2 beside HTTP/1.1, the
+// same upstream, the same program.
 
 import { fixturePath } from '../support/tls-fixture.ts';
 import { type Bench, compareCpu, cpuFinding, type Finding } from './bench.ts';

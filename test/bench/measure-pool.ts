@@ -1,4 +1,4 @@
-// The key pool at a million keys: what picking costs when all but one rest, and what loading them costs.
+// The key pool at a million keys: what loading them costs, and picking when all but one rest.
 
 import { join } from 'node:path';
 import type { Bench, Finding } from './bench.ts';

@@ -1,4 +1,4 @@
-// Start-up, as test/bench/startup.ts measures it; only where the executable and the bundle were built.
+// Start-up, as test/bench/startup.ts measures it; only where executable and bundle are built.
 
 import { spawnSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';

@@ -1,5 +1,6 @@
-// Measures the key pool by itself, in a process of its own so that its memory can be told: reading a
-// key file of a million, resting all keys but one, and picking that one. Sends one message and ends.
+// Measures the key pool by itself, in a process of its own so that its memory can be told: reading
+// a key file of a million, resting all keys but one, and picking that one. Sends one message and
+// ends.
 
 import { writeFileSync } from 'node:fs';
 import type { Verdict } from '../../src/policy/verdict.ts';

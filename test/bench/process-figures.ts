@@ -1,12 +1,12 @@
-// What the kernel knows of a process: CPU time of all its threads and its resident memory. Linux only,
-// as are the figures that this benchmark promises.
+// What the kernel knows of a process: CPU time of all its threads and its resident memory. Linux
+// only, as are the figures that this benchmark promises.
 
 import { readdirSync, readFileSync } from 'node:fs';
 
 /**
  * CPU time in milliseconds that all present threads of the processes have used, user and system.
- * schedstat counts nanoseconds where /proc/PID/stat counts ticks of 10 ms; a thread's time is lost when
- * it ends, so only ask about processes whose threads stay.
+ * schedstat counts nanoseconds where /proc/PID/stat counts ticks of 10 ms; a thread's time is lost
+ * when it ends, so only ask about processes whose threads stay.
  */
 export function cpuMs(pids: readonly number[]): number {
   let ns = 0;

@@ -1,5 +1,5 @@
-// Where CPU time goes: runs one load against this tree's sources under Node's CPU profiler and tells
-// the functions with the most time of their own. The profiles stay in the working directory.
+// Where CPU time goes: runs one load against this tree's sources under Node's CPU profiler and
+// tells the functions with the most time of their own. The profiles stay in the working directory.
 
 import { mkdirSync, readdirSync, readFileSync, renameSync } from 'node:fs';
 import { join } from 'node:path';

@@ -1,6 +1,8 @@
-// `make bench`: measures this tree beside direct access and nginx, all in one run, and prints ratios.
-//   ARGS='--only requests,events'  some measures        ARGS=--quick  a tenth of the time, for a look
-//   ARGS='--base DIR'  another tree of this program beside this one      ARGS='--profile requests'
+// `make bench`: measures this tree beside direct access and nginx in one run, and prints ratios.
+//   ARGS='--only requests,events'   some measures
+//   ARGS=--quick                    a tenth of the time, for a look
+//   ARGS='--base DIR'               another tree of this program beside this one
+//   ARGS='--profile requests'       where the time goes
 // GPT_LOAD_BINARY measures a packed executable in place of the bundle of src/.
 
 import { execFileSync } from 'node:child_process';
