@@ -2,8 +2,10 @@
 // and wording only. Fields that it does not know are shown too: the instance may be newer than this
 // command.
 
-import type { ClientCommand } from './client.ts';
 import { facts, grouped, span, table } from './table.ts';
+
+/** The commands, each named for its endpoint. */
+export type ClientCommand = 'health' | 'stats' | 'blacklist' | 'reset-keys';
 
 /** What an endpoint answered, of whichever version. */
 export type JsonObject = { readonly [name: string]: unknown };

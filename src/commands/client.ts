@@ -6,10 +6,8 @@
 import { readFileSync } from 'node:fs';
 import type { Config } from '../config.ts';
 import { type Answer, ask, type Question } from '../http/transport-ask.ts';
-import { type JsonObject, viewOf } from './client-views.ts';
+import { type ClientCommand, type JsonObject, viewOf } from './client-views.ts';
 import type { Terminal } from './terminal.ts';
-
-export type ClientCommand = 'health' | 'stats' | 'blacklist' | 'reset-keys';
 
 export interface ClientOptions {
   /** Base URL of the instance; undefined: where this configuration would listen. */

@@ -21,8 +21,8 @@ type Piece = string | Buffer;
 
 /**
  * Replaces the file at `path` by these pieces, through a temporary file in the same directory. Mode
- * 0600, or mode and owner of `like`. @throws what the file system says; the old file is then
- * untouched.
+ * 0600, or mode and owner of `like`.
+ * @throws what the file system says; the old file is then untouched.
  */
 export function writePrivateFile(path: string, pieces: Iterable<Piece>, like?: Stats): void {
   const temporary = join(dirname(path), `.${basename(path)}.${randomBytes(6).toString('hex')}.tmp`);

@@ -36,7 +36,8 @@ const LISTS: readonly {
 const DUPLICATES = 'duplicate_keys.txt';
 
 /**
- * Writes the lists into `directory`, which is made if need be. @throws what the file system says.
+ * Writes the lists into `directory`, which is made if need be.
+ * @throws what the file system says.
  */
 export function writeLists(
   directory: string,
@@ -93,8 +94,8 @@ function* duplicatesText({ duplicates }: Findings, source: string): Generator<st
 
 /**
  * Takes dead keys out of the key file, read again now: it may have changed since the check began.
- * Comments, order and line ends stay. The old file is copied to `<file>.bak-<time>` first. @throws
- * what the file system says.
+ * Comments, order and line ends stay. The old file is copied to `<file>.bak-<time>` first.
+ * @throws what the file system says.
  */
 export function pruneKeyFile(file: string, findings: Findings, now: Date): PruneReport {
   const refusal = refusalOf(findings);

@@ -48,7 +48,8 @@ export class Semaphore {
   }
 
   /**
-   * Gives a permit back. @throws RangeError when it is not this worker's: a bug that must not pass.
+   * Gives a permit back.
+   * @throws RangeError when it is not this worker's: a bug that must not pass.
    */
   release(slot: number): void {
     const before = Atomics.compareExchange(this.#slots, slot, this.#owner, 0);

@@ -9,7 +9,8 @@ import type { AddressInfo, Server } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
-import { type ClientCommand, type ClientOptions, client } from '../../src/commands/client.ts';
+import { type ClientOptions, client } from '../../src/commands/client.ts';
+import type { ClientCommand } from '../../src/commands/client-views.ts';
 import type { Terminal } from '../../src/commands/terminal.ts';
 import { type Env, parseConfig } from '../../src/config.ts';
 
