@@ -1,5 +1,5 @@
-// Whose fault an answer or a fault is. The rules are data (rules.ts), compiled once when this module
-// loads; this file only applies them. How long a rest lasts is retry-after.ts's.
+// Whose fault an answer or a fault is. The rules are data (rules.ts), compiled once when this
+// module loads; this file only applies them. How long a rest lasts is retry-after.ts's.
 
 import { type Facts, factsOf } from './normalise.ts';
 import { type Provider, providerOf } from './provider.ts';
