@@ -9,8 +9,8 @@ import type { Logger } from '../../src/log.ts';
 import type { StateRow, StateStore } from '../../src/store/state-store.ts';
 
 export const KEY = 'sk-proj-Zk4t0nWqk3vBq8Yw1mR7';
-export const DEAD = { model: '', state: 'dead', reason: 'invalid_key', deadCount: 2, restCount: 0 };
-export const TIMES = { untilMs: 1_800_000_000_000, sinceMs: 1_700_000_000_123 };
+const DEAD = { model: '', state: 'dead', reason: 'invalid_key', deadCount: 2, restCount: 0 };
+const TIMES = { untilMs: 1_800_000_000_000, sinceMs: 1_700_000_000_123 };
 
 export function folder(t: TestContext): string {
   const path = mkdtempSync(join(tmpdir(), 'gpt-load-state-'));
