@@ -99,7 +99,9 @@ export class WorkerFleet {
     const deaths = this.#members[workerId]?.deaths ?? 0;
     this.#members[workerId] = { worker, startedMs: Date.now(), deaths, drained: false };
     worker.on('message', (message: FromWorker) => this.#onMessage(workerId, message));
-    worker.on('error', (error) => this.#events.log.error('worker failed', { worker: workerId, error }));
+    worker.on('error', (error) =>
+      this.#events.log.error('worker failed', { worker: workerId, error }),
+    );
     worker.on('exit', () => this.#onExit(workerId));
     this.#events.onStart(worker, workerId);
     return worker;
@@ -147,7 +149,10 @@ export class WorkerFleet {
     const lived = Date.now() - member.startedMs;
     member.deaths = lived > LIVED_LONG_MS ? 0 : member.deaths + 1;
     const delay = Math.min(RESTART_MAX_MS, RESTART_BASE_MS * 2 ** Math.min(member.deaths, 10));
-    this.#events.log.error('worker died; a new one takes its place', { worker: workerId, lived_ms: lived });
+    this.#events.log.error('worker died; a new one takes its place', {
+      worker: workerId,
+      lived_ms: lived,
+    });
     setTimeout(() => {
       if (!this.#draining) this.#spawn(workerId);
     }, delay);
