@@ -8,8 +8,8 @@ import { median } from './statistics.ts';
 
 const CONNECTIONS = 50;
 /**
- * Short and many: V8 drops optimised code once in a while after an idle gap, and takes two seconds to
- * make it anew. Such rounds must stay few.
+ * Short and many: V8 drops optimised code once in a while after an idle gap, and takes two seconds
+ * to make it anew. Such rounds must stay few.
  */
 const ROUND_MS = 300;
 const ROUNDS = 21;
