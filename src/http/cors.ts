@@ -78,7 +78,8 @@ function dropUpstreamCors(fields: string[]): void {
 
 function addVaryOrigin(fields: string[]): void {
   for (let i = 0; i < fields.length; i += 2) {
-    if ((fields[i] as string).toLowerCase() !== 'vary') continue;
+    const name = fields[i] as string;
+    if (name.length !== 4 || name.toLowerCase() !== 'vary') continue;
     const value = fields[i + 1] as string;
     if (/(^|,)\s*(origin|\*)\s*(,|$)/i.test(value)) return;
   }

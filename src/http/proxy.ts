@@ -3,7 +3,7 @@
 
 import type { Config } from '../config.ts';
 import type { Logger } from '../log.ts';
-import { nextStep } from '../policy/retry.ts';
+import { type NextStep, nextStep } from '../policy/retry.ts';
 import type { Fault, Verdict } from '../policy/verdict.ts';
 import type { AttemptCounts } from '../pool/attempt-counts.ts';
 import type { WorkerCounters } from '../pool/counters.ts';
@@ -62,6 +62,8 @@ interface Source {
   readonly succeeded: boolean;
 }
 
+const RELAY: NextStep = { action: 'relay' };
+
 /** Proxies requests for one worker. */
 export class RequestProxy {
   readonly #parts: ProxyParts;
@@ -113,7 +115,8 @@ export class RequestProxy {
         kept?.held.discard();
         kept = { held: judged.held, key: lease.key };
       }
-      const step = this.#nextStep(plan, judged.verdict, attempt);
+      const succeeded = judged.verdict.kind === 'success';
+      const step = succeeded ? RELAY : this.#nextStep(plan, judged.verdict, attempt);
       if (step.action === 'again') {
         if (!(await this.#pause(exchange, step.delayMs))) break;
         continue;
@@ -126,7 +129,7 @@ export class RequestProxy {
       return await this.#relay(exchange, kept, {
         lease,
         startMs,
-        succeeded: judged.verdict.kind === 'success',
+        succeeded,
       });
     }
     kept?.held.discard();

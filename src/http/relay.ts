@@ -69,7 +69,16 @@ export class Relay extends Waiter {
   }
 
   #begin(): void {
-    const { ended, broken } = this.#held;
+    const { chunks: before, ended, broken } = this.#held;
+    const body = this.#body;
+    // A small answer is all there already: one read and one write, and no listeners.
+    const isWhole = this.#bytesLeft > 0 && body.readableLength === this.#bytesLeft;
+    if (isWhole && before.length === 0 && !broken && this.#held.answer.complete()) {
+      this.#onData(body.read() as Buffer);
+      if (!this.#sink.writableEnded) this.#finish();
+      this.#awaitClient();
+      return;
+    }
     // Passed on, nobody needs them: a stream may last for hours.
     const chunks = this.#held.chunks.splice(0);
     for (const chunk of chunks) this.#onData(chunk);

@@ -42,7 +42,6 @@ const REQUEST_ID = /^[\w.:/+=-]{1,128}$/;
 /** Routes the requests of one worker. */
 export class Router {
   readonly #parts: RouterParts;
-  readonly #running = new Set<Exchange>();
   #requests = 0;
   #draining = false;
 
@@ -62,7 +61,7 @@ export class Router {
   /** From now on each answer ends its connection, so that clients do not reuse what will close. */
   drain(): void {
     this.#draining = true;
-    for (const { response } of this.#running) response.shouldKeepAlive = false;
+    this.#parts.answers.drain();
   }
 
   #exchange(request: IncomingMessage, response: ServerResponse, target: RequestTarget): void {
@@ -74,12 +73,18 @@ export class Router {
         request.headers['x-forwarded-for'] as string | undefined,
       ),
     });
-    this.#running.add(exchange);
     if (this.#draining) response.shouldKeepAlive = false;
-    this.#route(exchange)
-      .catch((error: unknown) => this.#failed(exchange, error))
-      .then(() => exchange.closed)
-      .then(() => this.#ended(exchange));
+    void this.#run(exchange);
+  }
+
+  async #run(exchange: Exchange): Promise<void> {
+    try {
+      await this.#route(exchange);
+    } catch (error) {
+      this.#failed(exchange, error);
+    }
+    await exchange.closed;
+    this.#ended(exchange);
   }
 
   async #route(exchange: Exchange): Promise<void> {
@@ -132,7 +137,6 @@ export class Router {
   /** The exchange is over: it is counted, and leaves its access line. */
   #ended(exchange: Exchange): void {
     const { counters, deadlines, config } = this.#parts;
-    this.#running.delete(exchange);
     const totalMs = deadlines.touch() - exchange.startMs;
     if (exchange.clientLeft) exchange.ended ??= 'client_left';
     const failed = exchange.ended !== undefined || exchange.response.statusCode >= 400;

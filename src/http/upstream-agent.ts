@@ -9,6 +9,10 @@ import { fieldValue } from '../policy/headers.ts';
 import type { Upstream } from '../pool/upstream-list.ts';
 import type { Dialer, DialTarget } from './dial.ts';
 
+/** What @types/node leaves out: the method by which a request gets its connection. */
+const nodeAgent = http.Agent.prototype as unknown as {
+  addRequest(this: http.Agent, client: ClientRequest, options: unknown): void;
+};
 /** Idle connections kept per upstream and worker. */
 const MAX_FREE_SOCKETS = 1024;
 
@@ -35,6 +39,22 @@ export class UpstreamAgent extends http.Agent {
   /** All connections of this agent lead to the same place, so one name serves. */
   override getName(): string {
     return 'upstream';
+  }
+
+  /** A free connection at hand is taken here; Node's own way there copies every option twice. */
+  addRequest(client: ClientRequest, options: unknown): void {
+    const free = this.freeSockets.upstream as Socket[] | undefined;
+    let socket = free?.pop();
+    while (socket?.destroyed === true) socket = free?.pop();
+    if (socket === undefined) {
+      nodeAgent.addRequest.call(this, client, options);
+      return;
+    }
+    this.reuseSocket(socket, client);
+    client.onSocket(socket);
+    const inUse = this.sockets as Record<string, Socket[]>;
+    inUse.upstream ??= [];
+    inUse.upstream.push(socket);
   }
 
   override createConnection(

@@ -54,7 +54,7 @@ export function redact(text: string): string {
  */
 export function redactExact(text: string, secrets: readonly string[]): string {
   const longestFirst = secrets
-    .filter((secret) => secret.length >= EXACT_MIN_LENGTH)
+    .filter(({ length }) => length >= EXACT_MIN_LENGTH && length <= text.length)
     .sort((a, b) => b.length - a.length);
   let result = text;
   for (const secret of longestFirst) {
