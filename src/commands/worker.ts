@@ -1,7 +1,6 @@
 // One worker thread: the wiring of the request path. Everything it shares with its siblings is
 // memory handed over by the coordinator (serve.ts), which also replaces it when it dies.
 
-import { randomBytes } from 'node:crypto';
 import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
 import { Admin } from '../http/admin.ts';
 import { Answers } from '../http/answer.ts';
@@ -77,7 +76,7 @@ function startWorker(start: WorkerStart, port: MessagePort): void {
     startedAtMs: start.startedAtMs,
     reset: () => resets.ask(),
   });
-  const idPrefix = `${randomBytes(4).toString('hex')}${workerId.toString(36)}-`;
+  const idPrefix = `${randomWord()}${workerId.toString(36)}-`;
   const auth = new Auth(config.authKey);
   const trustedProxies = new TrustedProxies(config.trustedProxies);
   const parts = { admin, auth, cors, proxy, answers, idPrefix, trustedProxies };
@@ -95,6 +94,13 @@ function startWorker(start: WorkerStart, port: MessagePort): void {
   const reloadTls = (): void => secured?.reload();
   const server = secured?.server ?? createHttpServer(limits, router.handle);
   serveOn(server, start, { port, log, resets, onDrain, reloadTls });
+}
+
+/** Eight hexadecimal digits, to tell one run's request ids from another's. */
+function randomWord(): string {
+  return Math.floor(Math.random() * 2 ** 32)
+    .toString(16)
+    .padStart(8, '0');
 }
 
 /** Log lines of one tick go to the coordinator as one message; it alone writes. */

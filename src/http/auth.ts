@@ -2,9 +2,9 @@
 // credential. With no AUTH_KEY everything may. What is answered to those who may not is the
 // router's business.
 
-import { hash, timingSafeEqual } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
 import { subprotocolKey } from '../policy/websocket.ts';
+import { crypto } from './on-demand.ts';
 
 /** Checks credentials against AUTH_KEY. */
 export class Auth {
@@ -41,12 +41,12 @@ export class Auth {
    */
   #matches(candidate: string | undefined): boolean {
     if (candidate === undefined || this.#digest === undefined) return false;
-    return timingSafeEqual(digestOf(candidate), this.#digest);
+    return crypto().timingSafeEqual(digestOf(candidate), this.#digest);
   }
 }
 
 function digestOf(text: string): Buffer {
-  return hash('sha256', text, 'buffer');
+  return crypto().hash('sha256', text, 'buffer');
 }
 
 function single(value: string | string[] | undefined): string | undefined {

@@ -15,3 +15,8 @@ export function https(): typeof import('node:https') {
 export function http2(): typeof import('node:http2') {
   return process.getBuiltinModule('node:http2');
 }
+
+/** node:crypto, for AUTH_KEY and certificates. */
+export function crypto(): typeof import('node:crypto') {
+  return process.getBuiltinModule('node:crypto');
+}

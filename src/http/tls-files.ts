@@ -2,10 +2,9 @@
 // upstreams. Decides whether what is in them can be used, and notices when it changes; serving with
 // it is the server's business.
 
-import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { readFileSync, statSync } from 'node:fs';
 import { ConfigError } from '../errors.ts';
-import { tls } from './on-demand.ts';
+import { crypto, tls } from './on-demand.ts';
 
 /**
  * How often the files are looked at. Polling, because certbot and Kubernetes replace symlinks, not
@@ -31,12 +30,12 @@ export function loadTlsFiles(certFile: string, keyFile: string): TlsMaterial {
   const leaf = attempt(
     'TLS_CERT_FILE',
     `a PEM certificate in ${certFile}`,
-    () => new X509Certificate(cert),
+    () => new (crypto().X509Certificate)(cert),
   );
   const privateKey = attempt(
     'TLS_KEY_FILE',
     `a PEM private key without a passphrase in ${keyFile}`,
-    () => createPrivateKey(key),
+    () => crypto().createPrivateKey(key),
   );
   if (!leaf.checkPrivateKey(privateKey)) {
     throw new ConfigError([
@@ -64,7 +63,11 @@ export function trustedAuthorities(extraCaFile: string): readonly string[] | und
     ]);
   }
   for (const pem of extra) {
-    attempt('EXTRA_CA_FILE', `PEM certificates in ${extraCaFile}`, () => new X509Certificate(pem));
+    attempt(
+      'EXTRA_CA_FILE',
+      `PEM certificates in ${extraCaFile}`,
+      () => new (crypto().X509Certificate)(pem),
+    );
   }
   return [...tls().getCACertificates('default'), ...extra];
 }
