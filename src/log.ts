@@ -38,6 +38,9 @@ const MIN_SECRET_CHARS = 8;
 
 const LEVELS: readonly LogLevel[] = ['debug', 'info', 'warn', 'error'];
 
+/** No shape of a key fits into this: request ids of our own do. */
+const SHORT_WORD = /^[a-z0-9]{0,15}$/;
+
 /** Fields whose whole value is a credential, whatever it looks like. */
 const SECRET_FIELD =
   /^(proxy-)?authorization$|^(x-)?(goog-)?(api|auth)[-_]?key$|^password$|^cookie$/i;
@@ -75,7 +78,7 @@ function textLine({ clock, colour }: LoggerOptions): Line {
     let text = colour
       ? `${DIM}${time}${PLAIN} ${COLOURS[level]}${word}${PLAIN} `
       : `${time} ${word} `;
-    text += printable(clean(message));
+    text += messageText(message);
     for (const [name, value] of Object.entries(fields)) {
       if (value === undefined) continue;
       const shown = textValue(safeValue(name, value));
@@ -148,17 +151,23 @@ function textValue(value: unknown): string {
   return typeof value === 'object' ? printable(JSON.stringify(value)) : String(value);
 }
 
-/** The last text of each field and what became of it: upstreams and clients repeat line by line. */
-const known = new Map<string, { readonly text: string; readonly safe: string }>();
-/** More names than our lines have fields. */
-const MAX_KNOWN = 64;
-
 function secretOr(name: string, text: string): string {
-  const last = known.get(name);
-  if (last?.text === text) return last.safe;
-  const safe = SECRET_FIELD.test(name) && text !== '' ? '****' : clean(text);
-  if (last !== undefined || known.size < MAX_KNOWN) known.set(name, { text, safe });
-  return safe;
+  return SECRET_FIELD.test(name) && text !== '' ? '****' : clean(text);
+}
+
+/** A text as it stands in a message: redacted, bounded, printable. */
+export function messageText(text: string): string {
+  return printable(clean(text));
+}
+
+/** The same as a field's value in a text line, quoted where it must be. */
+export function fieldText(text: string): string {
+  return textValue(clean(text));
+}
+
+/** The same as a string in a JSON line. */
+export function jsonText(text: string): string {
+  return printable(JSON.stringify(clean(text)));
 }
 
 /** What nearly every line is made of, told apart faster than by Unicode's classes. */
@@ -166,7 +175,8 @@ const PLAIN_ASCII = /^[\x20-\x7e]*$/;
 
 /** Redacted, then cut: cut first, a halved key would no longer look like one. */
 function clean(text: string): string {
-  return text.length < MIN_SECRET_CHARS ? text : cut(redact(text.slice(0, 4 * MAX_VALUE_CHARS)));
+  if (text.length < MIN_SECRET_CHARS || SHORT_WORD.test(text)) return text;
+  return cut(redact(text.slice(0, 4 * MAX_VALUE_CHARS)));
 }
 
 function cut(text: string): string {

@@ -2,6 +2,7 @@
 // memory handed over by the coordinator (serve.ts), which also replaces it when it dies.
 
 import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
+import { AccessLog } from '../access-log.ts';
 import { Admin } from '../http/admin.ts';
 import { Answers } from '../http/answer.ts';
 import { Attempts } from '../http/attempt.ts';
@@ -20,7 +21,7 @@ import { trustedAuthorities } from '../http/tls-files.ts';
 import { H2Transport } from '../http/transport-h2.ts';
 import { Http1Transport } from '../http/transport-http1.ts';
 import { Tunnels } from '../http/tunnel.ts';
-import { createLogger, type Logger } from '../log.ts';
+import { createLogger, type LoggerOptions } from '../log.ts';
 import { AttemptCounts } from '../pool/attempt-counts.ts';
 import { Counters, WorkerCounters } from '../pool/counters.ts';
 import { KeyPool } from '../pool/key-pool.ts';
@@ -37,7 +38,8 @@ import { secureServer } from './worker-tls.ts';
 /** Wires one worker's request path; its lines are the path. */
 function startWorker(start: WorkerStart, port: MessagePort): void {
   const { config, workerId, shared } = start;
-  const log = workerLog(start, port);
+  const logging = workerLog(start, port);
+  const log = createLogger(logging);
   const deadlines = new Deadlines(() => performance.now());
   const counters = new WorkerCounters(shared.counters, workerId);
   const permits = new Semaphore(shared.permits, workerId);
@@ -76,10 +78,11 @@ function startWorker(start: WorkerStart, port: MessagePort): void {
     startedAtMs: start.startedAtMs,
     reset: () => resets.ask(),
   });
-  const idPrefix = `${randomWord()}${workerId.toString(36)}-`;
+  const idPrefix = `${randomWord()}${workerId.toString(36)}`;
   const auth = new Auth(config.authKey);
   const trustedProxies = new TrustedProxies(config.trustedProxies);
-  const parts = { admin, auth, cors, proxy, answers, idPrefix, trustedProxies };
+  const accessLog = new AccessLog(logging);
+  const parts = { accessLog, admin, auth, cors, proxy, answers, idPrefix, trustedProxies };
   const router = new Router({ ...inside, ...parts });
   const limits = {
     readTimeoutMs: config.serverReadTimeoutMs,
@@ -104,14 +107,14 @@ function randomWord(): string {
 }
 
 /** Log lines of one tick go to the coordinator as one message; it alone writes. */
-function workerLog(start: WorkerStart, port: MessagePort): Logger {
+function workerLog(start: WorkerStart, port: MessagePort): LoggerOptions {
   let lines = '';
   const flush = (): void => {
     const message: FromWorker = { kind: 'log', lines };
     lines = '';
     port.postMessage(message);
   };
-  return createLogger({
+  return {
     level: start.config.logLevel,
     format: start.config.logFormat,
     colour: start.colour,
@@ -120,7 +123,7 @@ function workerLog(start: WorkerStart, port: MessagePort): Logger {
       if (lines === '') setImmediate(flush);
       lines += line;
     },
-  });
+  };
 }
 
 if (parentPort !== null) startWorker(workerData as WorkerStart, parentPort);

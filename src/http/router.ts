@@ -3,7 +3,7 @@
 // a 500, and the worker goes on.
 
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { accessLine } from '../access-line.ts';
+import type { AccessLog } from '../access-log.ts';
 import type { Config } from '../config.ts';
 import type { Logger } from '../log.ts';
 import { parseTarget, type RequestTarget } from '../policy/request-target.ts';
@@ -30,12 +30,15 @@ export interface RouterParts {
   readonly deadlines: Deadlines;
   readonly trustedProxies: TrustedProxies;
   readonly log: Logger;
+  readonly accessLog: AccessLog;
   /** Begins every request id of this worker, so that ids differ between workers and runs. */
   readonly idPrefix: string;
 }
 
 /** TRACE would echo the leased key (RFC 9110 9.3.8); CONNECT is no request to an API. */
 const REFUSED_METHODS = new Set(['TRACE', 'TRACK', 'CONNECT']);
+/** Digits of a request's number in its id, to base 36. */
+const ID_DIGITS = 5;
 /** A client's own request id is taken when it is short and harmless in a log. */
 const REQUEST_ID = /^[\w.:/+=-]{1,128}$/;
 
@@ -120,7 +123,7 @@ export class Router {
     const given = request.headers['x-request-id'];
     if (typeof given === 'string' && REQUEST_ID.test(given)) return given;
     this.#requests += 1;
-    return this.#parts.idPrefix + this.#requests.toString(36);
+    return this.#parts.idPrefix + this.#requests.toString(36).padStart(ID_DIGITS, '0');
   }
 
   #failed(exchange: Exchange, error: unknown): void {
@@ -153,23 +156,19 @@ export class Router {
 
   #logAccess(exchange: Exchange, totalMs: number, level: 'info' | 'error'): void {
     const { request, response, firstByteMs } = exchange;
-    const [message, fields] = accessLine(
-      {
-        id: exchange.id,
-        client: exchange.clientAddress,
-        method: exchange.method,
-        path: request.url ?? '',
-        status: exchange.clientLeft && !response.headersSent ? 0 : response.statusCode,
-        firstByteMs: firstByteMs < 0 ? null : firstByteMs,
-        totalMs,
-        bytesIn: exchange.bytesIn,
-        bytesOut: exchange.bytesOut,
-        attempts: exchange.attempts,
-        ...(exchange.ended === undefined ? {} : { ended: exchange.ended }),
-      },
-      this.#parts.config.logFormat,
-    );
-    this.#parts.log[level](message, fields);
+    this.#parts.accessLog.write(level, {
+      id: exchange.id,
+      client: exchange.clientAddress,
+      method: exchange.method,
+      path: request.url ?? '',
+      status: exchange.clientLeft && !response.headersSent ? 0 : response.statusCode,
+      firstByteMs: firstByteMs < 0 ? null : firstByteMs,
+      totalMs,
+      bytesIn: exchange.bytesIn,
+      bytesOut: exchange.bytesOut,
+      attempts: exchange.attempts,
+      ...(exchange.ended === undefined ? {} : { ended: exchange.ended }),
+    });
   }
 }
 
