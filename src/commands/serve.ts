@@ -6,8 +6,7 @@ import { availableParallelism } from 'node:os';
 import type { Worker } from 'node:worker_threads';
 import type { Config } from '../config.ts';
 import { ConfigError } from '../errors.ts';
-import { listenAddresses, removeStaleSocket } from '../http/listen-address.ts';
-import { listeningFault } from '../http/server.ts';
+import { isPortServed, listenAddresses, removeStaleSocket } from '../http/listen-address.ts';
 import { loadTlsFiles } from '../http/tls-files.ts';
 import { createLogger } from '../log.ts';
 import { type LogSink, openLogFile, openLogStream } from '../log-sink.ts';
@@ -125,11 +124,9 @@ export async function serve(given: Config, runtime: ServeRuntime): Promise<numbe
 }
 
 async function assertFree({ host, port }: { host: string; port: number }): Promise<void> {
-  const fault = await listeningFault(host, port);
-  if (fault !== null) {
-    const problem = `PORT: must be free to listen on, got ${port} (${fault.message})`;
-    throw new ConfigError([`${problem}; stop what listens there, or set another PORT`]);
-  }
+  if (!(await isPortServed(host, port))) return;
+  const problem = `PORT: must be free to listen on, got ${port}, where somebody listens already`;
+  throw new ConfigError([`${problem}; stop that, or set another PORT`]);
 }
 
 /** SDKs read OPENAI_BASE_URL too: exported for them, it makes gpt-load call itself. */

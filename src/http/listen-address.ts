@@ -2,7 +2,7 @@
 // (sd_listen_fds(3)). Decides the addresses only; listening is the server's business.
 
 import { lstatSync, unlinkSync } from 'node:fs';
-import { connect } from 'node:net';
+import { connect, type NetConnectOpts } from 'node:net';
 import { ConfigError } from '../errors.ts';
 
 /**
@@ -76,19 +76,34 @@ export function listenUrl(address: ListenAddress, secure: boolean): string {
  */
 export async function removeStaleSocket(path: string): Promise<void> {
   if (lstatSync(path, { throwIfNoEntry: false })?.isSocket() !== true) return;
-  if (!(await isServed(path))) unlinkSync(path);
+  if (!(await isServed({ path }, true))) unlinkSync(path);
 }
 
-function isServed(path: string): Promise<boolean> {
+/**
+ * Whether somebody serves this port already. Workers share their port (SO_REUSEPORT), and without
+ * this look a second gpt-load of the same user would share it too, unnoticed.
+ */
+export function isPortServed(host: string, port: number): Promise<boolean> {
+  if (port === 0) return Promise.resolve(false);
+  // An address to listen on at all interfaces is one to connect to on this machine.
+  const local: Readonly<Record<string, string>> = { '0.0.0.0': '127.0.0.1', '::': '::1' };
+  // What else is wrong with the address, listening will say.
+  return isServed({ host: local[host] ?? host, port }, false);
+}
+
+/** @param inDoubt the answer when connecting fails in any other way than by refusal */
+function isServed(address: NetConnectOpts, inDoubt: boolean): Promise<boolean> {
   return new Promise((resolve) => {
-    const socket = connect({ path });
+    const socket = connect(address);
     const finish = (served: boolean): void => {
       socket.destroy();
       resolve(served);
     };
-    socket.setTimeout(STALE_CHECK_MS, () => finish(true));
+    socket.setTimeout(STALE_CHECK_MS, () => finish(inDoubt));
     socket.once('connect', () => finish(true));
-    socket.once('error', (error: NodeJS.ErrnoException) => finish(error.code !== 'ECONNREFUSED'));
+    socket.once('error', (error: NodeJS.ErrnoException) => {
+      finish(inDoubt && error.code !== 'ECONNREFUSED');
+    });
   });
 }
 

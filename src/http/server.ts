@@ -58,16 +58,3 @@ export function prepared<S extends Server>(server: S, handler: Handler): S {
   server.on('clientError', refuseMalformed);
   return server;
 }
-
-/**
- * Whether nobody listens there yet. Workers share their port (SO_REUSEPORT), and without this look
- * a second gpt-load of the same user would share it too, unnoticed.
- * @returns the error that listening alone would meet, or null
- */
-export function listeningFault(host: string, port: number): Promise<Error | null> {
-  const probe = createServer();
-  return new Promise((resolve) => {
-    probe.once('error', (error) => resolve(error));
-    probe.listen({ host, port, exclusive: true }, () => probe.close(() => resolve(null)));
-  });
-}
