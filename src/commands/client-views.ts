@@ -124,6 +124,7 @@ function pairs(object: JsonObject, prefix = ''): [string, string][] {
 /** Numbers whose name ends with a unit are shown in one that people read. */
 function named(name: string, value: unknown): string {
   if (typeof value !== 'number') return words(value);
+  if (name === 'pid') return String(value);
   if (/_bytes$/.test(name)) return `${(value / 1_048_576).toFixed(1)} MiB`;
   if (/_mb$/.test(name)) return `${value.toFixed(1)} MiB`;
   if (name === 'uptime') return span(value * 1000);

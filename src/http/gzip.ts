@@ -10,13 +10,16 @@ export const MIN_GZIP_BYTES = 1024;
 const COMPRESSIBLE =
   /^(?:text\/(?!event-stream)|application\/(?:json|[\w.-]+\+json|javascript|xml|[\w.-]+\+xml)|image\/svg\+xml)/i;
 
+/** No content, a part of it, or a word about content that the client has. */
+const AS_IT_IS = new Set([204, 206, 304]);
+
 /** Whether an answer is to be compressed; `by size` when its length is not announced. */
 export function gzipChoice(
   acceptEncoding: string | undefined,
   status: number,
   fields: readonly string[],
 ): 'yes' | 'no' | 'by size' {
-  if (acceptEncoding === undefined || status < 200 || status === 206) return 'no';
+  if (acceptEncoding === undefined || status < 200 || AS_IT_IS.has(status)) return 'no';
   if (!acceptsGzip(acceptEncoding)) return 'no';
   if (!COMPRESSIBLE.test(fieldValue(fields, 'content-type') ?? '')) return 'no';
   const encoding = fieldValue(fields, 'content-encoding');

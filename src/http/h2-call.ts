@@ -6,6 +6,7 @@ import { STATUS_CODES } from 'node:http';
 import type { ClientHttp2Stream } from 'node:http2';
 import type { Fault, FaultCode } from '../policy/verdict.ts';
 import type { Upstream } from '../pool/upstream-list.ts';
+import { passedOn } from './bulk-memory.ts';
 import type { Deadlines } from './deadlines.ts';
 import { faultMessage } from './faults.ts';
 import { h2AnswerFields, h2RequestFields, h2Trailers } from './h2-fields.ts';
@@ -97,13 +98,22 @@ export class H2Call extends UpstreamCall implements StreamClaim {
     this.#bodyBegun = true;
     for (const chunk of chunks) stream.write(chunk);
     const onData = (chunk: Buffer): void => {
-      this.#awaitProgress();
-      if (!stream.write(chunk)) source.pause();
+      if (!stream.write(chunk)) {
+        this.#awaitProgress();
+        source.pause();
+      } else this.#awaitClient();
+      passedOn(chunk.length);
     };
-    const onEnd = (): void => void stream.end();
+    const onEnd = (): void => {
+      this.#awaitProgress();
+      stream.end();
+    };
     source.on('data', onData).on('end', onEnd);
     source.on('error', () => this.abort('client_left'));
-    stream.on('drain', () => source.resume());
+    stream.on('drain', () => {
+      this.#awaitClient();
+      source.resume();
+    });
     // An upstream that answers before it has read all does not want the rest.
     stream.once('close', () => source.off('data', onData).off('end', onEnd).resume());
     source.resume();
@@ -122,6 +132,11 @@ export class H2Call extends UpstreamCall implements StreamClaim {
   #awaitProgress(): void {
     if (this.settled) return;
     this.deadlines.add(this, this.deadlines.nowMs + this.#request.sendIdleTimeoutMs);
+  }
+
+  /** As over HTTP/1.1: no upstream is blamed for a client that sends slowly. */
+  #awaitClient(): void {
+    this.dueMs = Number.POSITIVE_INFINITY;
   }
 
   expire(): void {

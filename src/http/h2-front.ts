@@ -59,21 +59,39 @@ export class H2Front {
     rawHeaders: readonly string[],
     from: { hasBody: boolean; remoteAddress: string | undefined },
   ): void {
+    const { method, path, fields } = http1Head(rawHeaders, from.hasBody);
+    stream.on('error', () => undefined);
+    // Node's client would wait for a tunnel, and this is no forward proxy.
+    if (method === 'CONNECT') {
+      refuse(stream);
+      return;
+    }
     const [near, far] = duplexPair();
     this.#serve(Object.assign(far, { remoteAddress: from.remoteAddress, encrypted: true }));
-    const { method, path, fields } = http1Head(rawHeaders, from.hasBody);
     const request = httpRequest({ createConnection: () => near, method, path, headers: fields });
-    stream.on('error', () => undefined);
-    stream.on('close', () => request.destroy());
+    let answer: IncomingMessage | undefined;
+    stream.on('close', () => {
+      // One side's end is only a FIN to the other: a client that left must be seen to have left.
+      if (answer?.complete !== true) far.destroy();
+      request.destroy();
+    });
     request.on('information', ({ statusCode }: { statusCode: number }) => {
       if (!stream.headersSent && !stream.destroyed) {
         stream.additionalHeaders({ ':status': statusCode });
       }
     });
-    request.on('response', (response) => relay(response, stream, method === 'HEAD'));
+    request.on('response', (response) => {
+      answer = response;
+      relay(response, stream, method === 'HEAD');
+    });
     request.on('error', (error) => stream.destroy(error));
     send(stream, request, from.hasBody);
   }
+}
+
+function refuse(stream: ServerHttp2Stream): void {
+  stream.respond({ ':status': 405 }, { endStream: true });
+  stream.close();
 }
 
 function send(stream: ServerHttp2Stream, request: ClientRequest, hasBody: boolean): void {
@@ -86,7 +104,11 @@ function send(stream: ServerHttp2Stream, request: ClientRequest, hasBody: boolea
     for (let i = 0; i < raw.length; i += 2) pairs.push([raw[i] as string, raw[i + 1] as string]);
     request.addTrailers(pairs);
   });
-  stream.pipe(request);
+  stream.pipe(request, { end: false });
+  // To Node a stream that was reset ends like any other; its body must not pass for whole.
+  stream.on('end', () => {
+    if (!stream.closed) request.end();
+  });
 }
 
 /** The answer; whatever ends it early resets the stream, so that truncation shows. */

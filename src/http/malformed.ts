@@ -8,6 +8,9 @@ import { errorBody } from '../errors.ts';
 /** Bytes of one request's header fields together; the same as nginx's 4 large buffers. */
 export const MAX_HEADER_BYTES = 32 * 1024;
 
+/** A refused client has this long to read why and to close; then its connection is cut. */
+const LINGER_MS = 2_000;
+
 interface ParserError extends Error {
   readonly code?: string;
 }
@@ -36,6 +39,8 @@ function refuse(socket: Duplex, status: string, code: string, message: string): 
     `HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Type: application/json\r\n` +
       `Content-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
   );
+  const timer = setTimeout(() => socket.destroy(), LINGER_MS);
+  socket.once('close', () => clearTimeout(timer));
 }
 
 function statusFor(code: string | undefined): [status: string, reason: string] {

@@ -78,7 +78,7 @@ class Http1Call extends UpstreamCall {
     }) as CallRequest;
     client.call = this;
     client.on('socket', onSocket).on('response', onResponse).on('error', onError);
-    if (this.#request.upgrade) client.on('upgrade', onUpgrade);
+    client.on('upgrade', this.#request.upgrade ? onUpgrade : onUnaskedUpgrade);
     if (this.#request.onInformation !== undefined) client.on('information', onInformation);
     if (source === undefined && bytes <= LARGE_BODY_BYTES) this.#awaitHeaders();
     else {
@@ -112,10 +112,11 @@ class Http1Call extends UpstreamCall {
       this.#awaitClient();
       source.resume();
     });
-    source.on('end', () => client.end());
+    source.on('end', () => this.#awaitProgress()).on('end', () => client.end());
     source.on('error', () => this.abort('client_left'));
-    // An upstream that answers before it has read all does not want the rest; the client still
-    // sends it.
+    // An upstream that answers early does not want the rest; the client still sends it.
+    const stop = (): unknown => client.writableFinished || client.destroy();
+    client.on('response', (answer) => answer.on('end', stop));
     client.on('close', () => source.off('data', onData).resume());
     source.resume();
   }
@@ -239,6 +240,9 @@ function onUpgrade(
 }
 function onError(this: ClientRequest, error: Error): void {
   (this as CallRequest).call.onError(error);
+}
+function onUnaskedUpgrade(this: ClientRequest): void {
+  (this as CallRequest).call.abort('protocol');
 }
 function onInformation(
   this: ClientRequest,

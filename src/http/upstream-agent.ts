@@ -66,8 +66,9 @@ export class UpstreamAgent extends http.Agent {
   }
 
   override keepSocketAlive(socket: Socket & { _httpMessage?: ClientRequest }): boolean {
-    const answer = (socket._httpMessage as { res?: IncomingMessage } | undefined)?.res;
-    const hintMs = answer === undefined ? null : keepAliveHintMs(answer.rawHeaders);
+    // Null for a request that was given up before it was sent.
+    const answer = (socket._httpMessage as { res?: IncomingMessage | null } | undefined)?.res;
+    const hintMs = answer ? keepAliveHintMs(answer.rawHeaders) : null;
     if (hintMs !== null && hintMs <= 0) return false;
     const idleMs = this.#idleTimeoutMs;
     const limitMs = hintMs === null || (idleMs > 0 && idleMs < hintMs) ? idleMs : hintMs;

@@ -45,6 +45,8 @@ export class KeyReload {
   readonly #upstreams: UpstreamList;
   /** Rows that keys left, the first to leave in front, and when they did. */
   #vacant: { readonly row: number; readonly atMs: number }[] = [];
+  /** So many of them have been given away again; taken off once a reload, not one by one. */
+  #reused = 0;
   #rowCount = 0;
   #isFirst = true;
 
@@ -76,6 +78,8 @@ export class KeyReload {
     for (let i = 0; i < keys.count; i++) if (!place(i)) waiting.push(i);
     const removed = this.#vacateMissing(tally.foundOn, nowMs);
     const dropped = waiting.filter((i) => !place(i)).length;
+    this.#vacant = this.#vacant.slice(this.#reused);
+    this.#reused = 0;
     const { kept, addedRows, duplicates, toldDuplicates } = tally;
     const total = kept + addedRows.length;
     rows.publishCounts({ rowCount: this.#rowCount, occupied: total, pinned: this.#countPinned() });
@@ -98,7 +102,7 @@ export class KeyReload {
       this.#table.publish(ACCOUNT, row, cause.nowTick);
       return row;
     }
-    this.#vacant.shift();
+    this.#reused++;
     for (const lane of directory.active()) this.#table.apply(lane, row, { kind: 'reset' }, cause);
     this.#table.apply(ACCOUNT, row, { kind: 'reset' }, cause);
     return row;
@@ -114,7 +118,7 @@ export class KeyReload {
   }
 
   #freeRow(nowMs: number): number {
-    const oldest = this.#vacant[0];
+    const oldest = this.#vacant[this.#reused];
     if (oldest !== undefined && oldest.atMs + ROW_GRACE_MS <= nowMs) return oldest.row;
     if (this.#rowCount < this.#table.rows.capacity) return this.#rowCount;
     return oldest?.row ?? -1;
@@ -125,7 +129,8 @@ export class KeyReload {
     const { account } = this.#table;
     const cause = { nowTick: this.#table.tick(nowMs), reason: 'none' } as const;
     let removed = 0;
-    for (let row = 0; row < this.#rowCount; row++) {
+    // Against the cursors' direction: in step with one, a lease would find each key just gone.
+    for (let row = this.#rowCount - 1; row >= 0; row--) {
       if (foundOn[row] !== 0 || stateOf(account.words.low(row)) === VACANT) continue;
       this.#table.apply(ACCOUNT, row, { kind: 'vacate' }, cause);
       this.#vacant.push({ row, atMs: nowMs });

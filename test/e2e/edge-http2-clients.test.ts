@@ -1,0 +1,104 @@
+// HTTP/2 clients that leave: whatever they were doing, the upstream request ends, permit and lease
+// come back, and what they had not finished sending is never sent as if it were whole.
+
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import { type ClientHttp2Session, type ClientHttp2Stream, connect, constants } from 'node:http2';
+import type { AddressInfo } from 'node:net';
+import { text } from 'node:stream/consumers';
+import { test } from 'node:test';
+import { eventually } from '../support/eventually.ts';
+import { startGptLoad } from '../support/start-gpt-load.ts';
+import { fixturePath, testCa } from '../support/tls-fixture.ts';
+
+const KEY = 'sk-good-0123456789abcdef';
+/** Beyond MAX_REPLAY_BODY_MB=1: streamed through while it is being sent. */
+const STREAMED = Buffer.alloc(1_500_000);
+const POST = { ':method': 'POST' };
+
+type Begin = (session: ClientHttp2Session, path: string) => ClientHttp2Stream;
+
+/** What a client has begun when it leaves. */
+const BEGUN: Readonly<Record<string, Begin>> = {
+  waits: (session, path) => session.request({ ...POST, ':path': path }).end('abc'),
+  reads: (session, path) => session.request({ ...POST, ':path': `${path}?stream` }).end('abc'),
+  uploads: (session, path) => {
+    const stream = session.request({ ...POST, ':path': path, 'content-length': '5000' });
+    stream.write('half');
+    return stream;
+  },
+  'uploads much': (session, path) => {
+    const stream = session.request({ ...POST, ':path': path });
+    stream.write(STREAMED);
+    return stream;
+  },
+};
+
+test('an HTTP/2 client that leaves ends its request, whatever it was doing', async (t) => {
+  const open = new Set<string>();
+  const whole: string[] = [];
+  const upstream = createServer((request, response) => {
+    const url = request.url ?? '';
+    open.add(url);
+    response.on('close', () => open.delete(url));
+    request.on('end', () => whole.push(url)).resume();
+    if (url.endsWith('?stream')) {
+      response.setHeader('content-type', 'text/event-stream');
+      response.write('data: {"choices":[{"delta":{"content":"a"}}]}\n\n');
+    }
+  });
+  upstream.listen(0, '127.0.0.1');
+  await once(upstream, 'listening');
+  t.after(() => {
+    upstream.closeAllConnections();
+    upstream.close();
+  });
+  await using app = await startGptLoad({
+    keys: [KEY],
+    upstreams: [`http://127.0.0.1:${(upstream.address() as AddressInfo).port}`],
+    env: {
+      TLS_CERT_FILE: fixturePath('server.pem'),
+      TLS_KEY_FILE: fixturePath('server.key'),
+      MAX_REPLAY_BODY_MB: '1',
+    },
+    waitUntilReady: false,
+  });
+  await app.waitForLog(/listens on/);
+  const dial = async (): Promise<ClientHttp2Session> => {
+    const session = connect(`https://localhost:${app.port}`, { ca: testCa });
+    session.on('error', () => undefined);
+    await once(session, 'connect');
+    return session;
+  };
+  const watcher = await dial();
+  t.after(() => watcher.destroy());
+  const inFlight = async (): Promise<number> => {
+    const { requests } = JSON.parse(await text(watcher.request({ ':path': '/stats' })));
+    return requests.in_flight + requests.open_leases;
+  };
+  for (const how of ['cancel', 'vanish']) {
+    for (const [what, begin] of Object.entries(BEGUN)) {
+      const path = `/v1/${how}/${what.replace(' ', '-')}`;
+      const session = await dial();
+      const stream = begin(session, path);
+      stream.on('error', () => undefined).resume();
+      const reachesUpstream = what !== 'uploads';
+      await eventually('it has begun', async () => {
+        const begun = reachesUpstream
+          ? [...open].some((url) => url.startsWith(path))
+          : (await inFlight()) > 0;
+        return begun ? true : undefined;
+      });
+      if (how === 'cancel') stream.close(constants.NGHTTP2_CANCEL);
+      else session.destroy();
+      await eventually(`the end of ${path}`, async () =>
+        open.size === 0 && (await inFlight()) === 0 ? true : undefined,
+      );
+      session.destroy();
+    }
+  }
+  // Node's own client ends a stream that it cancels; a connection that vanishes ends nothing.
+  assert.ok(!whole.includes('/v1/vanish/uploads-much'));
+  assert.ok(!whole.some((url) => url.endsWith('/uploads')));
+});
