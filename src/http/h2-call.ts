@@ -32,7 +32,6 @@ export interface H2CallContext {
 
 export class H2Call extends UpstreamCall implements StreamClaim {
   readonly #context: H2CallContext;
-  readonly #request: UpstreamRequest;
   #session: H2Session | undefined;
   #stream: ClientHttp2Stream | undefined;
   /** The same request over HTTP/1.1, where the upstream speaks nothing else. */
@@ -46,20 +45,19 @@ export class H2Call extends UpstreamCall implements StreamClaim {
   #ended: () => boolean = () => false;
 
   constructor(context: H2CallContext, request: UpstreamRequest) {
-    super(context.deadlines);
+    super(request, context.deadlines);
     this.#context = context;
-    this.#request = request;
     this.deadlines.add(this, this.deadlines.nowMs + request.headersTimeoutMs);
     context.origin.claim(this);
   }
 
   granted(session: H2Session): void {
-    const { source, bytes, trailers } = this.#request;
+    const { source, bytes, trailers } = this.request;
     const bodiless = source === undefined && bytes === 0 && trailers.length === 0;
     this.#session = session;
     this.#mayBeStale = session.mayBeStale;
     this.#bytesReadBefore = session.bytesRead;
-    const fields = h2RequestFields(this.#context.upstream, this.#request);
+    const fields = h2RequestFields(this.#context.upstream, this.request);
     const stream = session.open(fields, bodiless, trailers.length > 0);
     this.#stream = stream;
     this.#ended = correctStream(stream);
@@ -77,7 +75,7 @@ export class H2Call extends UpstreamCall implements StreamClaim {
   useHttp1(): void {
     const { http1, upstream } = this.#context;
     this.deadlines.remove(this);
-    this.#http1 = http1.send(upstream, this.#request);
+    this.#http1 = http1.send(upstream, this.request);
     this.#http1.outcome.then((outcome) => this.settle(outcome));
   }
 
@@ -86,7 +84,7 @@ export class H2Call extends UpstreamCall implements StreamClaim {
   }
 
   #sendBody(stream: ClientHttp2Stream): void {
-    const { chunks, source, bytes } = this.#request;
+    const { chunks, source, bytes } = this.request;
     if (source === undefined) {
       if (bytes > LARGE_BODY_BYTES) this.#watchProgress(stream);
       const last = chunks.length - 1;
@@ -99,19 +97,19 @@ export class H2Call extends UpstreamCall implements StreamClaim {
     for (const chunk of chunks) stream.write(chunk);
     const onData = (chunk: Buffer): void => {
       if (!stream.write(chunk)) {
-        this.#awaitProgress();
+        this.awaitProgress();
         source.pause();
-      } else this.#awaitClient();
+      } else this.awaitClient();
       passedOn(chunk.length);
     };
     const onEnd = (): void => {
-      this.#awaitProgress();
+      this.awaitProgress();
       stream.end();
     };
     source.on('data', onData).on('end', onEnd);
     source.on('error', () => this.abort('client_left'));
     stream.on('drain', () => {
-      this.#awaitClient();
+      this.awaitClient();
       source.resume();
     });
     // An upstream that answers before it has read all does not want the rest.
@@ -120,27 +118,9 @@ export class H2Call extends UpstreamCall implements StreamClaim {
   }
 
   #watchProgress(stream: ClientHttp2Stream): void {
-    this.#awaitProgress();
-    stream.on('drain', () => this.#awaitProgress());
-    stream.on('finish', () => {
-      if (!this.settled) {
-        this.deadlines.add(this, this.deadlines.nowMs + this.#request.headersTimeoutMs);
-      }
-    });
-  }
-
-  #awaitProgress(): void {
-    if (this.settled) return;
-    this.deadlines.add(this, this.deadlines.nowMs + this.#request.sendIdleTimeoutMs);
-  }
-
-  /** As over HTTP/1.1: no upstream is blamed for a client that sends slowly. */
-  #awaitClient(): void {
-    this.dueMs = Number.POSITIVE_INFINITY;
-  }
-
-  expire(): void {
-    this.abort('headers_timeout');
+    this.awaitProgress();
+    stream.on('drain', () => this.awaitProgress());
+    stream.on('finish', () => this.awaitHeaders());
   }
 
   abort(code: FaultCode): void {
@@ -154,7 +134,7 @@ export class H2Call extends UpstreamCall implements StreamClaim {
   readonly #onInformation = (_: unknown, __: number, rawHeaders?: string[]): void => {
     const fields = rawHeaders ?? [];
     const status = Number(fields[fields.indexOf(':status') + 1]);
-    this.#request.onInformation?.(status, h2AnswerFields(fields));
+    this.request.onInformation?.(status, h2AnswerFields(fields));
   };
 
   readonly #onResponse = (

@@ -51,21 +51,19 @@ type CallRequest = ClientRequest & { call: Http1Call };
 
 class Http1Call extends UpstreamCall {
   readonly #agent: UpstreamAgent;
-  readonly #request: UpstreamRequest;
   #client: CallRequest;
   #resent = false;
   #bytesReadBefore = 0;
   #abortCode: FaultCode | undefined;
 
   constructor(agent: UpstreamAgent, request: UpstreamRequest, deadlines: Deadlines) {
-    super(deadlines);
+    super(request, deadlines);
     this.#agent = agent;
-    this.#request = request;
     this.#client = this.#start();
   }
 
   #start(): CallRequest {
-    const { method, path, bytes, source } = this.#request;
+    const { method, path, bytes, source } = this.request;
     const { forwarding } = this.#agent;
     // The agent brings TLS: http.request serves both protocols.
     const client = http.request({
@@ -73,16 +71,16 @@ class Http1Call extends UpstreamCall {
       protocol: this.#agent.protocol,
       method,
       path: forwarding === null ? path : forwarding.prefix + path,
-      headers: http1Fields(this.#request, forwarding?.authorization),
+      headers: http1Fields(this.request, forwarding?.authorization),
       maxHeaderSize: MAX_ANSWER_HEADER_BYTES,
     }) as CallRequest;
     client.call = this;
     client.on('socket', onSocket).on('response', onResponse).on('error', onError);
-    client.on('upgrade', this.#request.upgrade ? onUpgrade : onUnaskedUpgrade);
-    if (this.#request.onInformation !== undefined) client.on('information', onInformation);
-    if (source === undefined && bytes <= LARGE_BODY_BYTES) this.#awaitHeaders();
+    client.on('upgrade', this.request.upgrade ? onUpgrade : onUnaskedUpgrade);
+    if (this.request.onInformation !== undefined) client.on('information', onInformation);
+    if (source === undefined && bytes <= LARGE_BODY_BYTES) this.awaitHeaders();
     else {
-      this.#awaitProgress();
+      this.awaitProgress();
       client.on('finish', onFinish);
     }
     this.#sendBody(client);
@@ -90,7 +88,7 @@ class Http1Call extends UpstreamCall {
   }
 
   #sendBody(client: ClientRequest): void {
-    const { chunks, source, trailers } = this.#request;
+    const { chunks, source, trailers } = this.request;
     if (source === undefined) {
       if (trailers.length > 0) client.addTrailers(trailerPairs(trailers));
       const last = chunks.length - 1;
@@ -102,44 +100,23 @@ class Http1Call extends UpstreamCall {
     for (const chunk of chunks.splice(0)) client.write(chunk);
     const onData = (chunk: Buffer): void => {
       if (!client.write(chunk)) {
-        this.#awaitProgress();
+        this.awaitProgress();
         source.pause();
-      } else this.#awaitClient();
+      } else this.awaitClient();
       passedOn(chunk.length);
     };
     source.on('data', onData);
     client.on('drain', () => {
-      this.#awaitClient();
+      this.awaitClient();
       source.resume();
     });
-    source.on('end', () => this.#awaitProgress()).on('end', () => client.end());
+    source.on('end', () => this.awaitProgress()).on('end', () => client.end());
     source.on('error', () => this.abort('client_left'));
     // An upstream that answers early does not want the rest; the client still sends it.
     const stop = (): unknown => client.writableFinished || client.destroy();
     client.on('response', (answer) => answer.on('end', stop));
     client.on('close', () => source.off('data', onData).resume());
     source.resume();
-  }
-
-  #awaitHeaders(): void {
-    if (this.settled) return;
-    this.deadlines.add(this, this.deadlines.nowMs + this.#request.headersTimeoutMs);
-  }
-
-  #awaitProgress(): void {
-    if (this.settled) return;
-    this.deadlines.add(this, this.deadlines.nowMs + this.#request.sendIdleTimeoutMs);
-  }
-
-  /**
-   * The next byte is the client's to send, in SERVER_READ_TIMEOUT: no upstream is blamed for it.
-   */
-  #awaitClient(): void {
-    this.dueMs = Number.POSITIVE_INFINITY;
-  }
-
-  expire(): void {
-    this.abort('headers_timeout');
   }
 
   abort(code: FaultCode): void {
@@ -153,11 +130,11 @@ class Http1Call extends UpstreamCall {
   }
 
   onFinish(): void {
-    this.#awaitHeaders();
+    this.awaitHeaders();
   }
 
   onInformation(status: number, rawHeaders: readonly string[]): void {
-    this.#request.onInformation?.(status, rawHeaders);
+    this.request.onInformation?.(status, rawHeaders);
   }
 
   onResponse(message: IncomingMessage): void {
@@ -193,7 +170,7 @@ class Http1Call extends UpstreamCall {
 
   onError(error: NodeJS.ErrnoException & { fault?: Fault }): void {
     if (this.settled) return;
-    const replayable = this.#request.source === undefined;
+    const replayable = this.request.source === undefined;
     if (replayable && !this.#resent && this.#isStale(error)) {
       this.#resent = true;
       this.#agent.dropIdle();

@@ -57,10 +57,12 @@ export type Outcome = UpstreamAnswer | Fault;
 export abstract class UpstreamCall extends Waiter {
   readonly outcome: Promise<Outcome>;
   readonly deadlines: Deadlines;
+  protected readonly request: UpstreamRequest;
   #settle: ((outcome: Outcome) => void) | undefined;
 
-  constructor(deadlines: Deadlines) {
+  constructor(request: UpstreamRequest, deadlines: Deadlines) {
     super();
+    this.request = request;
     this.deadlines = deadlines;
     this.outcome = new Promise((resolve) => {
       this.#settle = resolve;
@@ -78,6 +80,29 @@ export abstract class UpstreamCall extends Waiter {
     this.#settle = undefined;
     this.deadlines.remove(this);
     settle(outcome);
+  }
+
+  /** The request is on its way: the answer's header is due. */
+  protected awaitHeaders(): void {
+    if (this.settled) return;
+    this.deadlines.add(this, this.deadlines.nowMs + this.request.headersTimeoutMs);
+  }
+
+  /** A large body is being sent: the upstream must go on reading it. */
+  protected awaitProgress(): void {
+    if (this.settled) return;
+    this.deadlines.add(this, this.deadlines.nowMs + this.request.sendIdleTimeoutMs);
+  }
+
+  /**
+   * The next byte is the client's to send, in SERVER_READ_TIMEOUT: no upstream is blamed for it.
+   */
+  protected awaitClient(): void {
+    this.dueMs = Number.POSITIVE_INFINITY;
+  }
+
+  expire(): void {
+    this.abort('headers_timeout');
   }
 
   /** Ends the attempt and its connection or stream at once; also after its answer began. */
