@@ -94,7 +94,8 @@ export class H2Call extends UpstreamCall implements StreamClaim {
     }
     this.#watchProgress(stream);
     this.#bodyBegun = true;
-    for (const chunk of chunks) stream.write(chunk);
+    // Sent once and never again: nobody else needs them any more.
+    for (const chunk of chunks.splice(0)) stream.write(chunk);
     const onData = (chunk: Buffer): void => {
       if (!stream.write(chunk)) {
         this.awaitProgress();

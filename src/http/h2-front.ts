@@ -7,6 +7,7 @@ import type { ServerHttp2Session, ServerHttp2Stream } from 'node:http2';
 import { type Duplex, duplexPair } from 'node:stream';
 import type { TLSSocket } from 'node:tls';
 import { responseFields } from '../policy/headers.ts';
+import { trailerPairs } from './http1-framing.ts';
 import { http2 } from './on-demand.ts';
 
 /** Streams that one client may have open; the concurrency limit refuses far fewer. */
@@ -100,9 +101,7 @@ function send(stream: ServerHttp2Stream, request: ClientRequest, hasBody: boolea
     return;
   }
   stream.on('trailers', (_trailers, _flags, raw: string[]) => {
-    const pairs: [string, string][] = [];
-    for (let i = 0; i < raw.length; i += 2) pairs.push([raw[i] as string, raw[i + 1] as string]);
-    request.addTrailers(pairs);
+    request.addTrailers(trailerPairs(raw));
   });
   stream.pipe(request, { end: false });
   // To Node a stream that was reset ends like any other; its body must not pass for whole.

@@ -9,6 +9,7 @@ import { passedOn } from './bulk-memory.ts';
 import { type Deadlines, Waiter } from './deadlines.ts';
 import type { Exchange } from './exchange.ts';
 import type { HeldAnswer } from './held-answer.ts';
+import { trailerPairs } from './http1-framing.ts';
 
 /** The time an answer is given once it has begun, in milliseconds. */
 export interface RelayLimits {
@@ -142,7 +143,7 @@ export class Relay extends Waiter {
   #finish(): void {
     const trailers = this.#held.answer.trailers();
     if (trailers.length > 0 && this.#response.chunkedEncoding)
-      addTrailers(this.#response, trailers);
+      this.#response.addTrailers(trailerPairs(trailers));
     this.#sink.end();
   }
 
@@ -196,10 +197,4 @@ export class Relay extends Waiter {
       this.#break('client_left');
     } else this.#break(due === this.#limits.totalDueMs ? 'total_timeout' : 'idle_timeout');
   }
-}
-
-function addTrailers(response: ServerResponse, flat: readonly string[]): void {
-  const list: [string, string][] = [];
-  for (let i = 0; i < flat.length; i += 2) list.push([flat[i] as string, flat[i + 1] as string]);
-  response.addTrailers(list);
 }
