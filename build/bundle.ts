@@ -17,7 +17,7 @@ export interface BundlePaths {
 /** The program of this tree. */
 export const PROGRAM: BundlePaths = {
   main: join(ROOT, 'src/main.ts'),
-  worker: join(ROOT, 'src/commands/worker.ts'),
+  worker: join(ROOT, 'src/serve/worker.ts'),
   output: join(ROOT, 'dist/main.cjs'),
 };
 

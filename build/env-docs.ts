@@ -4,8 +4,8 @@
 
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { ABOUT } from '../src/config-about.ts';
-import { GROUPS, type Settings, VARIABLES } from '../src/config-table.ts';
+import { ABOUT } from '../src/config/config-about.ts';
+import { GROUPS, type Settings, VARIABLES } from '../src/config/config-table.ts';
 
 const ROOT = join(import.meta.dirname, '..');
 

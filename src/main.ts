@@ -2,18 +2,18 @@
 // process.argv. Decides which command runs and how bad configuration is told; everything else is
 // the commands' own.
 
-import { checkConfig } from './commands/check-config.ts';
-import { type CommandLine, readCommandLine } from './commands/command-line.ts';
-import { isCommand } from './commands/command-table.ts';
-import { helpText } from './commands/help.ts';
-import { identity, identityLine } from './commands/identity.ts';
-import { licences } from './commands/licences.ts';
-import type { Runtime } from './commands/runtime.ts';
-import { processTerminal, type Terminal } from './commands/terminal.ts';
-import { parseConfig } from './config.ts';
-import { type LoadedEnv, loadEnv } from './env-file.ts';
+import { checkConfig } from './cli/check-config.ts';
+import { type CommandLine, readCommandLine } from './cli/command-line.ts';
+import { isCommand } from './cli/command-table.ts';
+import { helpText } from './cli/help.ts';
+import { identity, identityLine } from './cli/identity.ts';
+import { licences } from './cli/licences.ts';
+import { processTerminal, type Terminal } from './cli/terminal.ts';
+import { parseConfig } from './config/config.ts';
+import { type LoadedEnv, loadEnv } from './config/env-file.ts';
 import { ConfigError } from './errors.ts';
 import { redact } from './policy/redact.ts';
+import type { Runtime } from './serve/runtime.ts';
 
 const EXIT_FAILED = 1;
 const EXIT_USAGE = 2;
@@ -54,18 +54,22 @@ async function run({ command, values }: CommandLine, terminal: Terminal): Promis
   const json = values.json === true;
   switch (command) {
     case 'serve':
-      return (await import('./commands/serve.ts')).serve(config, runtime);
+      return (await import('./serve/serve.ts')).serve(config, runtime);
     case 'demo':
-      return (await import('./commands/demo.ts')).demo(config, runtime);
+      return (await import('./cli/demo.ts')).demo(config, runtime);
     case 'check-config':
       return checkConfig({ json }, config, runtime);
     case 'validate-keys':
-      return (await import('./commands/validate-keys.ts')).validateKeys(values, config, runtime);
+      return (await import('./cli/validate/validate-keys.ts')).validateKeys(
+        values,
+        config,
+        runtime,
+      );
     case 'health':
     case 'stats':
     case 'blacklist':
     case 'reset-keys': {
-      const { client } = await import('./commands/client.ts');
+      const { client } = await import('./cli/client.ts');
       return client(command, { url: text(values.url), json }, config, terminal);
     }
     case 'help':

@@ -6,8 +6,8 @@ import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { COMMANDS } from '../src/commands/command-table.ts';
-import { VARIABLES } from '../src/config-table.ts';
+import { COMMANDS } from '../src/cli/command-table.ts';
+import { VARIABLES } from '../src/config/config-table.ts';
 
 const ROOT = join(import.meta.dirname, '..');
 const read = (path: string): string => readFileSync(join(ROOT, path), 'utf8');
@@ -42,7 +42,7 @@ function found(text: string, pattern: RegExp, least: number): string[] {
   return names;
 }
 
-const endpoints = found(read('src/http/admin.ts'), /'(\/[a-z-]+)',/g, 5);
+const endpoints = found(read('src/admin/admin.ts'), /'(\/[a-z-]+)',/g, 5);
 
 /** Errors of our own: their `code` stands right after their `type`, which ends in `_error`. */
 function errorCodes(): string[] {

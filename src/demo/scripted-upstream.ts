@@ -5,7 +5,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { createHttpServer } from '../http/server.ts';
+import { createHttpServer } from '../front/server.ts';
 import { anthropicShape } from './anthropic-shape.ts';
 import { type Behaviour, behaviourOfKey } from './behaviour.ts';
 import { geminiShape } from './gemini-shape.ts';

@@ -2,13 +2,21 @@
 // the moment at which to come back. One per worker, over memory that all workers share; nothing
 // here waits.
 
-import { UNPINNED } from './key-rows.ts';
-import { ACCOUNT } from './lane-directory.ts';
 import { Lease, type LeaseHome } from './lease.ts';
 import { NO_WAY, pickRow, type Rank } from './pick.ts';
-import { DEAD, generationOf, NEVER_TICK, READY, stateOf, TICK_MS, VACANT } from './status-word.ts';
 import { type Shortage, type Survey, survey } from './survey.ts';
-import type { UpstreamChoice } from './upstream-pool.ts';
+import { UNPINNED } from './table/key-rows.ts';
+import { ACCOUNT } from './table/lane-directory.ts';
+import {
+  DEAD,
+  generationOf,
+  NEVER_TICK,
+  READY,
+  stateOf,
+  TICK_MS,
+  VACANT,
+} from './table/status-word.ts';
+import type { UpstreamChoice } from './upstreams/upstream-pool.ts';
 
 /** What one attempt needs. */
 export interface LeaseRequest {

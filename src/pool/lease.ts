@@ -6,12 +6,12 @@ import type { KeyEvent } from '../policy/key-breaker.ts';
 import type { Reason } from '../policy/reason.ts';
 import { previewKey } from '../policy/redact.ts';
 import type { Verdict } from '../policy/verdict.ts';
-import type { TotalName, WorkerCounters } from './counters.ts';
-import type { KeyTable } from './key-table.ts';
-import { ACCOUNT, LANES_FOR_RATE_LIMITS } from './lane-directory.ts';
-import { isSpotless } from './status-word.ts';
-import type { Upstream } from './upstream-list.ts';
-import type { UpstreamChoice, UpstreamPool } from './upstream-pool.ts';
+import type { TotalName, WorkerCounters } from './counts/counters.ts';
+import type { KeyTable } from './table/key-table.ts';
+import { ACCOUNT, LANES_FOR_RATE_LIMITS } from './table/lane-directory.ts';
+import { isSpotless } from './table/status-word.ts';
+import type { Upstream } from './upstreams/upstream-list.ts';
+import type { UpstreamChoice, UpstreamPool } from './upstreams/upstream-pool.ts';
 
 /** What settling changed, for the log. `model` null: for all models. Times: Unix milliseconds. */
 export type Consequence =

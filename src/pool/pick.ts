@@ -3,7 +3,7 @@
 // rows suit a request is the caller's rank; whether the row is still free to use it checks
 // afterwards.
 
-import type { Lane } from './lane.ts';
+import type { Lane } from './table/lane.ts';
 
 /**
  * Available rows that one pick passes over, all pinned to ejected upstreams say, before it settles

@@ -2,9 +2,9 @@
 // learn when the first one returns, or which dead one failed longest ago. Picking from available
 // keys is pick.ts.
 
-import type { KeyTable } from './key-table.ts';
-import type { Lane } from './lane.ts';
-import { COOLING, NEVER_TICK, READY, stateOf, VACANT } from './status-word.ts';
+import type { KeyTable } from './table/key-table.ts';
+import type { Lane } from './table/lane.ts';
+import { COOLING, NEVER_TICK, READY, stateOf, VACANT } from './table/status-word.ts';
 
 /**
  * Why there is no key: `resting`: at least one returns by itself; `dead`: all are blacklisted;

@@ -2,12 +2,12 @@
 // way there, hardly all the keys. Decides only that; the coordinator asks now and then, and says it
 // loudly.
 
-import { UNPINNED } from './key-rows.ts';
-import type { KeyTable } from './key-table.ts';
-import { ACCOUNT } from './lane-directory.ts';
-import { DEAD, stateOf, TICK_MS, VACANT } from './status-word.ts';
-import type { Upstream } from './upstream-list.ts';
-import type { UpstreamPool } from './upstream-pool.ts';
+import { UNPINNED } from './table/key-rows.ts';
+import type { KeyTable } from './table/key-table.ts';
+import { ACCOUNT } from './table/lane-directory.ts';
+import { DEAD, stateOf, TICK_MS, VACANT } from './table/status-word.ts';
+import type { Upstream } from './upstreams/upstream-list.ts';
+import type { UpstreamPool } from './upstreams/upstream-pool.ts';
 
 /** All rejections within this time of each other are one event. */
 const SUSPICION_WINDOW_MS = 60_000;

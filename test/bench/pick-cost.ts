@@ -4,12 +4,12 @@
 
 import { writeFileSync } from 'node:fs';
 import type { Verdict } from '../../src/policy/verdict.ts';
-import { Counters, WorkerCounters } from '../../src/pool/counters.ts';
-import { readKeyFile } from '../../src/pool/key-file.ts';
+import { Counters, WorkerCounters } from '../../src/pool/counts/counters.ts';
 import { KeyPool } from '../../src/pool/key-pool.ts';
-import { KeyReload } from '../../src/pool/key-reload.ts';
-import { KeyTable } from '../../src/pool/key-table.ts';
-import { UpstreamPool } from '../../src/pool/upstream-pool.ts';
+import { readKeyFile } from '../../src/pool/keys/key-file.ts';
+import { KeyReload } from '../../src/pool/keys/key-reload.ts';
+import { KeyTable } from '../../src/pool/table/key-table.ts';
+import { UpstreamPool } from '../../src/pool/upstreams/upstream-pool.ts';
 import { residentBytes } from './process-figures.ts';
 import { median } from './statistics.ts';
 

@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { startScriptedUpstream } from '../../src/demo/scripted-upstream.ts';
-import { StateStore } from '../../src/store/state-store.ts';
+import { StateStore } from '../../src/store/sqlite/state-store.ts';
 import { type GptLoad, startGptLoad } from '../support/start-gpt-load.ts';
 
 const rounds = Number(process.env.GPT_LOAD_KILL_ROUNDS ?? 4);

@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { PROBE_CLAIM_MS } from '../../src/policy/key-breaker.ts';
 import { HALF_OPEN_MS } from '../../src/pool/key-pool.ts';
-import { summarise } from '../../src/pool/key-report.ts';
+import { summarise } from '../../src/pool/keys/key-report.ts';
 import {
   ANY,
   cooldown,

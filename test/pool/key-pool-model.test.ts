@@ -5,8 +5,8 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import type { Verdict } from '../../src/policy/verdict.ts';
-import { forgetAll } from '../../src/pool/key-memory.ts';
-import { summarise } from '../../src/pool/key-report.ts';
+import { forgetAll } from '../../src/pool/keys/key-memory.ts';
+import { summarise } from '../../src/pool/keys/key-report.ts';
 import { type Held, MODELS, PlainPool, THRESHOLD } from './plain-pool.ts';
 import { ANY, cooldown, DEAD_KEY, FAULT, makePool, NO_ACCESS, NOW, OK } from './pool-fixture.ts';
 

@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { listBlacklisted, summarise } from '../../src/pool/key-report.ts';
+import { listBlacklisted, summarise } from '../../src/pool/keys/key-report.ts';
 import { ANY, cooldown, DEAD_KEY, FAULT, keyNames, makePool, NOW, OK } from './pool-fixture.ts';
 
 /** Fails unless it is a refusal. */

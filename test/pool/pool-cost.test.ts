@@ -3,13 +3,13 @@
 
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
-import { Counters, WorkerCounters } from '../../src/pool/counters.ts';
-import { parseKeys } from '../../src/pool/key-file.ts';
+import { Counters, WorkerCounters } from '../../src/pool/counts/counters.ts';
 import { KeyPool } from '../../src/pool/key-pool.ts';
-import { KeyReload } from '../../src/pool/key-reload.ts';
-import { summarise } from '../../src/pool/key-report.ts';
-import { KeyTable } from '../../src/pool/key-table.ts';
-import { UpstreamPool } from '../../src/pool/upstream-pool.ts';
+import { parseKeys } from '../../src/pool/keys/key-file.ts';
+import { KeyReload } from '../../src/pool/keys/key-reload.ts';
+import { summarise } from '../../src/pool/keys/key-report.ts';
+import { KeyTable } from '../../src/pool/table/key-table.ts';
+import { UpstreamPool } from '../../src/pool/upstreams/upstream-pool.ts';
 import { ANY, cooldown, LIMITS, NOW, OK } from './pool-fixture.ts';
 
 const KEYS = 1_000_000;

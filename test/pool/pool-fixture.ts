@@ -2,13 +2,13 @@
 // the tests of this directory; holds no assertions.
 
 import type { Verdict } from '../../src/policy/verdict.ts';
-import { Counters, WorkerCounters } from '../../src/pool/counters.ts';
-import { parseKeys } from '../../src/pool/key-file.ts';
+import { Counters, WorkerCounters } from '../../src/pool/counts/counters.ts';
 import { KeyPool, type LeaseRequest, type Unavailable } from '../../src/pool/key-pool.ts';
-import { KeyReload } from '../../src/pool/key-reload.ts';
-import { KeyTable } from '../../src/pool/key-table.ts';
+import { parseKeys } from '../../src/pool/keys/key-file.ts';
+import { KeyReload } from '../../src/pool/keys/key-reload.ts';
 import type { Lease } from '../../src/pool/lease.ts';
-import { UpstreamPool } from '../../src/pool/upstream-pool.ts';
+import { KeyTable } from '../../src/pool/table/key-table.ts';
+import { UpstreamPool } from '../../src/pool/upstreams/upstream-pool.ts';
 
 export const NOW = Date.UTC(2026, 0, 1);
 

@@ -3,10 +3,10 @@
 
 import { workerData } from 'node:worker_threads';
 import type { Verdict } from '../../src/policy/verdict.ts';
-import { WorkerCounters } from '../../src/pool/counters.ts';
+import { WorkerCounters } from '../../src/pool/counts/counters.ts';
 import { KeyPool } from '../../src/pool/key-pool.ts';
-import { KeyTable, type TableBuffers } from '../../src/pool/key-table.ts';
-import { type UpstreamBuffers, UpstreamPool } from '../../src/pool/upstream-pool.ts';
+import { KeyTable, type TableBuffers } from '../../src/pool/table/key-table.ts';
+import { type UpstreamBuffers, UpstreamPool } from '../../src/pool/upstreams/upstream-pool.ts';
 import { cooldown, DEAD_KEY, LIMITS, NO_ACCESS, OK } from './pool-fixture.ts';
 
 export interface ThreadWork {

@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { summarise } from '../../src/pool/key-report.ts';
+import { summarise } from '../../src/pool/keys/key-report.ts';
 import { Suspicion } from '../../src/pool/suspicion.ts';
 import { ANY, DEAD_KEY, keyNames, makePool, NOW, OK } from './pool-fixture.ts';
 

@@ -4,8 +4,8 @@
 import { once } from 'node:events';
 import type { AddressInfo, Server, Socket } from 'node:net';
 import { createServer as createTlsServer } from 'node:tls';
-import { Dialer, type DialTarget } from '../../src/http/dial.ts';
-import { DnsCache } from '../../src/http/dns-cache.ts';
+import { Dialer, type DialTarget } from '../../src/upstream/dial/dial.ts';
+import { DnsCache } from '../../src/upstream/dial/dns-cache.ts';
 import { certificate, testCa } from './tls-fixture.ts';
 
 export function dialer(all: string): Dialer {

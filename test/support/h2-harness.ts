@@ -7,13 +7,13 @@ import http2, {
   type ServerHttp2Session,
 } from 'node:http2';
 import type { AddressInfo } from 'node:net';
-import { Deadlines } from '../../src/http/deadlines.ts';
-import { Dialer } from '../../src/http/dial.ts';
-import { DnsCache } from '../../src/http/dns-cache.ts';
-import type { Outcome, UpstreamRequest } from '../../src/http/transport.ts';
-import { H2Transport } from '../../src/http/transport-h2.ts';
-import { Http1Transport } from '../../src/http/transport-http1.ts';
-import { type Upstream, UpstreamList } from '../../src/pool/upstream-list.ts';
+import { type Upstream, UpstreamList } from '../../src/pool/upstreams/upstream-list.ts';
+import { Deadlines } from '../../src/upstream/deadlines.ts';
+import { Dialer } from '../../src/upstream/dial/dial.ts';
+import { DnsCache } from '../../src/upstream/dial/dns-cache.ts';
+import { H2Transport } from '../../src/upstream/h2/transport-h2.ts';
+import { Http1Transport } from '../../src/upstream/http1/transport-http1.ts';
+import type { Outcome, UpstreamRequest } from '../../src/upstream/transport.ts';
 import { certificate, testCa } from './tls-fixture.ts';
 
 /** A client with its clock: `advance` moves the deadlines as if time had passed. */

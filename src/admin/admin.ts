@@ -1,0 +1,184 @@
+// The endpoints of our own: which paths they are, who may see them, and what they say. None of them
+// ever shows a key. They are answered outside the concurrency limit; their numbers come from shared
+// memory.
+
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { effectiveConfig } from '../config/config.ts';
+import { reasonText } from '../policy/reason.ts';
+import { listBlacklisted, listResting, summarise } from '../pool/keys/key-report.ts';
+import { sendError, sendJson } from '../proxy/own-answer.ts';
+import { sendMetrics } from './metrics-endpoint.ts';
+import type { MetricsSources } from './metrics-snapshot.ts';
+import { heapUsage, residentBytes } from './process-memory.ts';
+
+/** What came of a reset: told to whoever asked for it. */
+export interface ResetReport {
+  readonly ok: boolean;
+  readonly message: string;
+}
+
+export interface AdminParts extends MetricsSources {
+  /** Reads the key file again and forgets what was learned; the coordinator's work. */
+  readonly reset: () => Promise<ResetReport>;
+}
+
+/** Keys listed by /blacklist, of each kind; the counts are always whole. */
+const MAX_LISTED_KEYS = 10_000;
+const MIB = 1024 * 1024;
+
+type Endpoint = (request: IncomingMessage, response: ServerResponse) => void | Promise<void>;
+
+/** Answers our own endpoints for one worker. */
+export class Admin {
+  readonly #parts: AdminParts;
+  readonly #endpoints: ReadonlyMap<string, Endpoint>;
+
+  constructor(parts: AdminParts) {
+    this.#parts = parts;
+    this.#endpoints = new Map<string, Endpoint>([
+      ['/health', (_, response) => this.#health(response)],
+      ['/stats', (_, response) => sendJson(response, 200, JSON.stringify(this.#stats()))],
+      ['/blacklist', (_, response) => sendJson(response, 200, JSON.stringify(this.#blacklist()))],
+      ['/reset-keys', (_, response) => this.#reset(response)],
+      ['/metrics', (request, response) => sendMetrics(request, response, this.#parts)],
+      ['/config', (_, response) => this.#config(response)],
+    ]);
+  }
+
+  /** Whether a path is one of ours, never proxied. */
+  serves(path: string): boolean {
+    return this.#endpoints.has(path);
+  }
+
+  /** Load balancers ask for /health without credentials. */
+  isPublic(path: string): boolean {
+    return path === '/health';
+  }
+
+  async answer(path: string, request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const { method } = request;
+    const allowed = path === '/reset-keys' ? 'GET, HEAD, POST' : 'GET, HEAD';
+    if (method === undefined || !allowed.split(', ').includes(method)) {
+      const message = `${path} takes ${allowed}`;
+      const error = {
+        status: 405,
+        type: 'invalid_request_error',
+        code: 'method_not_allowed',
+        message,
+      };
+      return sendError(response, error, ['Allow', allowed]);
+    }
+    // A body is of no interest here; unread, it would be taken for the next request.
+    request.resume();
+    await this.#endpoints.get(path)?.(request, response);
+  }
+
+  #health(response: ServerResponse): void {
+    const nowMs = Date.now();
+    const { total, healthy } = summarise(this.#parts.table, nowMs);
+    const status = healthy > 0 ? 'healthy' : 'unhealthy';
+    const body = {
+      status,
+      timestamp: new Date(nowMs).toISOString(),
+      healthy_keys: healthy,
+      total_keys: total,
+      uptime: Math.floor((nowMs - this.#parts.startedAtMs) / 1000),
+    };
+    sendJson(response, healthy > 0 ? 200 : 503, JSON.stringify(body));
+  }
+
+  #stats() {
+    const { table, counters, config, version, startedAtMs } = this.#parts;
+    const nowMs = Date.now();
+    const keys = summarise(table, nowMs);
+    const { totals, gauges } = counters.sum();
+    const heap = heapUsage();
+    return {
+      keys: {
+        total: keys.total,
+        healthy: keys.healthy,
+        blacklisted: keys.blacklisted,
+        resting: keys.resting,
+        current_index: keys.currentIndex,
+      },
+      requests: {
+        success_count: totals.succeeded,
+        failure_count: totals.failed,
+        total_count: totals.requests,
+        in_flight: gauges.inFlight,
+        open_leases: gauges.openLeases,
+      },
+      memory: {
+        rss_mb: mib(residentBytes()),
+        heap_used_mb: mib(heap.heapUsed),
+        heap_total_mb: mib(heap.heapTotal),
+        external_mb: mib(heap.external),
+      },
+      system: {
+        version,
+        node: process.versions.node,
+        platform: `${process.platform}-${process.arch}`,
+        pid: process.pid,
+        workers: config.workers,
+        uptime: Math.floor((nowMs - startedAtMs) / 1000),
+      },
+      timestamp: new Date(nowMs).toISOString(),
+    };
+  }
+
+  #blacklist() {
+    const nowMs = Date.now();
+    const { table, upstreams } = this.#parts;
+    const blacklisted = listBlacklisted(table, MAX_LISTED_KEYS).map((key) => ({
+      preview: key.preview,
+      reason: key.reason,
+      explanation: reasonText(key.reason),
+      blacklistAt: new Date(key.blacklistAtMs).toISOString(),
+      failCount: key.failCount,
+      probeAt: new Date(key.probeAtMs).toISOString(),
+      upstream: upstreams.get(key.upstream).href,
+    }));
+    const resting = listResting(table, MAX_LISTED_KEYS, nowMs).map((key) => ({
+      preview: key.preview,
+      model: key.model ?? 'all',
+      until: new Date(key.untilMs).toISOString(),
+      reason: key.reason,
+    }));
+    return {
+      blacklisted_keys: blacklisted,
+      count: summarise(table, nowMs).blacklisted,
+      resting_keys: resting,
+      timestamp: new Date(nowMs).toISOString(),
+    };
+  }
+
+  async #reset(response: ServerResponse): Promise<void> {
+    const report = await this.#parts.reset();
+    if (!report.ok) {
+      const { message } = report;
+      return sendError(response, {
+        status: 500,
+        type: 'server_error',
+        code: 'bad_key_file',
+        message,
+      });
+    }
+    const nowMs = Date.now();
+    const { total, healthy } = summarise(this.#parts.table, nowMs);
+    const body = {
+      message: report.message,
+      total_keys: total,
+      healthy_keys: healthy,
+      timestamp: new Date(nowMs).toISOString(),
+    };
+    sendJson(response, 200, JSON.stringify(body));
+  }
+
+  #config(response: ServerResponse): void {
+    sendJson(response, 200, JSON.stringify(effectiveConfig(this.#parts.config)));
+  }
+}
+
+function mib(bytes: number): number {
+  return Math.round((bytes / MIB) * 100) / 100;
+}

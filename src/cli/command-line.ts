@@ -1,0 +1,92 @@
+// From the words of a command line to a command and its options, or to what is wrong with them.
+// What exists is data in command-table.ts; running it is main.ts.
+
+import { type ParseArgsConfig, parseArgs } from 'node:util';
+import { nearest } from '../config/nearest.ts';
+import {
+  COMMANDS,
+  type Command,
+  type CommandName,
+  GLOBAL_OPTIONS,
+  isCommand,
+} from './command-table.ts';
+
+export interface CommandLine {
+  readonly kind: 'command';
+  readonly command: CommandName;
+  /** Whether the command was named, or is the default. */
+  readonly named: boolean;
+  /** Options under their long names. */
+  readonly values: Readonly<Record<string, string | boolean | undefined>>;
+  /** Words after the command; only `help` takes one. */
+  readonly rest: readonly string[];
+}
+
+/** One line for the person who typed it. */
+export interface UsageProblem {
+  readonly kind: 'usage';
+  readonly message: string;
+}
+
+type Options = NonNullable<ParseArgsConfig['options']>;
+
+/** Reads `argv` (without node and script). Nothing named means `serve`. */
+export function readCommandLine(argv: readonly string[]): CommandLine | UsageProblem {
+  const word = firstWord(argv);
+  if (word !== undefined && !isCommand(word)) {
+    const known = Object.keys(COMMANDS);
+    return usage(`unknown command "${word}"${suggestion(nearest(word, known))}`);
+  }
+  const command = word ?? 'serve';
+  const options = parserOptions(COMMANDS[command]);
+  try {
+    const parsed = parseArgs({ args: [...argv], options, allowPositionals: true });
+    const rest = parsed.positionals.slice(1);
+    const excess = command === 'help' ? rest[1] : rest[0];
+    if (excess !== undefined) return usage(`${command} does not take "${excess}"`);
+    const values = parsed.values as CommandLine['values'];
+    return { kind: 'command', command, named: word !== undefined, values, rest };
+  } catch (error) {
+    return usage(explain(error as Error, command, Object.keys(options)));
+  }
+}
+
+/**
+ * The first word that is neither an option nor an option's value, whichever command it belongs to.
+ */
+function firstWord(argv: readonly string[]): string | undefined {
+  const options: Options = {};
+  for (const command of Object.values(COMMANDS)) Object.assign(options, parserOptions(command));
+  const { positionals } = parseArgs({
+    args: [...argv],
+    options,
+    strict: false,
+    allowPositionals: true,
+  });
+  return positionals[0];
+}
+
+function parserOptions(command: Command): Options {
+  return Object.fromEntries(
+    Object.entries({ ...command.options, ...GLOBAL_OPTIONS }).map(([name, option]) => {
+      const { type, short }: { type: 'string' | 'boolean'; short?: string } = option;
+      return [name, short === undefined ? { type } : { type, short }];
+    }),
+  );
+}
+
+function explain(error: Error, command: CommandName, known: readonly string[]): string {
+  const unknown = /^Unknown option '(-+)([^']*)'/.exec(error.message);
+  if (unknown === null) return error.message.split('. ')[0] ?? error.message;
+  const [, dashes = '', name = ''] = unknown;
+  const meant = dashes === '--' ? nearest(name, known) : undefined;
+  return `${command} has no option ${dashes}${name}${suggestion(meant && `--${meant}`)}`;
+}
+
+function suggestion(meant: string | undefined): string {
+  return meant === undefined ? '' : `; did you mean ${meant}?`;
+}
+
+function usage(message: string): UsageProblem {
+  return { kind: 'usage', message: `${message} (see gpt-load --help)` };
+}

@@ -1,0 +1,145 @@
+// `gpt-load demo`: a pretended provider, a handful of keys that fail in different ways, and the
+// real proxy between. Assembles and narrates; nothing here is special to the proxy, which runs as
+// `serve` runs it.
+
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Config } from '../config/config.ts';
+import { demoKeys, narrate, opening, type Paint, paintFor } from '../demo/narration.ts';
+import { startScriptedUpstream } from '../demo/scripted-upstream.ts';
+import { createHttpServer } from '../front/server.ts';
+import type { Runtime } from '../serve/runtime.ts';
+import { serve } from '../serve/serve.ts';
+import { ask } from '../upstream/transport-ask.ts';
+import type { Terminal } from './terminal.ts';
+
+/** Pause between the words of a streamed answer: slow enough to see them come. */
+const paceMs = 60;
+/** Rest that the rate limited key is told to take, in seconds. */
+const retryAfterS = 10;
+/** The default of PORT: taken by something else, the next free one does as well. */
+const defaultPort = 3000;
+const maxPortsTried = 50;
+/** Requests that the demo sends itself, so that something happens before the first curl. */
+const ownRequests = 6;
+const ownPauseMs = 250;
+/** How long Ctrl-C waits for a stream that is under way. */
+const graceMs = 3000;
+
+/**
+ * Runs until SIGINT or SIGTERM; resolves to the exit code of `serve` (0 after a signal), or 1 when
+ * the port is taken. Of the configuration, upstreams, keys and credentials are replaced by the
+ * demo's own.
+ */
+export async function demo(given: Config, runtime: Runtime): Promise<number> {
+  const config = demoConfig(given);
+  const { terminal } = runtime;
+  const paint = paintFor(runtime.colour);
+  const upstream = await startScriptedUpstream({
+    paceMs,
+    retryAfterS,
+    onAnswered: (record) => terminal.write(narrate(record, retryAfterS, paint)),
+  });
+  const directory = mkdtempSync(join(tmpdir(), 'gpt-load-demo-'));
+  const removeKeys = () => rmSync(directory, { recursive: true, force: true });
+  // A second Ctrl-C ends the process on the spot; the key file must not outlive that either.
+  process.once('exit', removeKeys);
+  try {
+    const keysFile = join(directory, 'keys.txt');
+    writeFileSync(keysFile, demoKeys.map(({ key }) => `${key}\n`).join(''), { mode: 0o600 });
+    const port = await freePort(config);
+    if (port === undefined) {
+      terminal.complain(`gpt-load demo: port ${config.port} is taken; set PORT to a free one\n`);
+      return 1;
+    }
+    const url = `http://${urlHost(config.host)}:${port}`;
+    const onReady = () => {
+      terminal.write(opening(url, upstream.url, paint));
+      // The narration is an extra: whatever ends it early, the demo goes on.
+      warmUp(url, terminal, paint).catch(() => {});
+    };
+    const own = { port, keysFile, upstreams: [upstream.url] };
+    return await serve({ ...config, ...own }, { ...runtime, onReady });
+  } finally {
+    await upstream.close();
+    removeKeys();
+    process.off('exit', removeKeys);
+  }
+}
+
+/**
+ * A configuration that is somebody's real one must lend the demo neither its upstream nor its
+ * secrets.
+ */
+function demoConfig(config: Config): Config {
+  return {
+    ...config,
+    host: config.host.startsWith('unix:') ? '127.0.0.1' : config.host,
+    stateFile: '',
+    authKey: '',
+    tlsCertFile: '',
+    tlsKeyFile: '',
+    proxies: { http: '', https: '', all: '', no: [], upstreams: [] },
+    // The narration says the same in plainer words; any other level was asked for.
+    logLevel: config.logLevel === 'info' ? 'error' : config.logLevel,
+    gracefulShutdownTimeoutMs: Math.min(config.gracefulShutdownTimeoutMs, graceMs),
+  };
+}
+
+/** The configured port, or for the default one the next free; undefined when there is none. */
+async function freePort({ port: first, host }: Config): Promise<number | undefined> {
+  const last = first === defaultPort ? first + maxPortsTried : first;
+  for (let port = first; port <= last; port += 1) {
+    const free = await listenBriefly(port, host);
+    if (free !== undefined) return free;
+  }
+  return undefined;
+}
+
+/**
+ * Without the port sharing that would let two programs have it. Resolves to the port: PORT=0 means
+ * any.
+ */
+function listenBriefly(port: number, host: string): Promise<number | undefined> {
+  const probe = createHttpServer({ readTimeoutMs: 1000, idleTimeoutMs: 1000 }, () => {});
+  return new Promise((resolve) => {
+    probe.once('error', () => resolve(undefined));
+    probe.listen({ port, host }, () => {
+      const { port: bound } = probe.address() as AddressInfo;
+      probe.close(() => resolve(bound));
+    });
+  });
+}
+
+function urlHost(host: string): string {
+  if (host === '0.0.0.0' || host === '::') return '127.0.0.1';
+  return host.includes(':') ? `[${host}]` : host;
+}
+
+async function warmUp(url: string, terminal: Terminal, paint: Paint): Promise<void> {
+  terminal.write(paint(`${ownRequests} requests of its own, to begin with:\n`, 'dim'));
+  for (let i = 0; i < ownRequests; i += 1) {
+    const { status } = await get(`${url}/v1/models`);
+    terminal.write(`${paint(`the client got ${status}`, 'bold')}\n`);
+    await sleep(ownPauseMs);
+  }
+  const { text } = await get(`${url}/stats`);
+  const { keys } = JSON.parse(text) as { keys: Record<string, number> };
+  terminal.write(
+    `\nBy now ${keys.healthy} of ${keys.total} keys are healthy, ${keys.blacklisted} blacklisted, ${keys.resting} resting.\n\n`,
+  );
+}
+
+function get(url: string) {
+  return ask({
+    method: 'GET',
+    url: new URL(url),
+    socketPath: undefined,
+    authKey: '',
+    certificate: undefined,
+    extraCa: undefined,
+  });
+}

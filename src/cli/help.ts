@@ -1,0 +1,59 @@
+// `gpt-load --help`, and the help of one command: the tables of commands and of variables, as text.
+
+import { ABOUT } from '../config/config-about.ts';
+import { GROUPS, VARIABLES } from '../config/config-table.ts';
+import { COMMANDS, type Command, type CommandName, GLOBAL_OPTIONS } from './command-table.ts';
+
+/** All of it, or what one command takes. */
+export function helpText(command: CommandName | undefined): string {
+  return command === undefined || command === 'help' ? programHelp() : commandHelp(command);
+}
+
+function programHelp(): string {
+  const commands = Object.entries(COMMANDS).map(([name, { summary }]) => [name, summary] as const);
+  return [
+    'gpt-load: one dependable endpoint in front of many API keys',
+    '',
+    'Usage: gpt-load [COMMAND] [OPTIONS]',
+    '',
+    'Commands:',
+    columns(commands),
+    '',
+    'Options:',
+    columns(optionRows(GLOBAL_OPTIONS)),
+    '',
+    'Environment variables, also read from .env, with their defaults:',
+    ...GROUPS.flatMap(({ title, fields }) => ['', `${title}:`, ...fields.flatMap(variableLines)]),
+    '',
+  ].join('\n');
+}
+
+function variableLines(field: keyof typeof ABOUT): string[] {
+  const { name, default: value } = VARIABLES[field];
+  return [`  ${name}=${value}`, `      ${ABOUT[field]}`];
+}
+
+function commandHelp(name: CommandName): string {
+  const { summary, options }: Command = COMMANDS[name];
+  return [
+    `gpt-load ${name}: ${summary}`,
+    '',
+    `Usage: gpt-load ${name} [OPTIONS]`,
+    '',
+    'Options:',
+    columns([...optionRows(options), ...optionRows(GLOBAL_OPTIONS)]),
+    '',
+  ].join('\n');
+}
+
+function optionRows(options: Command['options']): (readonly [string, string])[] {
+  return Object.entries(options).map(([name, { short, value, about }]) => {
+    const first = short === undefined ? '    ' : `-${short}, `;
+    return [`${first}--${name}${value === undefined ? '' : ` ${value}`}`, about];
+  });
+}
+
+function columns(rows: readonly (readonly [string, string])[]): string {
+  const width = Math.max(...rows.map(([name]) => name.length));
+  return rows.map(([name, about]) => `  ${name.padEnd(width)}  ${about}`).join('\n');
+}

@@ -1,0 +1,165 @@
+// `gpt-load validate-keys`: asks for every key of the key file whether it works, tells what came
+// out and leaves lists. Decides the course of a run: options, file, checks, Ctrl-C, lists, pruning,
+// report, exit code.
+
+import type { Config } from '../../config/config.ts';
+import { readKeyFile } from '../../pool/keys/key-file.ts';
+import { UpstreamList } from '../../pool/upstreams/upstream-list.ts';
+import type { Runtime } from '../../serve/runtime.ts';
+import { Deadlines } from '../../upstream/deadlines.ts';
+import { Dialer } from '../../upstream/dial/dial.ts';
+import { DnsCache } from '../../upstream/dial/dns-cache.ts';
+import { trustedAuthorities } from '../../upstream/dial/tls-files.ts';
+import { Http1Transport } from '../../upstream/http1/transport-http1.ts';
+import type { Transport } from '../../upstream/transport.ts';
+import { Progress } from '../progress.ts';
+import { counted, grouped } from '../table.ts';
+import type { Terminal } from '../terminal.ts';
+import { type CheckItem, CheckRunner } from './check-runner.ts';
+import type { CheckResult } from './key-check.ts';
+import { type KeyEntry, type KeyLines, readKeyLines } from './key-lines.ts';
+import { pruneKeyFile, writeLists } from './validate-lists.ts';
+import { type OptionValues, readOptions, type ValidateOptions } from './validate-options.ts';
+import {
+  exitCodeOf,
+  type Findings,
+  jsonReport,
+  LABELS,
+  summary,
+  type Written,
+} from './validate-report.ts';
+
+/** Also the exit code for options and files that cannot be used. */
+const EXIT_NOT_CHECKED = 2;
+
+/**
+ * Exit code: 0 every key can be used (those that rest included), 1 some cannot, 2 some could not be
+ * checked, or nothing could. SIGINT and SIGTERM end the checks; what is known by then is written
+ * and told.
+ */
+export async function validateKeys(
+  values: OptionValues,
+  config: Config,
+  { terminal }: Runtime,
+): Promise<number> {
+  const complain = (problem: string): number => {
+    terminal.complain(`gpt-load validate-keys: ${problem}\n`);
+    return EXIT_NOT_CHECKED;
+  };
+  const options = readOptions(values, config);
+  if (typeof options === 'string') return complain(options);
+  const file = await readKeyFile(options.file);
+  if (!file.ok) return complain(file.problems.join('\n'));
+  const lines = readKeyLines(file.keys);
+  const items = itemsOf(lines.entries, options.url);
+  if (items === undefined) return complain(`${options.file}: too many different upstreams`);
+  terminal.complain(opening(options, lines, config));
+  const findings = await check(items, lines, { options, config, terminal });
+  try {
+    const written = writeDown(findings, options);
+    if (options.json) for (const piece of jsonReport(findings, written)) terminal.write(piece);
+    else terminal.write(summary(findings, written, Date.now(), terminal.columns));
+  } catch (error) {
+    if (!(error instanceof Error && 'syscall' in error)) throw error;
+    const none: Written = { lists: {}, prune: undefined };
+    terminal.write(summary(findings, none, Date.now(), terminal.columns));
+    return complain(`nothing could be written: ${error.message}`);
+  }
+  return exitCodeOf(findings.results);
+}
+
+function opening(
+  { url, model }: ValidateOptions,
+  { entries, duplicates }: KeyLines,
+  config: Config,
+): string {
+  const repeated =
+    duplicates.length === 0 ? '' : ` (${counted(duplicates.length, 'duplicate')} left out)`;
+  const what = model === undefined ? 'the model list' : `the model list and one token of ${model}`;
+  const others = config.upstreams.length - 1;
+  const note =
+    others > 0 && url === config.upstreams[0]
+      ? `note: of ${others + 1} upstreams only the first is asked; choose with --url\n`
+      : '';
+  return `checking ${counted(entries.length, 'key')}${repeated} at ${url}: ${what}\n${note}`;
+}
+
+/** Undefined: more different upstreams than a process can know. */
+function itemsOf(entries: readonly KeyEntry[], url: string): CheckItem[] | undefined {
+  const upstreams = new UpstreamList(UpstreamList.create([url]));
+  const indexes = new Map<string | undefined, number>([[undefined, 0]]);
+  const items: CheckItem[] = [];
+  for (const { key, pin } of entries) {
+    const index = indexes.get(pin) ?? upstreams.add(pin ?? url);
+    if (index < 0) return undefined;
+    indexes.set(pin, index);
+    items.push({ key, upstream: upstreams.get(index) });
+  }
+  return items;
+}
+
+interface Surroundings {
+  readonly options: ValidateOptions;
+  readonly config: Config;
+  readonly terminal: Terminal;
+}
+
+async function check(
+  items: readonly CheckItem[],
+  { entries, duplicates }: KeyLines,
+  { options, config, terminal }: Surroundings,
+): Promise<Findings> {
+  const deadlines = new Deadlines(() => performance.now());
+  const transport = transportFor(config, options, deadlines);
+  const runner = new CheckRunner(transport, deadlines, { ...options, random: Math.random });
+  const progress = new Progress(terminal, items.length, () => performance.now());
+  const results: CheckResult[] = new Array(items.length);
+  const tally = { done: 0, valid: 0, resting: 0, dead: 0, no_access: 0, unchecked: 0 };
+  const startedMs = performance.now();
+  let interrupted = false;
+  const interrupt = (): void => {
+    // A second signal finds nobody listening and ends the process as signals do.
+    interrupted = true;
+    runner.interrupt();
+  };
+  process.once('SIGINT', interrupt).once('SIGTERM', interrupt);
+  try {
+    await runner.run(items, (index, result) => {
+      results[index] = result;
+      tally.done++;
+      tally[result.kind]++;
+      progress.update(tally.done, noteOf(tally));
+    });
+  } finally {
+    process.off('SIGINT', interrupt).off('SIGTERM', interrupt);
+    progress.end();
+    transport.close();
+  }
+  const down = runner.down.map(({ href }) => href);
+  const elapsedMs = performance.now() - startedMs;
+  return { entries, results, duplicates, interrupted, down, elapsedMs };
+}
+
+function noteOf(tally: Readonly<Record<keyof typeof LABELS, number>>): string {
+  const kinds = ['dead', 'resting', 'no_access', 'unchecked'] as const;
+  return kinds
+    .filter((kind) => tally[kind] > 0)
+    .map((kind) => `${grouped(tally[kind])} ${LABELS[kind]}`)
+    .join(', ');
+}
+
+function transportFor(config: Config, options: ValidateOptions, deadlines: Deadlines): Transport {
+  const dialer = new Dialer({
+    dns: new DnsCache(() => performance.now()),
+    proxies: config.proxies,
+    connectTimeoutMs: Math.min(config.connectTimeoutMs, options.timeoutMs),
+    authorities: trustedAuthorities(config.extraCaFile),
+  });
+  return new Http1Transport(dialer, deadlines, config.idleConnTimeoutMs);
+}
+
+function writeDown(findings: Findings, options: ValidateOptions): Written {
+  const lists = writeLists(options.output, findings, options.file);
+  const prune = options.prune ? pruneKeyFile(options.file, findings, new Date()) : undefined;
+  return { lists, prune };
+}

@@ -1,0 +1,162 @@
+// How the outcome of validate-keys is told: a summary table for people, JSON for programs. Shows
+// previews of keys only; whole keys go into the lists (validate-lists.ts) and nowhere else.
+
+import { previewKey } from '../../policy/redact.ts';
+import { counted, grouped, span, table } from '../table.ts';
+import { type CheckResult, checkReasonText, RESULT_KINDS, type ResultKind } from './key-check.ts';
+import type { Duplicate, KeyEntry } from './key-lines.ts';
+
+/** All that came out. `results[i]` belongs to `entries[i]`. */
+export interface Findings {
+  readonly entries: readonly KeyEntry[];
+  readonly results: readonly CheckResult[];
+  readonly duplicates: readonly Duplicate[];
+  readonly interrupted: boolean;
+  /** Base URLs that were given up because they did not answer. */
+  readonly down: readonly string[];
+  readonly elapsedMs: number;
+}
+
+/** What was written: by result, and the key file if it was pruned. */
+export interface Written {
+  readonly lists: Readonly<Partial<Record<ResultKind | 'duplicate', string>>>;
+  readonly prune: PruneReport | undefined;
+}
+
+export interface PruneReport {
+  readonly removed: number;
+  /** '' when nothing was changed. */
+  readonly backup: string;
+  /** Why nothing was changed; '' otherwise. */
+  readonly refusal: string;
+}
+
+/** Keys that are shown one by one; more are counted by reason. */
+const MAX_SHOWN_KEYS = 20;
+
+export const LABELS: Readonly<Record<ResultKind, string>> = {
+  valid: 'valid',
+  resting: 'resting',
+  dead: 'dead',
+  no_access: 'no access',
+  unchecked: 'not checked',
+};
+
+function countByKind(results: readonly CheckResult[]): Record<ResultKind, number> {
+  const counts = { valid: 0, resting: 0, dead: 0, no_access: 0, unchecked: 0 };
+  for (const { kind } of results) counts[kind]++;
+  return counts;
+}
+
+/**
+ * 0: every key can be used (now or after its rest); 1: some cannot; 2: some could not be checked.
+ */
+export function exitCodeOf(results: readonly CheckResult[]): number {
+  const counts = countByKind(results);
+  if (counts.unchecked > 0) return 2;
+  return counts.dead + counts.no_access > 0 ? 1 : 0;
+}
+
+/** For people: counts, what is wrong with which keys, and what was written. */
+export function summary(
+  findings: Findings,
+  written: Written,
+  nowMs: number,
+  columns: number | undefined,
+): string {
+  const { entries, results, duplicates, down, elapsedMs } = findings;
+  const counts = countByKind(results);
+  const rows = RESULT_KINDS.map((kind) => [
+    LABELS[kind],
+    grouped(counts[kind]),
+    written.lists[kind] ?? '',
+  ]);
+  rows.push(['duplicate', grouped(duplicates.length), written.lists.duplicate ?? '']);
+  const took = `${counted(entries.length, 'key')} in ${span(elapsedMs)}\n`;
+  const notes = down.map((url) => `${url} does not answer: its other keys were not asked\n`);
+  if (findings.interrupted) notes.push('interrupted: what is known so far was written\n');
+  return [
+    table([['RESULT', 'KEYS', 'FILE'], ...rows], columns),
+    '\n',
+    details(findings, nowMs, columns),
+    took,
+    ...notes,
+    pruneText(written.prune),
+  ].join('');
+}
+
+function details(
+  { entries, results }: Findings,
+  nowMs: number,
+  columns: number | undefined,
+): string {
+  const troubled = results.flatMap((result, index) => (result.kind === 'valid' ? [] : [index]));
+  if (troubled.length === 0) return '';
+  if (troubled.length > MAX_SHOWN_KEYS) return `${byReason(results, columns)}\n`;
+  const rows = troubled.map((index) => {
+    const { key, line } = entries[index] as KeyEntry;
+    const result = results[index] as CheckResult;
+    return [
+      String(line),
+      previewKey(key),
+      stateText(result, nowMs),
+      checkReasonText(result.reason),
+    ];
+  });
+  return `${table([['LINE', 'KEY', 'RESULT', 'WHY'], ...rows], columns)}\n`;
+}
+
+function byReason(results: readonly CheckResult[], columns: number | undefined): string {
+  const groups = new Map<string, { readonly result: CheckResult; count: number }>();
+  for (const result of results) {
+    if (result.kind === 'valid') continue;
+    const name = `${result.kind} ${result.reason}`;
+    const group = groups.get(name);
+    if (group === undefined) groups.set(name, { result, count: 1 });
+    else group.count++;
+  }
+  const sorted = [...groups.values()].sort((a, b) => b.count - a.count);
+  const rows = sorted.map(({ result: { kind, reason }, count }) => {
+    return [grouped(count), LABELS[kind], checkReasonText(reason)];
+  });
+  return table([['KEYS', 'RESULT', 'WHY'], ...rows], columns);
+}
+
+function stateText({ kind, untilMs }: CheckResult, nowMs: number): string {
+  if (kind !== 'resting' || untilMs === null) return LABELS[kind];
+  return `${LABELS[kind]} for ${span(untilMs - nowMs + 999)}`;
+}
+
+function pruneText(prune: PruneReport | undefined): string {
+  if (prune === undefined) return '';
+  if (prune.refusal !== '') return `key file left as it was: ${prune.refusal}\n`;
+  if (prune.removed === 0) return 'key file left as it was: no key in it is dead\n';
+  return `${counted(prune.removed, 'line')} taken out of the key file; before: ${prune.backup}\n`;
+}
+
+/** For programs, in pieces: one object, one line a key. */
+export function* jsonReport(findings: Findings, written: Written): Generator<string, void> {
+  const { entries, results, duplicates, interrupted, down, elapsedMs } = findings;
+  const head = {
+    total: entries.length,
+    counts: countByKind(results),
+    duplicates: duplicates.map(({ key, line, firstLine }) => ({
+      preview: previewKey(key),
+      line,
+      firstLine,
+    })),
+    interrupted,
+    upstreams_down: down,
+    elapsed_ms: Math.round(elapsedMs),
+    files: written.lists,
+    ...(written.prune === undefined ? {} : { prune: written.prune }),
+  };
+  yield `${JSON.stringify(head).slice(0, -1)},"keys":[`;
+  for (const [index, { key, line }] of entries.entries()) {
+    const { kind, reason, untilMs } = results[index] as CheckResult;
+    const until = untilMs === null ? null : new Date(untilMs).toISOString();
+    const text = JSON.stringify({ line, preview: previewKey(key), result: kind, reason, until });
+    yield `${index === 0 ? '\n' : ',\n'}${text}`;
+  }
+  yield '\n]}\n';
+}

@@ -1,0 +1,55 @@
+// Reads the .env file and lays the real environment over it. What the variables mean is config.ts.
+
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { parseEnv } from 'node:util';
+import { ConfigError } from '../errors.ts';
+import type { Env } from './config.ts';
+import { VARIABLES } from './config-table.ts';
+import { nearest } from './nearest.ts';
+
+export interface LoadedEnv {
+  readonly env: Env;
+  /** The file that was read, if there was one. */
+  readonly file: string | undefined;
+  /** Lines for people about names in the file that look like misspelt variables. */
+  readonly warnings: readonly string[];
+}
+
+/**
+ * The environment with a file's variables beneath it: `given` (--env-file), else `.env` in
+ * `directory`. Node itself looks for `--env-file` among a program's own arguments too
+ * (nodejs/node#54232): it loads nothing from there, but refuses a missing file before this program
+ * runs, with exit code 9.
+ * @throws ConfigError when `given` is missing, or when the file is there and cannot be read.
+ */
+export function loadEnv(environment: Env, directory: string, given: string | undefined): LoadedEnv {
+  const file = given ?? join(directory, '.env');
+  let text: string;
+  try {
+    text = readFileSync(file, 'utf8');
+  } catch (error) {
+    const code = (error as NodeJS.ErrnoException).code;
+    if (given === undefined && code === 'ENOENT') {
+      return { env: environment, file: undefined, warnings: [] };
+    }
+    const name = given === undefined ? '.env' : '--env-file';
+    throw new ConfigError([`${name}: must be a readable file, got "${file}" (${code ?? error})`]);
+  }
+  // parseEnv would take a byte order mark for a part of the first name.
+  const fromFile = parseEnv(text.replace(/^\ufeff/, ''));
+  return { env: { ...fromFile, ...environment }, file, warnings: misspelt(file, fromFile) };
+}
+
+/**
+ * A .env file may hold other programs' variables; only what nearly is one of ours is worth a word.
+ */
+function misspelt(file: string, fromFile: Env): string[] {
+  const known = Object.values(VARIABLES).flatMap(({ name, alias }) =>
+    alias ? [name, alias] : [name],
+  );
+  return Object.keys(fromFile).flatMap((name) => {
+    const meant = known.includes(name) ? undefined : nearest(name, known);
+    return meant === undefined ? [] : [`${file}: ${name} is not known; did you mean ${meant}?`];
+  });
+}

@@ -1,0 +1,194 @@
+// Where a request goes: an endpoint of our own, a preflight, or the proxy; and whether it may. Its
+// lines are the order in which these are asked. Also the last net: whatever is thrown below becomes
+// a 500, and the worker goes on.
+
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Admin } from '../admin/admin.ts';
+import type { Config } from '../config/config.ts';
+import type { AccessLog } from '../log/access-log.ts';
+import type { Logger } from '../log/log.ts';
+import { parseTarget, type RequestTarget } from '../policy/request-target.ts';
+import type { WorkerCounters } from '../pool/counts/counters.ts';
+import type { Answers } from '../proxy/answer.ts';
+import type { Cors } from '../proxy/cors.ts';
+import { Exchange } from '../proxy/exchange.ts';
+import { type OwnError, sendError } from '../proxy/own-answer.ts';
+import type { RequestProxy } from '../proxy/proxy.ts';
+import type { Deadlines } from '../upstream/deadlines.ts';
+import type { Auth } from './auth.ts';
+import type { TrustedProxies } from './client-address.ts';
+import { malformation } from './well-formed.ts';
+
+export interface RouterParts {
+  readonly config: Config;
+  readonly admin: Admin;
+  readonly auth: Auth;
+  readonly cors: Cors;
+  readonly proxy: RequestProxy;
+  readonly answers: Answers;
+  readonly counters: WorkerCounters;
+  readonly deadlines: Deadlines;
+  readonly trustedProxies: TrustedProxies;
+  readonly log: Logger;
+  readonly accessLog: AccessLog;
+  /** Begins every request id of this worker, so that ids differ between workers and runs. */
+  readonly idPrefix: string;
+}
+
+/** TRACE would echo the leased key (RFC 9110 9.3.8); CONNECT is no request to an API. */
+const REFUSED_METHODS = new Set(['TRACE', 'TRACK', 'CONNECT']);
+/** Digits of a request's number in its id, to base 36. */
+const ID_DIGITS = 5;
+/** A client's own request id is taken when it is short and harmless in a log. */
+const REQUEST_ID = /^[\w.:/+=-]{1,128}$/;
+
+/** Routes the requests of one worker. */
+export class Router {
+  readonly #parts: RouterParts;
+  #requests = 0;
+  #draining = false;
+
+  constructor(parts: RouterParts) {
+    this.#parts = parts;
+  }
+
+  readonly handle = (request: IncomingMessage, response: ServerResponse): void => {
+    const target = parseTarget(request.url ?? '');
+    const wrong = malformation(request, target);
+    if (wrong !== undefined || target === undefined) {
+      sendError(response, wrong ?? INTERNAL_ERROR, ['Connection', 'close']);
+    } else if (this.#parts.admin.serves(target.path)) this.#admin(request, response, target);
+    else this.#exchange(request, response, target);
+  };
+
+  /** From now on each answer ends its connection, so that clients do not reuse what will close. */
+  drain(): void {
+    this.#draining = true;
+    this.#parts.answers.drain();
+  }
+
+  #exchange(request: IncomingMessage, response: ServerResponse, target: RequestTarget): void {
+    const exchange = new Exchange(request, response, target, {
+      id: this.#requestId(request),
+      startMs: this.#parts.deadlines.touch(),
+      clientAddress: this.#parts.trustedProxies.clientAddress(
+        request.socket.remoteAddress ?? '',
+        request.headers['x-forwarded-for'] as string | undefined,
+      ),
+    });
+    if (this.#draining) response.shouldKeepAlive = false;
+    void this.#run(exchange);
+  }
+
+  async #run(exchange: Exchange): Promise<void> {
+    try {
+      await this.#route(exchange);
+    } catch (error) {
+      this.#failed(exchange, error);
+    }
+    await exchange.closed;
+    this.#ended(exchange);
+  }
+
+  async #route(exchange: Exchange): Promise<void> {
+    const { cors, auth, proxy, answers } = this.#parts;
+    const { request, response, target } = exchange;
+    if (cors.answerPreflight(request, response)) return;
+    if (!auth.allowsProxying(request, target.key)) {
+      return answers.refuse(exchange, UNAUTHORIZED, ['WWW-Authenticate', 'Bearer']);
+    }
+    if (REFUSED_METHODS.has(exchange.method)) return answers.refuse(exchange, REFUSED_METHOD);
+    await proxy.handle(exchange);
+  }
+
+  #admin(request: IncomingMessage, response: ServerResponse, target: RequestTarget): void {
+    const { admin, auth, log } = this.#parts;
+    // Probes and scrapes come by the minute: their lines are for those who look for them.
+    response.on('close', () => {
+      log.debug(`${request.method} ${target.path} ${response.statusCode}`);
+    });
+    if (!admin.isPublic(target.path) && !auth.allowsAdmin(request)) {
+      const challenge = ['WWW-Authenticate', 'Basic realm="gpt-load", charset="UTF-8"'];
+      sendError(response, UNAUTHORIZED, challenge);
+      return;
+    }
+    admin.answer(target.path, request, response).catch((error: unknown) => {
+      log.error('endpoint failed', { path: target.path, error });
+      if (response.headersSent) response.destroy();
+      else sendError(response, INTERNAL_ERROR);
+    });
+  }
+
+  #requestId(request: IncomingMessage): string {
+    const given = request.headers['x-request-id'];
+    if (typeof given === 'string' && REQUEST_ID.test(given)) return given;
+    this.#requests += 1;
+    return this.#parts.idPrefix + this.#requests.toString(36).padStart(ID_DIGITS, '0');
+  }
+
+  #failed(exchange: Exchange, error: unknown): void {
+    this.#parts.log.error('request failed inside gpt-load', { id: exchange.id, error });
+    exchange.ended = 'internal_error';
+    try {
+      if (exchange.response.headersSent) exchange.response.destroy();
+      else this.#parts.answers.refuse(exchange, INTERNAL_ERROR);
+    } catch {
+      exchange.response.destroy();
+    }
+  }
+
+  /** The exchange is over: it is counted, and leaves its access line. */
+  #ended(exchange: Exchange): void {
+    const { counters, deadlines, config } = this.#parts;
+    const totalMs = deadlines.touch() - exchange.startMs;
+    if (exchange.clientLeft) exchange.ended ??= 'client_left';
+    const failed = exchange.ended !== undefined || exchange.response.statusCode >= 400;
+    counters.add('requests');
+    counters.add(failed ? 'failed' : 'succeeded');
+    counters.add('bytesIn', exchange.bytesIn);
+    counters.add('bytesOut', exchange.bytesOut);
+    if (exchange.firstByteMs >= 0) counters.observe('firstByteMs', exchange.firstByteMs);
+    counters.observe('totalMs', totalMs);
+    const broke = exchange.ended !== undefined && exchange.ended !== 'client_left';
+    if (broke || exchange.response.statusCode >= 500) this.#logAccess(exchange, totalMs, 'error');
+    else if (config.logEnableRequest) this.#logAccess(exchange, totalMs, 'info');
+  }
+
+  #logAccess(exchange: Exchange, totalMs: number, level: 'info' | 'error'): void {
+    const { request, response, firstByteMs } = exchange;
+    this.#parts.accessLog.write(level, {
+      id: exchange.id,
+      client: exchange.clientAddress,
+      method: exchange.method,
+      path: request.url ?? '',
+      status: exchange.clientLeft && !response.headersSent ? 0 : response.statusCode,
+      firstByteMs: firstByteMs < 0 ? null : firstByteMs,
+      totalMs,
+      bytesIn: exchange.bytesIn,
+      bytesOut: exchange.bytesOut,
+      attempts: exchange.attempts,
+      ...(exchange.ended === undefined ? {} : { ended: exchange.ended }),
+    });
+  }
+}
+
+const UNAUTHORIZED: OwnError = {
+  status: 401,
+  type: 'invalid_request_error',
+  code: 'invalid_api_key',
+  message: 'this gpt-load asks for its AUTH_KEY, where an API key usually goes',
+};
+
+const REFUSED_METHOD: OwnError = {
+  status: 405,
+  type: 'invalid_request_error',
+  code: 'method_not_allowed',
+  message: 'this method is not proxied',
+};
+
+const INTERNAL_ERROR: OwnError = {
+  status: 500,
+  type: 'server_error',
+  code: 'internal_error',
+  message: 'gpt-load failed; its log says why',
+};

@@ -1,0 +1,50 @@
+// Requests that no answer of an upstream could be right for: what is wrong with them, before
+// anything is done about them. Who may ask, and what for, is decided afterwards.
+
+import type { IncomingMessage } from 'node:http';
+import type { RequestTarget } from '../policy/request-target.ts';
+import type { OwnError } from '../proxy/own-answer.ts';
+
+/** What is wrong with a request's form; undefined: nothing. Such a connection is not kept. */
+export function malformation(
+  request: IncomingMessage,
+  target: RequestTarget | undefined,
+): OwnError | undefined {
+  if (target === undefined) return BAD_TARGET;
+  if (request.httpVersion === '1.1' && hostFields(request.rawHeaders) !== 1) return BAD_HOST;
+  const coding = request.headers['transfer-encoding'];
+  if (coding !== undefined && coding.toLowerCase() !== 'chunked') return UNKNOWN_CODING;
+  return undefined;
+}
+
+function hostFields(rawHeaders: readonly string[]): number {
+  let count = 0;
+  for (let i = 0; i < rawHeaders.length; i += 2) {
+    const name = rawHeaders[i] as string;
+    if (name.length === 4 && name.toLowerCase() === 'host') count += 1;
+  }
+  return count;
+}
+
+const BAD_TARGET: OwnError = {
+  status: 400,
+  type: 'invalid_request_error',
+  code: 'malformed_request',
+  message: 'the request target must begin with /',
+};
+
+/** RFC 9112 3.2. */
+const BAD_HOST: OwnError = {
+  status: 400,
+  type: 'invalid_request_error',
+  code: 'malformed_request',
+  message: 'an HTTP/1.1 request must have exactly one Host field',
+};
+
+/** RFC 9112 6.1: a coding that is not understood cannot be taken off, nor passed on. */
+const UNKNOWN_CODING: OwnError = {
+  status: 501,
+  type: 'invalid_request_error',
+  code: 'unsupported_transfer_coding',
+  message: 'the only transfer coding understood is chunked',
+};

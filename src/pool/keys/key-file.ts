@@ -1,0 +1,207 @@
+// What a key file says: one key a line, `#` comments, optionally the upstream that a key is bound
+// to. Decides what is wrong with it, naming file and line and never a key; reading it again when it
+// changes is key-file-watch.ts, giving its keys rows is key-reload.ts.
+
+import { readFile } from 'node:fs/promises';
+import { MAX_KEY_BYTES } from '../table/key-rows.ts';
+import { MAX_KEYS } from '../table/key-table.ts';
+import { parseUpstreamUrl } from '../upstreams/upstream-list.ts';
+
+/** Problems told at once; a file that is no key file has one on every line. */
+export const MAX_PROBLEMS = 20;
+/** 2 GiB is where Node's own limit is; a million keys of the longest kind are 200 MB. */
+const MAX_FILE_BYTES = 1024 * 1024 * 1024;
+
+/**
+ * The keys of a file, as places in its bytes: a million strings would cost ten times their memory.
+ */
+export interface ParsedKeys {
+  readonly source: Buffer;
+  readonly count: number;
+  /** Key `i` is `source[starts[i]..ends[i])`, found on line `lines[i]`. */
+  readonly starts: Uint32Array;
+  readonly ends: Uint32Array;
+  readonly lines: Uint32Array;
+  /** Index in `pinUrls` plus 1; 0: not bound. */
+  readonly pins: Uint16Array;
+  readonly pinUrls: readonly string[];
+}
+
+export type KeyFile =
+  | { readonly ok: true; readonly keys: ParsedKeys }
+  | { readonly ok: false; readonly problems: readonly string[] };
+
+/**
+ * Reads and checks a key file. Every way to fail is an answer that says what to do; nothing is
+ * thrown.
+ */
+export async function readKeyFile(path: string): Promise<KeyFile> {
+  try {
+    return parseKeys(await readFile(path), path);
+  } catch (error) {
+    return { ok: false, problems: [describeFault(path, error)] };
+  }
+}
+
+function describeFault(path: string, error: unknown): string {
+  const code = error instanceof Error && 'code' in error ? String(error.code) : String(error);
+  if (code === 'ENOENT') return `${path}: no such file; write one API key a line into it`;
+  if (code === 'EACCES' || code === 'EPERM') return `${path}: not readable by this user (${code})`;
+  if (code === 'EISDIR') return `${path}: is a directory, not a file of API keys`;
+  return `${path}: cannot be read (${code})`;
+}
+
+/**
+ * Checks the bytes of a key file; `name` is what problems call it. The bytes must not change
+ * afterwards.
+ */
+export function parseKeys(source: Buffer, name: string): KeyFile {
+  if (source.length > MAX_FILE_BYTES) {
+    return { ok: false, problems: [`${name}: larger than ${MAX_FILE_BYTES} bytes`] };
+  }
+  const parser = new Parser(source, name);
+  parser.run();
+  if (parser.problems.length > 0) return { ok: false, problems: parser.problems };
+  if (parser.count === 0) {
+    return { ok: false, problems: [`${name}: has no keys; write one API key a line into it`] };
+  }
+  return { ok: true, keys: parser.keys() };
+}
+
+/** The key at place `i`. */
+export function keyAt(keys: ParsedKeys, i: number): string {
+  return keys.source.toString('latin1', keys.starts[i], keys.ends[i]);
+}
+
+const LF = 0x0a;
+const CR = 0x0d;
+const TAB = 0x09;
+const SPACE = 0x20;
+const HASH = 0x23;
+
+class Parser {
+  readonly problems: string[] = [];
+  count = 0;
+  readonly #source: Buffer;
+  readonly #name: string;
+  readonly #starts: Uint32Array;
+  readonly #ends: Uint32Array;
+  readonly #lines: Uint32Array;
+  readonly #pins: Uint16Array;
+  readonly #pinOf = new Map<string, number>();
+  #line = 0;
+
+  constructor(source: Buffer, name: string) {
+    this.#source = source;
+    this.#name = name;
+    // The most that there can be, a character and a line feed each: what is not used costs no
+    // memory.
+    const most = Math.min(MAX_KEYS, (source.length >>> 1) + 1);
+    this.#starts = new Uint32Array(most);
+    this.#ends = new Uint32Array(most);
+    this.#lines = new Uint32Array(most);
+    this.#pins = new Uint16Array(most);
+  }
+
+  run(): void {
+    const { length } = this.#source;
+    const hasBom = this.#source.subarray(0, 3).equals(Buffer.from([0xef, 0xbb, 0xbf]));
+    let start = hasBom ? 3 : 0;
+    while (start < length && this.problems.length < MAX_PROBLEMS) {
+      this.#line++;
+      const end = this.#readLine(start);
+      start = end + 1;
+    }
+  }
+
+  keys(): ParsedKeys {
+    const { count } = this;
+    return {
+      source: this.#source,
+      count,
+      starts: this.#starts.subarray(0, count),
+      ends: this.#ends.subarray(0, count),
+      lines: this.#lines.subarray(0, count),
+      pins: this.#pins.subarray(0, count),
+      pinUrls: [...this.#pinOf.keys()],
+    };
+  }
+
+  /** Reads the line at `start`; where its line feed is, or the end of the file. */
+  #readLine(start: number): number {
+    const source = this.#source;
+    let at = start;
+    while (isBlank(source[at])) at++;
+    const keyStart = at;
+    let isPlain = true;
+    // One look at each byte: this loop is the cost of loading a million keys.
+    for (; at < source.length; at++) {
+      const byte = source[at] ?? 0;
+      if (byte === LF || isBlank(byte)) break;
+      if (byte <= SPACE || byte >= 0x7f) isPlain = false;
+    }
+    const keyEnd = at;
+    while (isBlank(source[at])) at++;
+    const isWhole = at >= source.length || source[at] === LF;
+    const lineEnd = isWhole ? at : this.#endOfLine(at);
+    if (keyEnd === keyStart || source[keyStart] === HASH) return this.#endOfLine(lineEnd);
+    if (!isPlain) {
+      this.#problem('the key has a character that no header can carry (only visible ASCII may)');
+    } else if (keyEnd - keyStart > MAX_KEY_BYTES) {
+      this.#problem(`the key is longer than ${MAX_KEY_BYTES} characters`);
+    } else {
+      const pin = isWhole ? 0 : this.#readPin(source.toString('utf8', at, lineEnd));
+      if (pin !== null) this.#add(keyStart, keyEnd, pin);
+    }
+    return lineEnd;
+  }
+
+  #endOfLine(at: number): number {
+    const end = this.#source.indexOf(LF, at);
+    return end < 0 ? this.#source.length : end;
+  }
+
+  /**
+   * What follows the key: an upstream's address, or nothing but a comment. Null: a problem was
+   * noted.
+   */
+  #readPin(rest: string): number | null {
+    let pin = 0;
+    for (const word of rest.trim().split(/\s+/)) {
+      if (word.startsWith('#')) break;
+      // The word is not repeated: it may be a key that slipped into the line.
+      const attribute = /^([a-z][a-z0-9_-]{0,30})=/i.exec(word)?.[1];
+      if (attribute !== undefined) return this.#problem(`unknown attribute ${attribute}=`);
+      const href = parseUpstreamUrl(word);
+      if (href === null) {
+        return this.#problem('after the key only the http(s) address of its upstream may stand');
+      }
+      if (pin !== 0) return this.#problem('a key can be bound to one upstream only');
+      pin = this.#pinOf.get(href) ?? this.#pinOf.size + 1;
+      this.#pinOf.set(href, pin);
+      if (pin === 0xffff) return this.#problem('too many different upstreams');
+    }
+    return pin;
+  }
+
+  #problem(what: string): null {
+    this.problems.push(`${this.#name}:${this.#line}: ${what}`);
+    return null;
+  }
+
+  #add(start: number, end: number, pin: number): void {
+    if (this.count === MAX_KEYS) {
+      this.#problem(`more than ${MAX_KEYS} keys`);
+      return;
+    }
+    this.#starts[this.count] = start;
+    this.#ends[this.count] = end;
+    this.#lines[this.count] = this.#line;
+    this.#pins[this.count] = pin;
+    this.count++;
+  }
+}
+
+function isBlank(byte: number | undefined): boolean {
+  return byte === SPACE || byte === TAB || byte === CR;
+}

@@ -1,0 +1,142 @@
+// Holds the beginning of an answer's body while it is decided whether the client gets it: the
+// bounded prefix of an error, or a stream up to its first real event. The bytes stay as they came;
+// decoding works on a copy.
+
+import zlib from 'node:zlib';
+import { fieldValue } from '../policy/headers.ts';
+import { type Deadlines, Waiter } from '../upstream/deadlines.ts';
+import type { UpstreamAnswer } from '../upstream/transport.ts';
+
+/** Bytes of an answer that are looked at, of the wire's form and of the decoded copy alike. */
+const HOLD_LIMIT_BYTES = 64 * 1024;
+/** An error body that has not arrived by then is judged by what is there. */
+export const ERROR_BODY_WAIT_MS = 5_000;
+
+/** An answer with the part of its body that has been read so far. */
+export class HeldAnswer extends Waiter {
+  readonly answer: UpstreamAnswer;
+  readonly chunks: Buffer[] = [];
+  bytes = 0;
+  /** The body has ended (`ended`) or broke off (`broken`): there is nothing more to read. */
+  ended = false;
+  broken = false;
+  /** The last hold ended because its time was up. */
+  timedOut = false;
+  /** It is an event stream. */
+  isStream = false;
+  /** It is an error, whatever its status: what it quotes may be the key. */
+  refusal = false;
+  /** The bytes are no longer the upstream's own. */
+  replaced = false;
+  readonly #deadlines: Deadlines;
+  #isEnough: ((chunk: Buffer) => boolean) | undefined;
+  #done: (() => void) | undefined;
+
+  constructor(answer: UpstreamAnswer, deadlines: Deadlines) {
+    super();
+    this.answer = answer;
+    this.#deadlines = deadlines;
+    // They stay for good: a held answer may break while another attempt runs, and a body whose last
+    // byte was read with its end in the same packet ends although it is paused.
+    answer.body.on('end', this.#onEnd).on('error', this.#onBroken).on('close', this.#onBroken);
+  }
+
+  /** Reads until a chunk is enough, the body ends, the limit is reached or the time is up. */
+  fill(isEnough: (chunk: Buffer) => boolean, waitMs: number): Promise<void> {
+    return new Promise((resolve) => {
+      this.#isEnough = isEnough;
+      this.#done = resolve;
+      this.#deadlines.add(this, this.#deadlines.nowMs + waitMs);
+      const { body } = this.answer;
+      body.on('data', this.#onData);
+    });
+  }
+
+  /** Ends a hold early, as when the client left. */
+  release(): void {
+    const done = this.#done;
+    if (done === undefined) return;
+    this.#done = undefined;
+    this.#deadlines.remove(this);
+    const { body } = this.answer;
+    body.off('data', this.#onData);
+    body.pause();
+    done();
+  }
+
+  expire(): void {
+    this.timedOut = true;
+    this.release();
+  }
+
+  readonly #onData = (chunk: Buffer): void => {
+    this.chunks.push(chunk);
+    this.bytes += chunk.length;
+    const enough = this.#isEnough?.(chunk) === true || this.bytes >= HOLD_LIMIT_BYTES;
+    if (enough) this.release();
+  };
+
+  readonly #onEnd = (): void => {
+    this.ended = true;
+    this.release();
+  };
+
+  readonly #onBroken = (): void => {
+    if (!this.ended) this.broken = true;
+    this.release();
+  };
+
+  /** The held bytes, decoded by Content-Encoding as far as possible; undefined: not decodable. */
+  decoded(): Buffer | undefined {
+    const raw = this.raw();
+    const encoding = fieldValue(this.answer.rawHeaders, 'content-encoding')?.trim().toLowerCase();
+    if (encoding === undefined || encoding === '' || encoding === 'identity') return raw;
+    return decode(raw, encoding);
+  }
+
+  /** The held bytes as they came. */
+  raw(): Buffer {
+    return this.chunks.length === 1 ? (this.chunks[0] as Buffer) : Buffer.concat(this.chunks);
+  }
+
+  /** Puts other bytes in place of the whole body; the upstream's rest is dropped. */
+  replaceWith(body: Buffer): void {
+    this.discard();
+    this.chunks.splice(0, this.chunks.length, body);
+    this.bytes = body.length;
+    this.ended = true;
+    this.replaced = true;
+  }
+
+  /** Gives the answer up; its connection is only kept when nothing of the body is left on it. */
+  discard(): void {
+    this.release();
+    if (!this.ended) this.answer.body.destroy();
+  }
+}
+
+/** A decoded copy grows no larger than this; error bodies are far smaller. */
+const MAX_DECODED_BYTES = 1024 * 1024;
+
+/** Decodes a possibly cut-off prefix; what follows the cut is simply missing. */
+function decode(raw: Buffer, encoding: string): Buffer | undefined {
+  const { Z_SYNC_FLUSH, BROTLI_OPERATION_FLUSH, ZSTD_e_flush } = zlib.constants;
+  const limits = { maxOutputLength: MAX_DECODED_BYTES };
+  try {
+    switch (encoding) {
+      case 'gzip':
+      case 'x-gzip':
+        return zlib.gunzipSync(raw, { ...limits, finishFlush: Z_SYNC_FLUSH });
+      case 'deflate':
+        return zlib.inflateSync(raw, { ...limits, finishFlush: Z_SYNC_FLUSH });
+      case 'br':
+        return zlib.brotliDecompressSync(raw, { ...limits, finishFlush: BROTLI_OPERATION_FLUSH });
+      case 'zstd':
+        return zlib.zstdDecompressSync(raw, { ...limits, finishFlush: ZSTD_e_flush });
+      default:
+        return undefined;
+    }
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,200 @@
+// Moves an answer's body to the client: bytes as they come, backpressure both ways, no re-framing
+// of events. Decides when silence is too long; a fault in mid-body breaks the client's connection,
+// so that truncation shows.
+
+import type { ServerResponse } from 'node:http';
+import type { Readable, Writable } from 'node:stream';
+import type { FaultCode } from '../policy/verdict.ts';
+import { passedOn } from '../upstream/bulk-memory.ts';
+import { type Deadlines, Waiter } from '../upstream/deadlines.ts';
+import { trailerPairs } from '../upstream/http1/http1-framing.ts';
+import type { Exchange } from './exchange.ts';
+import type { HeldAnswer } from './held-answer.ts';
+
+/** The time an answer is given once it has begun, in milliseconds. */
+export interface RelayLimits {
+  /** Longest silence of the upstream. */
+  readonly idleTimeoutMs: number;
+  /** Longest time the client may leave bytes unread (SERVER_WRITE_TIMEOUT). */
+  readonly writeTimeoutMs: number;
+  /** When the whole answer must be complete; Infinity for streams. Coarse monotonic time. */
+  readonly totalDueMs: number;
+}
+
+/**
+ * One body on its way. `run` ends with the exchange; `fault` then says what broke it, if anything.
+ */
+export class Relay extends Waiter {
+  fault: FaultCode | undefined;
+  readonly #exchange: Exchange;
+  readonly #held: HeldAnswer;
+  readonly #body: Readable;
+  readonly #response: ServerResponse;
+  readonly #sink: Writable;
+  readonly #deadlines: Deadlines;
+  readonly #limits: RelayLimits;
+  /** Bytes still to come by Content-Length; NaN when the length is not known. */
+  #bytesLeft = Number.NaN;
+  #lastMoveMs = 0;
+  #clientSlow = false;
+  #allSent = false;
+
+  constructor(
+    exchange: Exchange,
+    held: HeldAnswer,
+    sink: Writable,
+    timing: { deadlines: Deadlines; limits: RelayLimits },
+  ) {
+    super();
+    this.#exchange = exchange;
+    this.#held = held;
+    this.#body = held.answer.body;
+    this.#response = exchange.response;
+    this.#sink = sink;
+    this.#deadlines = timing.deadlines;
+    this.#limits = timing.limits;
+  }
+
+  /**
+   * Sends what is held, then the rest, and waits until the exchange is over.
+   * @param contentLength the body's length when it goes to the response as it is, else NaN
+   */
+  async run(contentLength: number): Promise<void> {
+    this.#bytesLeft = contentLength;
+    this.#exchange.onClientLeft = this.#onClientLeft;
+    this.#sink.on('drain', this.#onDrain);
+    if (this.#exchange.clientLeft) this.#onClientLeft();
+    else this.#begin();
+    await this.#exchange.closed;
+    this.#deadlines.remove(this);
+  }
+
+  #begin(): void {
+    const { chunks: before, ended, broken } = this.#held;
+    const body = this.#body;
+    // A small answer is all there already: one read and one write, and no listeners.
+    const isWhole = this.#bytesLeft > 0 && body.readableLength === this.#bytesLeft;
+    if (isWhole && before.length === 0 && !broken && this.#held.answer.complete()) {
+      this.#onData(body.read() as Buffer);
+      if (!this.#sink.writableEnded) this.#finish();
+      this.#awaitClient();
+      return;
+    }
+    // Passed on, nobody needs them: a stream may last for hours.
+    const chunks = this.#held.chunks.splice(0);
+    for (const chunk of chunks) this.#onData(chunk);
+    if (ended) this.#onEnd();
+    else if (broken || this.#body.destroyed) this.#break('reset');
+    else this.#readOn(chunks.length === 0);
+  }
+
+  #readOn(nothingSent: boolean): void {
+    // A stream's client waits for the header; a document's gets it with the first bytes, in one
+    // write.
+    if (nothingSent && !Number.isFinite(this.#bytesLeft)) this.#response.flushHeaders();
+    this.#moved();
+    this.#deadlines.add(this, this.#nextDue());
+    const body = this.#body;
+    body.on('data', this.#onData).on('end', this.#onEnd);
+    body.on('error', this.#onError).on('close', this.#onError);
+    if (!this.#clientSlow) body.resume();
+  }
+
+  readonly #onData = (chunk: Buffer): void => {
+    const exchange = this.#exchange;
+    if (exchange.firstByteMs < 0) {
+      exchange.firstByteMs = this.#deadlines.touch() - exchange.startMs;
+    }
+    exchange.bytesOut += chunk.length;
+    this.#lastMoveMs = this.#deadlines.nowMs;
+    this.#bytesLeft -= chunk.length;
+    // The last byte is known to be the last: header, body and end leave in one write.
+    if (this.#bytesLeft === 0 && this.#held.answer.trailers().length === 0) this.#sink.end(chunk);
+    else if (!this.#sink.write(chunk)) {
+      this.#clientSlow = true;
+      this.#body.pause();
+    }
+    passedOn(chunk.length);
+  };
+
+  readonly #onDrain = (): void => {
+    this.#clientSlow = false;
+    this.#moved();
+    this.#body.resume();
+  };
+
+  readonly #onEnd = (): void => {
+    if (!this.#held.replaced && !this.#held.answer.complete()) this.#break('reset');
+    else {
+      if (!this.#sink.writableEnded) this.#finish();
+      this.#awaitClient();
+    }
+  };
+
+  /** The rest is the client's to read, in SERVER_WRITE_TIMEOUT and nobody else's time. */
+  #awaitClient(): void {
+    if (this.#response.closed) return;
+    this.#allSent = true;
+    this.#clientSlow = true;
+    this.#moved();
+    this.#deadlines.add(this, this.#nextDue());
+  }
+
+  #finish(): void {
+    const trailers = this.#held.answer.trailers();
+    if (trailers.length > 0 && this.#response.chunkedEncoding)
+      this.#response.addTrailers(trailerPairs(trailers));
+    this.#sink.end();
+  }
+
+  readonly #onError = (): void => {
+    if (!this.#body.readableEnded && !this.#sink.writableEnded) this.#break('reset');
+  };
+
+  readonly #onClientLeft = (): void => {
+    this.#deadlines.remove(this);
+    // The body broke first when a fault is already known: then the client did not leave, we hung
+    // up.
+    this.fault ??= 'client_left';
+    if (!this.#body.readableEnded) this.#body.destroy();
+    if (this.#sink !== this.#response) this.#sink.destroy();
+  };
+
+  #break(code: FaultCode): void {
+    this.fault ??= code;
+    this.#body.destroy();
+    if (this.#response.destroyed) return;
+    const { socket, chunkedEncoding } = this.#response;
+    // An HTTP/1.0 body that ends with the connection must not look whole; TLS shows it by itself.
+    const endsWithClose = !chunkedEncoding && Number.isNaN(this.#bytesLeft);
+    if (endsWithClose && socket !== null && !('encrypted' in socket)) socket.resetAndDestroy();
+    else this.#response.destroy();
+  }
+
+  #moved(): void {
+    this.#lastMoveMs = this.#deadlines.nowMs;
+  }
+
+  #nextDue(): number {
+    const { idleTimeoutMs, writeTimeoutMs, totalDueMs } = this.#limits;
+    const silence = this.#clientSlow ? writeTimeoutMs : idleTimeoutMs;
+    return this.#allSent
+      ? this.#lastMoveMs + silence
+      : Math.min(this.#lastMoveMs + silence, totalDueMs);
+  }
+
+  /**
+   * Chunks do not move the due time, they only note theirs: the sweep looks again when it is due.
+   */
+  expire(nowMs: number): void {
+    const due = this.#nextDue();
+    if (due > nowMs) {
+      this.dueMs = due;
+      return;
+    }
+    if (this.#clientSlow) {
+      this.fault = 'client_left';
+      this.#break('client_left');
+    } else this.#break(due === this.#limits.totalDueMs ? 'total_timeout' : 'idle_timeout');
+  }
+}

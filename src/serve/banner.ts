@@ -1,0 +1,47 @@
+// What is said at the start: where it listens, for which upstreams, with how many keys; and,
+// loudly, when anybody could use these keys. Decides wording only.
+
+import type { Config } from '../config/config.ts';
+import { type ListenAddress, listenUrl } from '../front/listen-address.ts';
+import type { Logger } from '../log/log.ts';
+import type { Upstream } from '../pool/upstreams/upstream-list.ts';
+import type { Identity } from './runtime.ts';
+
+const LOOPBACK = /^(?:127\.|localhost$|::1$|\[::1\]$|unix:)/;
+
+/** Logs the banner. */
+export function tellStart(
+  log: Logger,
+  config: Config,
+  facts: { address: ListenAddress; keys: number; identity: Identity },
+): void {
+  const { address, keys, identity } = facts;
+  const url = listenUrl(address, config.tlsCertFile !== '');
+  log.info(`gpt-load ${identity.version} listens on ${url}`, {
+    keys,
+    upstreams: config.upstreams.join(','),
+    workers: config.workers,
+    max_concurrent: config.maxConcurrentRequests,
+    max_retries: config.maxRetries,
+    auth: config.authKey === '' ? 'none' : 'AUTH_KEY',
+    node: identity.node,
+  });
+  if (config.authKey === '' && !LOOPBACK.test(config.host)) {
+    log.warn(
+      'ANYBODY WHO REACHES THIS PORT CAN SPEND YOUR API KEYS: AUTH_KEY is empty and HOST is public; ' +
+        'set AUTH_KEY, or HOST=127.0.0.1',
+      { host: config.host },
+    );
+  }
+}
+
+/** Says loudly that an upstream rejects every key: hardly all of them died at once. */
+export function tellSuspects(log: Logger, suspects: readonly Upstream[]): void {
+  for (const { href } of suspects) {
+    log.error(
+      'EVERY KEY WAS REJECTED WITHIN A MINUTE: suspect the base URL, the account or the way there, not the keys; ' +
+        'they are probed once a minute from now on',
+      { upstream: href },
+    );
+  }
+}

@@ -1,0 +1,108 @@
+// The coordinator's side of the key file: read at the start, again when it changes, on SIGHUP and
+// for /reset-keys. Decides that a bad file changes nothing, and what is said about each reading.
+
+import { ConfigError } from '../errors.ts';
+import type { Logger } from '../log/log.ts';
+import { readKeyFile } from '../pool/keys/key-file.ts';
+import { KeyFileWatch } from '../pool/keys/key-file-watch.ts';
+import { forgetAll } from '../pool/keys/key-memory.ts';
+import { KeyReload, type ReloadResult } from '../pool/keys/key-reload.ts';
+import type { KeyTable } from '../pool/table/key-table.ts';
+import type { UpstreamPool } from '../pool/upstreams/upstream-pool.ts';
+import type { ReloadReport } from './worker-protocol.ts';
+
+export interface KeySourceParts {
+  readonly path: string;
+  readonly table: KeyTable;
+  readonly upstreams: UpstreamPool;
+  readonly log: Logger;
+  /** Called with the rows of keys that are new in the table. */
+  readonly onAdded: (rows: readonly number[]) => void;
+}
+
+/** Keeps the key table equal to the key file. */
+export class KeySource {
+  readonly #parts: KeySourceParts;
+  readonly #reload: KeyReload;
+  /** One reading at a time: the next waits for this one, and those behind it share the next. */
+  #running: Promise<ReloadReport> | undefined;
+  #waiting: Promise<ReloadReport> | undefined;
+
+  constructor(parts: KeySourceParts) {
+    this.#parts = parts;
+    this.#reload = new KeyReload(parts.table, parts.upstreams.list);
+  }
+
+  /**
+   * The first reading.
+   * @throws ConfigError when the file cannot be used
+   */
+  async load(startIndex: number): Promise<ReloadResult> {
+    const file = await readKeyFile(this.#parts.path);
+    if (!file.ok) throw new ConfigError(file.problems.map((problem) => `KEYS_FILE: ${problem}`));
+    const result = this.#reload.apply(file.keys, Date.now(), startIndex);
+    this.#parts.onAdded(result.addedRows);
+    this.#tell('keys loaded', result);
+    return result;
+  }
+
+  /** Reads the file again; unchanged keys keep what was learned about them. Never rejects. */
+  again(): Promise<ReloadReport> {
+    if (this.#running === undefined) return this.#run();
+    this.#waiting ??= this.#running.then(() => {
+      this.#waiting = undefined;
+      return this.#run();
+    });
+    return this.#waiting;
+  }
+
+  /** Reads the file again whenever it changes, until disposed of. */
+  watch(): Promise<Disposable> {
+    return KeyFileWatch.start(this.#parts.path, () => void this.again());
+  }
+
+  /** Reads the file again and forgets what was learned: every key is ready. */
+  async reset(): Promise<ReloadReport> {
+    const report = await this.again();
+    // A bad file keeps the old keys, and these can be reset all the same.
+    forgetAll(this.#parts.table, Date.now());
+    this.#parts.log.info('every key is ready again');
+    return report.ok ? { ok: true, message: 'all keys are ready again' } : report;
+  }
+
+  #run(): Promise<ReloadReport> {
+    const running = this.#read().finally(() => {
+      this.#running = undefined;
+    });
+    this.#running = running;
+    return running;
+  }
+
+  async #read(): Promise<ReloadReport> {
+    const { path, log, onAdded } = this.#parts;
+    const file = await readKeyFile(path);
+    if (!file.ok) {
+      const message = `the key file was not taken, the old keys stay: ${file.problems.join('; ')}`;
+      log.error(message);
+      return { ok: false, message };
+    }
+    const result = this.#reload.apply(file.keys, Date.now());
+    if (result.added > 0 || result.removed > 0) {
+      onAdded(result.addedRows);
+      this.#tell('keys reloaded', result);
+    }
+    return { ok: true, message: `${result.total} keys, ${result.added} new` };
+  }
+
+  #tell(what: string, result: ReloadResult): void {
+    const { log, path } = this.#parts;
+    const { total, added, removed, duplicates, dropped } = result;
+    log.info(what, { file: path, keys: total, added, removed });
+    if (duplicates > 0) {
+      const first = result.toldDuplicates[0];
+      const example = first && `line ${first.line} repeats line ${first.firstLine}`;
+      log.warn('duplicate keys are used once', { file: path, duplicates, example });
+    }
+    if (dropped > 0) log.error('the key table is full: keys were left out', { dropped });
+  }
+}

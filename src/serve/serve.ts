@@ -1,0 +1,180 @@
+// `gpt-load serve`: the coordinator thread. Reads the keys, makes the memory that workers share,
+// starts them, writes their log, obeys signals, and sees to it that what runs may end. Requests
+// never pass here.
+
+import { availableParallelism } from 'node:os';
+import type { Worker } from 'node:worker_threads';
+import type { Config } from '../config/config.ts';
+import { ConfigError } from '../errors.ts';
+import { isPortServed, listenAddresses, removeStaleSocket } from '../front/listen-address.ts';
+import { createLogger } from '../log/log.ts';
+import { type LogSink, openLogFile, openLogStream } from '../log/log-sink.ts';
+import { AttemptCounts } from '../pool/counts/attempt-counts.ts';
+import { Counters } from '../pool/counts/counters.ts';
+import { WorkerVitals } from '../pool/counts/worker-vitals.ts';
+import { Semaphore } from '../pool/semaphore.ts';
+import { Suspicion } from '../pool/suspicion.ts';
+import { KeyTable } from '../pool/table/key-table.ts';
+import { UpstreamPool } from '../pool/upstreams/upstream-pool.ts';
+import { loadTlsFiles } from '../upstream/dial/tls-files.ts';
+import { tellStart, tellSuspects } from './banner.ts';
+import { KeySource } from './key-source.ts';
+import type { Runtime } from './runtime.ts';
+import { Signals } from './signals.ts';
+import { StateKeeper } from './state-keeper.ts';
+import { WorkerFleet } from './worker-fleet.ts';
+import type { SharedMemory } from './worker-protocol.ts';
+
+/** What a caller other than the command line wants to know. */
+export interface ServeRuntime extends Runtime {
+  /** Called for each worker thread that is started. */
+  readonly onWorker?: (worker: Worker, workerId: number) => void;
+}
+
+/** How often the coordinator tends the shared memory. */
+const HOUSEKEEPING_MS = 1_000;
+
+/**
+ * Serves until SIGTERM or SIGINT and then until what runs has ended, or the grace period has.
+ * @returns the exit code: 0 after a signal, 1 when it could not start
+ * @throws ConfigError for keys, files or addresses that cannot be used
+ */
+export async function serve(given: Config, runtime: ServeRuntime): Promise<number> {
+  const [address] = listenAddresses(given.host, given.port, runtime.activation);
+  if (address === undefined) throw new RangeError('listenAddresses gave none');
+  const config = { ...given, workers: address.inEveryWorker ? workerCount(given.workers) : 1 };
+  if (address.kind === 'tcp') await assertFree(address);
+  if (address.kind === 'unix') await removeStaleSocket(address.path);
+  assertNoLoop(config);
+  const { tlsCertFile, tlsKeyFile } = config;
+  const tls = tlsCertFile === '' ? undefined : loadTlsFiles(tlsCertFile, tlsKeyFile);
+  const sinks = openSinks(config);
+  const write = (lines: string): void => {
+    for (const sink of sinks) sink.write(lines);
+  };
+  const { logLevel: level, logFormat: format } = config;
+  const log = createLogger({ level, format, colour: runtime.colour, write, clock: Date.now });
+  for (const warning of runtime.warnings) log.warn(warning);
+
+  const shared = createShared(config);
+  const table = KeyTable.attach(shared.table, config);
+  const upstreams = UpstreamPool.attach(shared.upstreams, config);
+  const permits = new Semaphore(shared.permits, 0);
+  const counters = new Counters(shared.counters);
+  const suspicion = new Suspicion(table, upstreams);
+  using state = new StateKeeper(config.stateFile, log, table, upstreams.list);
+  const onAdded = (rows: readonly number[]): void => {
+    const remembered = state.restore(rows, Date.now());
+    if (remembered > 0) log.info('keys remembered from an earlier run', { keys: remembered });
+  };
+  const keys = new KeySource({ path: config.keysFile, table, upstreams, log, onAdded });
+  // Watched before it is read: a change in between must not go unseen.
+  using _watch = await keys.watch();
+  const loaded = await keys.load(config.startIndex);
+
+  const reusePort = address.inEveryWorker && process.platform === 'linux';
+  const start = { config, version: runtime.identity.version, address, reusePort, tls };
+  const fleet = new WorkerFleet(
+    { ...start, startedAtMs: Date.now(), colour: runtime.colour, shared },
+    {
+      log,
+      onLog: write,
+      onReset: () => keys.reset(),
+      onDeath: (workerId) => {
+        permits.reclaim(workerId);
+        counters.workerDied(workerId);
+        table.healAfterCrash(Date.now());
+      },
+      onStart: runtime.onWorker ?? (() => {}),
+    },
+  );
+  const signals = new Signals();
+  const onFault = (error: unknown): void => log.error('unexpected error (main thread)', { error });
+  process.on('uncaughtException', onFault);
+  try {
+    const port = await fleet.launch(config.workers);
+    state.start();
+    const housekeeping = setInterval(() => {
+      table.tend(Date.now());
+      tellSuspects(log, suspicion.check(Date.now()));
+    }, HOUSEKEEPING_MS);
+    const bound = address.kind === 'tcp' ? { ...address, port } : address;
+    tellStart(log, config, { address: bound, keys: loaded.total, identity: runtime.identity });
+    runtime.onReady?.();
+    signals.onHangup(() => {
+      for (const sink of sinks) sink.reopen();
+      keys.again();
+      fleet.reloadTls();
+    });
+    const signal = await signals.stop;
+    clearInterval(housekeeping);
+    log.info('shutting down', { signal, grace_ms: config.gracefulShutdownTimeoutMs });
+    await endFleet(fleet, signals, config.gracefulShutdownTimeoutMs);
+    log.info('stopped');
+    return 0;
+  } catch (error) {
+    log.error('cannot start', { error });
+    await fleet.terminate();
+    return 1;
+  } finally {
+    signals[Symbol.dispose]();
+    process.off('uncaughtException', onFault);
+    await Promise.all(sinks.map((sink) => sink.flush()));
+  }
+}
+
+async function assertFree({ host, port }: { host: string; port: number }): Promise<void> {
+  if (!(await isPortServed(host, port))) return;
+  const problem = `PORT: must be free to listen on, got ${port}, where somebody listens already`;
+  throw new ConfigError([`${problem}; stop that, or set another PORT`]);
+}
+
+/** SDKs read OPENAI_BASE_URL too: exported for them, it makes gpt-load call itself. */
+function assertNoLoop({ upstreams, host, port }: Config): void {
+  const own = new Set([host, 'localhost', '127.0.0.1', '[::1]', '0.0.0.0']);
+  const loop = upstreams
+    .map((href) => new URL(href))
+    .find((url) => {
+      return own.has(url.hostname) && Number(url.port || defaultPort(url)) === port;
+    });
+  if (loop === undefined) return;
+  throw new ConfigError([`OPENAI_BASE_URL: must not be this gpt-load itself, got "${loop.href}"`]);
+}
+
+function defaultPort({ protocol }: URL): number {
+  return protocol === 'http:' ? 80 : 443;
+}
+
+/** WORKERS: 0 stands for auto. Only Linux spreads connections over several sockets of one port. */
+function workerCount(workers: number): number {
+  if (process.platform !== 'linux') return 1;
+  return workers === 0 ? availableParallelism() : workers;
+}
+
+function openSinks(config: Config): LogSink[] {
+  const stream = openLogStream(1);
+  if (!config.logEnableFile) return [stream];
+  const warn = (message: string): void => stream.write(`gpt-load: ${message}\n`);
+  return [stream, openLogFile(config.logFilePath, warn)];
+}
+
+function createShared(config: Config): SharedMemory {
+  const epochMs = Date.now();
+  return {
+    table: KeyTable.create({ epochMs }),
+    upstreams: UpstreamPool.create(config.upstreams, epochMs),
+    permits: Semaphore.create(config.maxConcurrentRequests),
+    counters: Counters.create(),
+    attempts: AttemptCounts.create(),
+    vitals: WorkerVitals.create(),
+  };
+}
+
+/** Whatever has not ended within the grace period, or before a second signal, is cut off. */
+async function endFleet(fleet: WorkerFleet, signals: Signals, graceMs: number): Promise<void> {
+  const { promise: graceOver, resolve } = Promise.withResolvers<void>();
+  const timer = setTimeout(resolve, graceMs);
+  await Promise.race([fleet.drain(), graceOver, signals.again]);
+  clearTimeout(timer);
+  await fleet.terminate();
+}

@@ -1,0 +1,71 @@
+// A worker's server from listening to drained: what the coordinator's messages do to it. Decides
+// how a drain goes: no new connections, running requests end, idle connections close.
+
+import type { Server } from 'node:http';
+import type { MessagePort } from 'node:worker_threads';
+import type { ListenAddress } from '../front/listen-address.ts';
+import type { Logger } from '../log/log.ts';
+import type { ResetRequests } from './reset-requests.ts';
+import type { FromWorker, ToWorker, WorkerStart } from './worker-protocol.ts';
+
+/** While draining, connections that fell idle are closed this often. */
+const DRAIN_SWEEP_MS = 100;
+/** The last requests' access lines are on their way to the coordinator. */
+const LAST_LINES_MS = 20;
+/** Connections that wait to be accepted; the kernel caps it at net.core.somaxconn. */
+const BACKLOG = 4096;
+
+interface Parts {
+  readonly port: MessagePort;
+  readonly log: Logger;
+  readonly resets: ResetRequests;
+  /** Ends what would not end by itself. */
+  readonly onDrain: () => void;
+  /** Reads the certificate again. */
+  readonly reloadTls: () => void;
+}
+
+/** Listens and obeys the coordinator until drained; then the thread ends. */
+export function serveOn(server: Server, start: WorkerStart, parts: Parts): void {
+  const { port, log, resets, onDrain, reloadTls } = parts;
+  const tell = (message: FromWorker): void => port.postMessage(message);
+  server.on('error', (error) => tell({ kind: 'listen_failed', message: error.message }));
+  server.listen(listenOptions(start.address, start.reusePort), () => {
+    const address = server.address();
+    tell({ kind: 'listening', port: typeof address === 'object' ? (address?.port ?? 0) : 0 });
+  });
+  port.on('message', (message: ToWorker) => {
+    switch (message.kind) {
+      case 'reloaded':
+        return resets.answered(message.id, message.report);
+      case 'reload_tls':
+        return reloadTls();
+      case 'drain':
+        onDrain();
+        return drain(server, () => tell({ kind: 'drained' }));
+      default:
+        return message satisfies never;
+    }
+  });
+  process.on('uncaughtException', (error) => log.error('unexpected error (worker)', { error }));
+}
+
+function drain(server: Server, done: () => void): void {
+  const sweep = setInterval(() => server.closeIdleConnections(), DRAIN_SWEEP_MS);
+  server.close(() => {
+    clearInterval(sweep);
+    setTimeout(done, LAST_LINES_MS);
+  });
+  server.closeIdleConnections();
+}
+
+function listenOptions(address: ListenAddress, reusePort: boolean) {
+  switch (address.kind) {
+    case 'tcp':
+      return { host: address.host, port: address.port, reusePort, backlog: BACKLOG };
+    case 'unix':
+      return { path: address.path, backlog: BACKLOG };
+    case 'fd':
+      return { fd: address.fd };
+  }
+}

@@ -1,0 +1,52 @@
+// What coordinator and workers tell each other. Key state is not among it: that is shared memory.
+
+import type { Config } from '../config/config.ts';
+import type { ListenAddress } from '../front/listen-address.ts';
+import type { TableBuffers } from '../pool/table/key-table.ts';
+import type { UpstreamBuffers } from '../pool/upstreams/upstream-pool.ts';
+import type { TlsMaterial } from '../upstream/dial/tls-files.ts';
+
+/** The memory that all threads share. */
+export interface SharedMemory {
+  readonly table: TableBuffers;
+  readonly upstreams: UpstreamBuffers;
+  readonly permits: SharedArrayBuffer;
+  readonly counters: SharedArrayBuffer;
+  readonly attempts: SharedArrayBuffer;
+  readonly vitals: SharedArrayBuffer;
+}
+
+/** Everything a worker is started with. */
+export interface WorkerStart {
+  readonly workerId: number;
+  /** With `workers` resolved to a number. */
+  readonly config: Config;
+  readonly version: string;
+  readonly address: ListenAddress;
+  /** Several workers listen on one port (SO_REUSEPORT). */
+  readonly reusePort: boolean;
+  /** Unix time in milliseconds. */
+  readonly startedAtMs: number;
+  readonly colour: boolean;
+  /** Certificate and key to serve TLS with, as they were at the start; undefined: plain http. */
+  readonly tls: TlsMaterial | undefined;
+  readonly shared: SharedMemory;
+}
+
+/** What became of reading the key file again. */
+export interface ReloadReport {
+  readonly ok: boolean;
+  readonly message: string;
+}
+
+export type ToWorker =
+  | { readonly kind: 'drain' }
+  | { readonly kind: 'reload_tls' }
+  | { readonly kind: 'reloaded'; readonly id: number; readonly report: ReloadReport };
+
+export type FromWorker =
+  | { readonly kind: 'listening'; readonly port: number }
+  | { readonly kind: 'listen_failed'; readonly message: string }
+  | { readonly kind: 'log'; readonly lines: string }
+  | { readonly kind: 'reset'; readonly id: number }
+  | { readonly kind: 'drained' };

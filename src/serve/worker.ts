@@ -1,0 +1,129 @@
+// One worker thread: the wiring of the request path. Everything it shares with its siblings is
+// memory handed over by the coordinator (serve.ts), which also replaces it when it dies.
+
+import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
+import { Admin } from '../admin/admin.ts';
+import { Auth } from '../front/auth.ts';
+import { TrustedProxies } from '../front/client-address.ts';
+import { Router } from '../front/router.ts';
+import { createHttpServer } from '../front/server.ts';
+import { createTlsServer } from '../front/server-tls.ts';
+import { AccessLog } from '../log/access-log.ts';
+import { createLogger, type LoggerOptions } from '../log/log.ts';
+import { AttemptCounts } from '../pool/counts/attempt-counts.ts';
+import { Counters, WorkerCounters } from '../pool/counts/counters.ts';
+import { WorkerVitals } from '../pool/counts/worker-vitals.ts';
+import { KeyPool } from '../pool/key-pool.ts';
+import { Semaphore } from '../pool/semaphore.ts';
+import { KeyTable } from '../pool/table/key-table.ts';
+import { UpstreamPool } from '../pool/upstreams/upstream-pool.ts';
+import { Answers } from '../proxy/answer.ts';
+import { Attempts } from '../proxy/attempt.ts';
+import { ReplayBudget } from '../proxy/body.ts';
+import { Cors } from '../proxy/cors.ts';
+import { RequestProxy } from '../proxy/proxy.ts';
+import { Tunnels } from '../proxy/tunnel.ts';
+import { Deadlines } from '../upstream/deadlines.ts';
+import { Dialer } from '../upstream/dial/dial.ts';
+import { DnsCache } from '../upstream/dial/dns-cache.ts';
+import { trustedAuthorities } from '../upstream/dial/tls-files.ts';
+import { H2Transport } from '../upstream/h2/transport-h2.ts';
+import { Http1Transport } from '../upstream/http1/transport-http1.ts';
+import { ResetRequests } from './reset-requests.ts';
+import { watchVitalSigns } from './vital-signs.ts';
+import { serveOn } from './worker-listener.ts';
+import type { FromWorker, WorkerStart } from './worker-protocol.ts';
+import { secureServer } from './worker-tls.ts';
+
+/** Wires one worker's request path; its lines are the path. */
+function startWorker(start: WorkerStart, port: MessagePort): void {
+  const { config, workerId, shared } = start;
+  const logging = workerLog(start, port);
+  const log = createLogger(logging);
+  const deadlines = new Deadlines(() => performance.now());
+  const counters = new WorkerCounters(shared.counters, workerId);
+  const permits = new Semaphore(shared.permits, workerId);
+  const table = KeyTable.attach(shared.table, config);
+  const upstreams = UpstreamPool.attach(shared.upstreams, config);
+  const pool = new KeyPool({ table, upstreams, counters, random: Math.random });
+  const dialer = new Dialer({
+    dns: new DnsCache(() => performance.now()),
+    proxies: config.proxies,
+    connectTimeoutMs: config.connectTimeoutMs,
+    authorities: trustedAuthorities(config.extraCaFile),
+  });
+  const idleTimeoutMs = config.idleConnTimeoutMs;
+  const http1 = new Http1Transport(dialer, deadlines, idleTimeoutMs);
+  const transport = config.upstreamHttp2
+    ? new H2Transport({ dialer, http1, deadlines, idleTimeoutMs })
+    : http1;
+  const cors = new Cors(config);
+  const attempts = new Attempts(transport, deadlines, config);
+  const answers = new Answers(config, cors, deadlines);
+  const tunnels = new Tunnels(deadlines, config.streamIdleTimeoutMs);
+  const budget = new ReplayBudget(config.maxReplayBodyBytes);
+  const attemptCounts = new AttemptCounts(shared.attempts);
+  const inside = { config, pool, upstreams, permits, counters, attemptCounts, deadlines, log };
+  const proxy = new RequestProxy({ ...inside, attempts, answers, tunnels, budget });
+  const resets = new ResetRequests(port);
+  watchVitalSigns(new WorkerVitals(shared.vitals, workerId));
+  const admin = new Admin({
+    config,
+    version: start.version,
+    table,
+    upstreams,
+    counters: new Counters(shared.counters),
+    attempts: attemptCounts,
+    vitals: shared.vitals,
+    startedAtMs: start.startedAtMs,
+    reset: () => resets.ask(),
+  });
+  const idPrefix = `${randomWord()}${workerId.toString(36)}`;
+  const auth = new Auth(config.authKey);
+  const trustedProxies = new TrustedProxies(config.trustedProxies);
+  const accessLog = new AccessLog(logging);
+  const parts = { accessLog, admin, auth, cors, proxy, answers, idPrefix, trustedProxies };
+  const router = new Router({ ...inside, ...parts });
+  const limits = {
+    readTimeoutMs: config.serverReadTimeoutMs,
+    idleTimeoutMs: config.serverIdleTimeoutMs,
+  };
+  const secured = secureServer(start, log, (tls) => createTlsServer(limits, router.handle, tls));
+  const onDrain = (): void => {
+    router.drain();
+    tunnels.drain();
+    secured?.drain();
+  };
+  const reloadTls = (): void => secured?.reload();
+  const server = secured?.server ?? createHttpServer(limits, router.handle);
+  serveOn(server, start, { port, log, resets, onDrain, reloadTls });
+}
+
+/** Eight hexadecimal digits, to tell one run's request ids from another's. */
+function randomWord(): string {
+  return Math.floor(Math.random() * 2 ** 32)
+    .toString(16)
+    .padStart(8, '0');
+}
+
+/** Log lines of one tick go to the coordinator as one message; it alone writes. */
+function workerLog(start: WorkerStart, port: MessagePort): LoggerOptions {
+  let lines = '';
+  const flush = (): void => {
+    const message: FromWorker = { kind: 'log', lines };
+    lines = '';
+    port.postMessage(message);
+  };
+  return {
+    level: start.config.logLevel,
+    format: start.config.logFormat,
+    colour: start.colour,
+    clock: Date.now,
+    write: (line) => {
+      if (lines === '') setImmediate(flush);
+      lines += line;
+    },
+  };
+}
+
+if (parentPort !== null) startWorker(workerData as WorkerStart, parentPort);

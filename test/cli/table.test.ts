@@ -1,0 +1,55 @@
+// Alignment, cutting, and how numbers and times read.
+
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { grouped, span, table } from '../../src/cli/table.ts';
+
+test('table aligns words to the left and numbers to the right', () => {
+  const text = table(
+    [
+      ['KEY', 'REASON', 'FAILS'],
+      ['sk-a...wxyz', 'no such key', '7'],
+      ['sk-b...abcd', 'ok', '12'],
+    ],
+    undefined,
+  );
+  assert.equal(
+    text,
+    'KEY          REASON       FAILS\n' +
+      'sk-a...wxyz  no such key      7\n' +
+      'sk-b...abcd  ok              12\n',
+  );
+});
+
+test('table cuts the widest column to the width of a terminal and nothing for a pipe', () => {
+  const rows = [['sk-a...wxyz', 'r'.repeat(120), 'gpt-5']];
+  const narrow = table(rows, 80);
+  assert.equal(narrow.trimEnd().length, 80);
+  assert.match(narrow, /^sk-a\.\.\.wxyz {2}r+… {2}gpt-5\n$/);
+  assert.ok(table(rows, undefined).includes('r'.repeat(120)));
+});
+
+test('table lets no control character reach the terminal', () => {
+  assert.equal(table([['a\u001b[2Jb', '\u202e']], undefined), 'a?[2Jb  ?\n');
+});
+
+test('table of nothing is nothing', () => {
+  assert.equal(table([], 80), '');
+});
+
+test('span tells at most two units', () => {
+  const cases: [number, string][] = [
+    [-5, '0 s'],
+    [999, '0 s'],
+    [8_000, '8 s'],
+    [250_000, '4 min 10 s'],
+    [3_600_000, '1 h'],
+    [11_520_000, '3 h 12 min'],
+    [439_200_000, '5 d 2 h'],
+  ];
+  for (const [ms, text] of cases) assert.equal(span(ms), text);
+});
+
+test('grouped separates thousands', () => {
+  assert.deepEqual([0, 999, 1_000, 1_234_567].map(grouped), ['0', '999', '1,000', '1,234,567']);
+});

@@ -1,0 +1,54 @@
+// Who may pass: AUTH_KEY in every place where clients put their credential.
+
+import assert from 'node:assert/strict';
+import type { IncomingMessage } from 'node:http';
+import { describe, it } from 'node:test';
+import { Auth } from '../../src/front/auth.ts';
+
+const KEY = 'secret-auth-key';
+const auth = new Auth(KEY);
+
+function request(headers: Record<string, string>): IncomingMessage {
+  return { headers } as unknown as IncomingMessage;
+}
+
+describe('Auth', () => {
+  it('accepts AUTH_KEY wherever an SDK puts its key', () => {
+    for (const headers of [
+      { authorization: `Bearer ${KEY}` },
+      { authorization: `bearer ${KEY}` },
+      { 'x-api-key': KEY },
+      { 'api-key': KEY },
+      { 'x-goog-api-key': KEY },
+    ] as Record<string, string>[]) {
+      assert.equal(auth.allowsProxying(request(headers), undefined), true);
+    }
+    assert.equal(auth.allowsProxying(request({}), KEY), true);
+  });
+
+  it('refuses everything else, prefixes and extensions included', () => {
+    for (const value of ['', KEY.slice(0, -1), `${KEY}x`, KEY.toUpperCase(), 'Bearer']) {
+      assert.equal(
+        auth.allowsProxying(request({ authorization: `Bearer ${value}` }), value),
+        false,
+      );
+    }
+    assert.equal(auth.allowsProxying(request({}), undefined), false);
+    assert.equal(auth.allowsProxying(request({ authorization: KEY }), undefined), false);
+  });
+
+  it('takes Basic with any user name for its own endpoints only', () => {
+    const basic = `Basic ${Buffer.from(`any:${KEY}`).toString('base64')}`;
+    assert.equal(auth.allowsAdmin(request({ authorization: basic })), true);
+    assert.equal(auth.allowsProxying(request({ authorization: basic }), undefined), false);
+    assert.equal(auth.allowsAdmin(request({ authorization: `Bearer ${KEY}` })), true);
+    assert.equal(auth.allowsAdmin(request({ authorization: 'Basic !!!' })), false);
+    assert.equal(auth.allowsAdmin(request({ 'x-api-key': KEY })), false);
+  });
+
+  it('lets everybody in without AUTH_KEY', () => {
+    const open = new Auth('');
+    assert.equal(open.allowsProxying(request({}), undefined), true);
+    assert.equal(open.allowsAdmin(request({})), true);
+  });
+});

@@ -1,0 +1,121 @@
+// Every way in which a state file can be unusable, and what becomes of it.
+
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
+import { test } from 'node:test';
+import { StateStore } from '../../../src/store/sqlite/state-store.ts';
+import { deadRow, folder, KEY, listener } from './state-fixture.ts';
+
+const UNUSABLE: [string, (file: string) => void, RegExp][] = [
+  [
+    'text',
+    (file) => writeFileSync(file, 'sk-not-a-database\n'.repeat(50)),
+    /not a SQLite database/,
+  ],
+  ['short text', (file) => writeFileSync(file, 'hi'), /not a SQLite database/],
+  ['foreign', (file) => make(file, 'CREATE TABLE notes (x)'), /belongs to another program/],
+  [
+    'newer',
+    (file) =>
+      make(file, 'PRAGMA application_id=1196446796; PRAGMA user_version=9; CREATE TABLE t (x)'),
+    /newer gpt-load wrote it \(schema 9\)/,
+  ],
+  ['torn', tear, /malformed|disk image|not a database|page|Tree/],
+];
+
+for (const [name, spoil, why] of UNUSABLE) {
+  test(`state store sets a ${name} file aside, says so, and goes on with a new one`, (t) => {
+    const at = folder(t);
+    const file = join(at, 'a.db');
+    spoil(file);
+    const before = readFileSync(file);
+    const log = listener();
+    using store = StateStore.open(file, log);
+    assert.equal(store.persistent, true);
+    assert.equal(store.write([deadRow(store, KEY)]), true);
+    assert.equal([...store.load()].length, 1);
+    assert.deepEqual(readFileSync(`${file}.damaged-1`), before);
+    assert.equal(log.lines.length, 1);
+    assert.match(log.lines[0] ?? '', why);
+    assert.match(log.lines[0] ?? '', /set aside as .*a\.db\.damaged-1/);
+  });
+}
+
+test('state store replaces a file that breaks while in use and says that all must be written again', (t) => {
+  const file = join(folder(t), 'a.db');
+  const log = listener();
+  fill(file, 40_000); // more than SQLite's cache holds (2 MB), so that it must read again
+  using store = StateStore.open(file, log);
+  const id = store.keyId(KEY);
+  const bytes = readFileSync(file);
+  // Not through rename: SQLite keeps the file open, as it would when a disk goes bad under it.
+  writeFileSync(file, bytes.fill(0x5a, 4096), { flag: 'r+' });
+  assert.equal([...store.load()].length, 0);
+  assert.equal(store.era, 1);
+  assert.equal(store.keyId(KEY), id);
+  assert.equal(store.write([deadRow(store, KEY)]), true);
+  assert.equal([...store.load()].length, 1);
+  assert.match(log.lines.join('\n'), /set aside as/);
+});
+
+test('state store runs from memory with one warning where no file can be', (t) => {
+  const at = folder(t);
+  mkdirSync(join(at, 'folder.db'));
+  writeFileSync(join(at, 'file'), '');
+  for (const path of ['/proc/gpt-load.db', join(at, 'folder.db'), join(at, 'file', 'a.db')]) {
+    const log = listener();
+    using store = StateStore.open(path, log);
+    assert.equal(store.persistent, false);
+    assert.equal(store.write([deadRow(store, KEY)]), true);
+    assert.deepEqual([...store.load()], []);
+    assert.equal(log.lines.length, 1);
+    assert.match(log.lines[0] ?? '', /kept in memory only/);
+  }
+});
+
+test('state store without a path is silent and keeps nothing', () => {
+  const log = listener();
+  using store = StateStore.open('', log);
+  assert.equal(store.persistent, false);
+  assert.deepEqual(log.lines, []);
+});
+
+test('state store leaves a file alone that another process uses', async (t) => {
+  const file = join(folder(t), 'a.db');
+  const source = new URL('../../../src/store/sqlite/state-store.ts', import.meta.url).href;
+  const code = `import { StateStore } from ${JSON.stringify(source)};
+    globalThis.store = StateStore.open(${JSON.stringify(file)}, console);
+    console.log('held'); setInterval(() => {}, 1000);`;
+  const holder = spawn(process.execPath, ['--input-type=module', '-e', code]);
+  t.after(() => holder.kill('SIGKILL'));
+  await once(holder.stdout, 'data');
+  const log = listener();
+  using store = StateStore.open(file, log);
+  assert.equal(store.persistent, false);
+  assert.match(log.lines.join(), /another process uses it/);
+  holder.kill('SIGKILL');
+  await once(holder, 'exit');
+  using after = StateStore.open(file, log);
+  assert.equal(after.persistent, true);
+});
+
+function make(file: string, sql: string): void {
+  const db = new DatabaseSync(file);
+  db.exec(sql);
+  db.close();
+}
+
+function fill(file: string, rows: number): void {
+  using store = StateStore.open(file, listener());
+  store.write(Array.from({ length: rows }, (_, n) => deadRow(store, `key-${n}`)));
+}
+
+function tear(file: string): void {
+  fill(file, 2_000);
+  const bytes = readFileSync(file);
+  writeFileSync(file, bytes.fill(0x5a, 4096));
+}
