@@ -49,7 +49,6 @@ const SENTENCES = {
   tls_failed: 'The TLS handshake with the upstream failed.',
   route_failed: 'The outgoing proxy did not open a way to the upstream.',
   connection_reset: 'The upstream closed the connection before it answered.',
-  stale_connection: 'A kept-alive connection was closed before it could be used again.',
   stream_refused: 'The upstream refused the HTTP/2 stream.',
   headers_timeout: 'The upstream took too long to answer.',
   total_timeout: 'The answer took too long to complete.',

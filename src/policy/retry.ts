@@ -18,16 +18,12 @@ export interface Attempt {
   readonly maxRetries: number;
   /** The whole body is at hand and can be sent once more. */
   readonly replayable: boolean;
-  /** A byte of this answer has gone to the client: nothing can be taken back. */
-  readonly committed: boolean;
   /**
    * Upstreams that this request may still use and that had not failed it before this attempt, this
    * attempt's own included.
    */
   readonly upstreams: number;
   readonly random: () => number;
-  /** What is left of the request's time, in milliseconds; left out: no limit. */
-  readonly timeLeftMs?: number;
 }
 
 /** What is decided. */
@@ -49,16 +45,15 @@ export function nextStep(attempt: Attempt): NextStep {
   const { verdict } = attempt;
   if (verdict.kind === 'excluded') return GIVE_UP;
   if (verdict.kind === 'success' || verdict.kind === 'client_fault') return RELAY;
-  if (attempt.committed || !attempt.replayable) return GIVE_UP;
+  if (!attempt.replayable) return GIVE_UP;
   if (attempt.attempt > attempt.maxRetries) return GIVE_UP;
-  const timeLeftMs = attempt.timeLeftMs ?? Number.POSITIVE_INFINITY;
   const delayMs = delayBefore(attempt, verdict);
-  return delayMs === null || delayMs >= timeLeftMs ? GIVE_UP : { action: 'again', delayMs };
+  return delayMs === null ? GIVE_UP : { action: 'again', delayMs };
 }
 
 /** How long to wait before the next attempt; null: there is nobody left to ask. */
 function delayBefore(attempt: Attempt, verdict: Verdict): number | null {
-  // Another key, or another upstream, is not slowed down by what befell this one.
+  // Another key, or another upstream, is not slowed down by this one's fault.
   if (verdict.kind !== 'upstream_fault') return 0;
   // What failed on the way fails for every key and upstream alike.
   if (attempt.upstreams > 1 && !verdict.route) return 0;

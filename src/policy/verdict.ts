@@ -58,7 +58,6 @@ export type FaultCode =
   | 'tls'
   | 'route'
   | 'reset'
-  | 'stale_socket'
   | 'refused_stream'
   | 'headers_timeout'
   | 'total_timeout'

@@ -47,7 +47,6 @@ const MESSAGES: Readonly<Record<FaultCode, string>> = {
   tls: 'the TLS handshake with the upstream failed',
   route: 'the outgoing proxy failed',
   reset: 'the upstream broke the connection',
-  stale_socket: 'the upstream closed an idle connection',
   refused_stream: 'the upstream refused the stream unprocessed',
   headers_timeout: 'the upstream did not answer in time',
   total_timeout: 'the answer was not complete in time',

@@ -33,7 +33,6 @@ function step(verdict: Verdict, change: Partial<Attempt> = {}): string {
     attempt: 1,
     maxRetries: 3,
     replayable: true,
-    committed: false,
     upstreams: 2,
     random: () => 0.5,
     ...change,
@@ -57,9 +56,6 @@ describe('nextStep', () => {
     ['a fault with one upstream', FAULT, { upstreams: 1 }, 'again after 100'],
     ['a second fault with one upstream', FAULT, { upstreams: 1, attempt: 2 }, 'again after 200'],
     ['a later fault', FAULT, { upstreams: 1, attempt: 9, maxRetries: 20 }, 'again after 2000'],
-    ['a fault with too little time left', FAULT, { upstreams: 1, timeLeftMs: 100 }, 'give_up'],
-    ['a fault with time left', FAULT, { upstreams: 1, timeLeftMs: 101 }, 'again after 100'],
-    ['no time left at all', DEAD, { timeLeftMs: 0 }, 'give_up'],
     ['an ambiguous fault with another upstream', AMBIGUOUS, {}, 'again after 0'],
     ['an ambiguous fault with one upstream', AMBIGUOUS, { upstreams: 1 }, 'give_up'],
     ['a fault that names half a second', NAMED, { upstreams: 1 }, 'again after 500'],
@@ -71,7 +67,6 @@ describe('nextStep', () => {
     ],
     ['a fault that names a time, with another upstream', NAMED, {}, 'again after 0'],
     ['a body that cannot be replayed', DEAD, { replayable: false }, 'give_up'],
-    ['a committed answer', FAULT, { committed: true }, 'give_up'],
     ['a client that left', EXCLUDED, {}, 'give_up'],
   ];
   for (const [name, verdict, change, expected] of rows) {

@@ -132,7 +132,6 @@ const FAULTS: Readonly<Record<FaultCode, { reason: Reason; timeout?: true; route
   tls: { reason: 'tls_failed' },
   route: { reason: 'route_failed', route: true },
   reset: { reason: 'connection_reset' },
-  stale_socket: { reason: 'stale_connection' },
   refused_stream: { reason: 'stream_refused' },
   headers_timeout: { reason: 'headers_timeout', timeout: true },
   total_timeout: { reason: 'total_timeout', timeout: true },

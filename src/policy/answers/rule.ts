@@ -1,12 +1,13 @@
-// The form of one rule about providers' answers. The rules themselves are in rules*.ts, in the
-// order of rules.ts.
+// The form of one rule about providers' answers. The rules themselves are in rules.ts.
 
 import type { Provider } from '../provider.ts';
 import type { Reason } from '../reason.ts';
 import type { Sign } from './normalise.ts';
 import type { Period } from './retry-after.ts';
 
-/** 'stream' is an error that came as an event of a 200; 5 stands for every status from 500 on. */
+/**
+ * 'stream' is an error that came as an event of a 200, '5xx' stands for every status from 500 on.
+ */
 export type StatusTest = number | 'stream' | '5xx';
 
 /** Every condition given must hold; of `codes`, `numbers`, `says` and `sign` one is enough. */

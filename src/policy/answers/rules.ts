@@ -1,24 +1,525 @@
-// What providers' answers mean, as data: first match wins, top to bottom. classify.ts applies it;
-// nothing here runs. Machine-readable codes come first, then wording: whole phrases, never one
-// word, because answers quote prompts, and because Gemini and DashScope write "quota" and "billing"
-// about rates that recover within a minute.
+// What providers' answers mean, as data: first match wins, top to bottom; the order is the meaning.
+// classify.ts applies it; nothing here runs. Machine-readable codes come first, then wording: whole
+// phrases, never one word, because answers quote prompts, and because Gemini and DashScope write
+// "quota" and "billing" about rates that recover within a minute. Sources: the error pages of each
+// provider named, and recorded answers.
 
-import type { Rule } from './rule.ts';
-import { ACCESS_BY_CODE, ACCESS_BY_WORDING } from './rules-access.ts';
-import { DEAD_KEY } from './rules-key.ts';
-import { MONEY_AND_CAPS } from './rules-money.ts';
-import { CAPACITY, REQUEST_AND_EDGE, REQUEST_CONTENT } from './rules-request.ts';
-import { BY_STATUS, IN_STREAM } from './rules-status.ts';
+import type { Rule, StatusTest } from './rule.ts';
 
-/** Every rule, in order. The last one has no condition. */
+/**
+ * Statuses at which an answer is about the credential or its limits and so does not quote the
+ * request at length.
+ */
+const REFUSED: readonly StatusTest[] = [400, 401, 403, 404, 429, 'stream'];
+
+const ACCESS_STATUSES: readonly StatusTest[] = [401, 403, 404, 429, 'stream'];
+
+const RATE_CODES = [
+  'rate_limit*',
+  'ratelimit*',
+  'throttling*',
+  'too_many_requests',
+  'resource_exhausted',
+  'slow_down',
+];
+
+/** Every rule, in order. */
 export const RULES: readonly Rule[] = [
-  ...REQUEST_AND_EDGE,
-  ...MONEY_AND_CAPS,
-  ...ACCESS_BY_WORDING,
-  ...REQUEST_CONTENT,
-  ...DEAD_KEY,
-  ...ACCESS_BY_CODE,
-  ...CAPACITY,
-  ...IN_STREAM,
-  ...BY_STATUS,
+  // The request, and edges on the way to the upstream.
+  {
+    // llama.cpp and vLLM call it a server error; trying elsewhere fails the same way.
+    verdict: 'client_fault',
+    reason: 'context_length',
+    except: [401, 402, 429],
+    codes: ['context_length_exceeded', 'exceed_context_size_error'],
+    says: [
+      'context size has been exceeded',
+      'exceeds the available context size',
+      'must be less than the context length',
+      'maximum context length is',
+      "exceeds the model's maximum context length",
+      "exceeds the model's max context length",
+    ],
+  },
+  // A size is the client's choice, also when an edge's HTML page says so. Groq adds the code
+  // rate_limit_exceeded.
+  { verdict: 'client_fault', reason: 'too_large', status: [413, 414, 431] },
+  {
+    // OpenAI's 429 for one request above the whole limit: no wait makes it fit.
+    verdict: 'client_fault',
+    reason: 'too_large',
+    status: [400, 429, 'stream'],
+    says: ['request too large for'],
+  },
+  { verdict: 'upstream_fault', reason: 'proxy_refused', status: [407], route: true },
+  // Cloudflare gave up waiting; the origin may finish, and bill.
+  { verdict: 'upstream_fault', reason: 'edge_page', status: [524], ambiguous: true },
+  // Perplexity's 401 is an HTML page.
+  { verdict: 'upstream_fault', reason: 'edge_page', except: [401], sign: 'html' },
+  { verdict: 'upstream_fault', reason: 'edge_page', except: [401], sign: 'edge_text' },
+  {
+    verdict: 'upstream_fault',
+    reason: 'region_blocked',
+    codes: ['unsupported_country_region_territory'],
+    says: ['location is not supported', 'not available in your country'],
+    route: true,
+  },
+  {
+    verdict: 'upstream_fault',
+    reason: 'address_blocked',
+    codes: ['ip_not_authorized', 'api_key_ip_address_blocked'],
+    route: true,
+  },
+  {
+    verdict: 'upstream_fault',
+    reason: 'network_restricted',
+    status: [401, 403],
+    codes: ['throwexceptionduetotrafficdenied'],
+    says: ['virtual network', 'public access is disabled', 'approved private endpoint'],
+    route: true,
+  },
+  {
+    // The account in `metadata.raw` is the gateway's. At 400 the provider behind it has judged the
+    // request.
+    verdict: 'upstream_fault',
+    reason: 'nested_provider',
+    except: [400, 422],
+    says: ['provider returned error'],
+  },
+  {
+    verdict: 'upstream_fault',
+    reason: 'overloaded',
+    status: ['5xx'],
+    codes: [
+      'overloaded_error',
+      'server_is_overloaded',
+      'slow_down',
+      'unavailable',
+      'serviceunavailable',
+    ],
+  },
+  { verdict: 'upstream_fault', reason: 'overloaded', status: [529] },
+  { verdict: 'upstream_fault', reason: 'server_error', status: ['5xx'] },
+
+  // Caps, quotas that come back, and the one code that means money at one provider and tokens per
+  // minute at another.
+  {
+    verdict: 'model_access',
+    reason: 'model_allowance',
+    codes: ['allocationquota.freetieronly'],
+    says: ['free allocated quota exceeded'],
+  },
+  {
+    // Fireworks' 412 names the monthly limit as one possible cause: before the caps.
+    verdict: 'key_dead',
+    reason: 'account_disabled',
+    except: [404],
+    says: ['account … is suspended', 'account is suspended'],
+  },
+  {
+    verdict: 'key_cooldown',
+    reason: 'budget_in_flight',
+    codes: ['openrouter_in_flight_budget', 'in_flight_budget_exhausted'],
+    account: true,
+  },
+  {
+    // OpenRouter: the monthly limit of the key itself is used up.
+    verdict: 'key_cooldown',
+    reason: 'spend_limit',
+    status: [402, 403],
+    says: ['can only afford 0. … monthly limit', 'key limit exceeded (monthly limit)'],
+    account: true,
+    resets: 'month',
+  },
+  {
+    verdict: 'key_cooldown',
+    reason: 'spend_limit',
+    status: [402, 403],
+    says: ['key limit exceeded ('],
+    account: true,
+  },
+  {
+    // The balance is positive: smaller requests still pass.
+    verdict: 'key_cooldown',
+    reason: 'credits_low',
+    status: [402, 403, 429],
+    says: ['fewer max_tokens', 'more credits are required to run this request'],
+  },
+  {
+    verdict: 'key_cooldown',
+    reason: 'spend_limit',
+    codes: [
+      'organization_spend_limit_exceeded',
+      'project_spend_limit_exceeded',
+      'organization_usage_limit_exceeded',
+      'enforced_spend_limit_reached',
+      'billing_hard_limit_reached',
+    ],
+    says: [
+      'reached your specified api usage limits',
+      'reached your specified workspace api usage limits',
+      'reached your api usage limits',
+      'monthly included credits',
+      'monthly spending limit',
+      'monthly spend limit',
+    ],
+    account: true,
+    resets: 'month',
+  },
+  {
+    // The same code is money at OpenAI and tokens per minute here.
+    verdict: 'key_cooldown',
+    reason: 'rate_limited',
+    host: ['dashscope', 'azure', 'sensenova'],
+    codes: ['insufficient_quota'],
+  },
+  {
+    verdict: 'key_cooldown',
+    reason: 'rate_limited',
+    status: [403, 429, 'stream'],
+    says: ['allocated quota exceeded', 'exceeded your allocated quota'],
+  },
+  { verdict: 'key_dead', reason: 'billing', codes: ['insufficient_quota'] },
+
+  // A valid key that may not use this model or endpoint, by wording: it stays in rotation for all
+  // else.
+  {
+    verdict: 'model_access',
+    reason: 'model_unavailable',
+    status: REFUSED,
+    says: [
+      'does not have access to model',
+      'does not have access to the model',
+      "don't have access to the model",
+      'or you do not have access',
+      "or you don't have permission",
+      'or your project does not have access',
+      'that you have access to the model',
+      'unable to access model',
+      'selected model requires paid balance',
+    ],
+  },
+  {
+    verdict: 'model_access',
+    reason: 'permission_denied',
+    status: REFUSED,
+    says: ['insufficient permissions for this operation', 'cachedcontent not found'],
+  },
+  {
+    // Gemini: no allowance at all for this model. The delay in the same answer is void.
+    verdict: 'model_access',
+    reason: 'model_allowance',
+    status: [429, 'stream'],
+    says: ['quota exceeded for metric…limit: 0,', 'quota exceeded for metric…limit: 0\n'],
+    sign: 'quota_zero',
+  },
+
+  // The request's size and content.
+  {
+    verdict: 'client_fault',
+    reason: 'content_policy',
+    codes: [
+      'content_filter',
+      'content_policy_violation',
+      'responsibleaipolicyviolation',
+      'data_inspection_failed',
+      'datainspectionfailed',
+    ],
+    numbers: { zhipu: [1301] },
+    sign: 'flagged',
+  },
+  {
+    verdict: 'client_fault',
+    reason: 'bad_request',
+    codes: ['request_too_large', 'invalid_prompt'],
+    numbers: { zhipu: [1210, 1211, 1212, 1213, 1214, 1215, 1261], cloudflare: [5007] },
+  },
+  {
+    verdict: 'client_fault',
+    reason: 'unsupported_feature',
+    status: [400, 403],
+    numbers: { cloudflare: [5023, 5025] },
+    says: ["model doesn't…json schema"],
+  },
+
+  // Dead keys: invalid, leaked, expired, suspended, or without money.
+  {
+    verdict: 'key_dead',
+    reason: 'billing',
+    codes: [
+      'credit_balance_exhausted',
+      'billing_not_active',
+      'billing_error',
+      'billing_disabled',
+      'exceeded_current_quota_error',
+      'arrearage',
+      '*billoverdue',
+      'commoditynotpurchased',
+      'accountoverdueerror',
+      'operationdenied.serviceoverdue',
+      'insufficient_user_quota',
+      'pre_consume_token_quota_failed',
+    ],
+    numbers: { zhipu: [1113] },
+    says: [
+      'credit balance is too low',
+      'insufficient balance',
+      'insufficient credits',
+      "don't have any credits",
+      "doesn't have any credits",
+      'account balance is insufficient',
+      'prepayment credits are depleted',
+      'your account has an overdue balance',
+      '余额不足',
+    ],
+  },
+  {
+    verdict: 'key_dead',
+    reason: 'plan_expired',
+    numbers: { zhipu: [1309] },
+    says: ['套餐已到期'],
+  },
+  {
+    verdict: 'key_dead',
+    reason: 'account_disabled',
+    codes: [
+      'consumer_suspended',
+      'account_deactivated',
+      'organization_deactivated',
+      'organization_restricted',
+    ],
+    numbers: { zhipu: [1110, 1111, 1112], cloudflare: [3023] },
+    says: [
+      'organization has been disabled',
+      'organization has been restricted',
+      'account has been suspended',
+      'account has been deactivated',
+      'consumer … has been suspended',
+      'api key has been suspended',
+      'project has been suspended',
+      'resource has been temporarily blocked',
+    ],
+  },
+  { verdict: 'key_dead', reason: 'key_leaked', says: ['reported as leaked'] },
+  { verdict: 'key_dead', reason: 'key_expired', codes: ['expiredtoken', 'api_key_expired'] },
+  {
+    verdict: 'key_dead',
+    reason: 'credential_refused',
+    says: ['oauth authentication is currently not allowed'],
+  },
+  {
+    verdict: 'key_dead',
+    reason: 'invalid_key',
+    codes: [
+      'invalid_api_key',
+      'invalidapikey',
+      'wrong_api_key',
+      'api_key_invalid',
+      'invalid_authentication_error',
+      'unrecognizedclient',
+      'invalidclienttokenid',
+    ],
+    numbers: { zhipu: [1000, 1001, 1002, 1003, 1004], cloudflare: [10000, 10001] },
+    says: [
+      'incorrect api key provided',
+      'invalid api key provided',
+      'api key not valid',
+      'api key not found',
+      'api key expired',
+      'verify you have the correct api key',
+      'verify that you have the correct api key',
+      'unable to authenticate request',
+      // Baseten's 403.
+      'check the api-key you provided',
+    ],
+  },
+
+  // A valid key that may not use this model or endpoint, by code.
+  {
+    verdict: 'model_access',
+    reason: 'permission_denied',
+    status: ACCESS_STATUSES,
+    codes: [
+      'permission_error',
+      'accessdenied*',
+      '*.accessdenied',
+      'iam_permission_denied',
+      // Azure's 401 for an Entra identity without the role.
+      'permissiondenied',
+      '*_service_blocked',
+      '*_referrer_blocked',
+      // The client's own OpenAI-Organization or OpenAI-Project header: a key of that organization
+      // may follow.
+      'mismatched_organization',
+      'mismatched_project',
+      'invalid_organization',
+    ],
+    numbers: { zhipu: [1220] },
+  },
+  {
+    verdict: 'model_access',
+    reason: 'model_unavailable',
+    status: ACCESS_STATUSES,
+    codes: [
+      'modelnotopen',
+      'deploymentnotfound',
+      'invalidendpointormodel.notfound',
+      'operationdenied.servicenotopen',
+    ],
+    numbers: { zhipu: [1311], cloudflare: [5016, 5018, 3041], siliconflow: [30011] },
+    says: ['套餐暂未开放'],
+  },
+  {
+    // Ark: the cap that the account's owner set for this model.
+    verdict: 'model_access',
+    reason: 'model_allowance',
+    status: ACCESS_STATUSES,
+    codes: ['setlimitexceeded'],
+  },
+
+  // Crowded or failing servers.
+  {
+    verdict: 'upstream_fault',
+    reason: 'overloaded',
+    codes: [
+      'server_is_overloaded',
+      'overloaded_error',
+      'engine_overloaded_error',
+      'serveroverloaded',
+      'openrouter_shared_capacity',
+      'upstream_provider_shared_pool',
+      'model_capacity_*',
+      'capacity_exceeded',
+    ],
+    numbers: { zhipu: [1305, 1312], cloudflare: [3040] },
+    says: [
+      'engine is currently overloaded',
+      // Vertex: the pool that all customers share, not this project's quota.
+      'resource exhausted. please try again later',
+      'no capacity available for model',
+      // one-api and new-api put this in place of their own channel's 429.
+      '上游负载已饱和',
+    ],
+  },
+  {
+    verdict: 'upstream_fault',
+    reason: 'target_unavailable',
+    codes: ['modelnotready', 'modelerror', 'modeltimeout', 'modelstreamerror', '*.closedendpoint'],
+    numbers: { cloudflare: [3007, 3008] },
+  },
+
+  // Errors inside a stream that no code and no wording has decided.
+  {
+    verdict: 'key_cooldown',
+    reason: 'rate_limited',
+    status: ['stream'],
+    codes: RATE_CODES,
+    numbers: { other: [429], gemini: [429], vertex: [429], openrouter: [429] },
+    says: ['please wait before trying again', 'rate limit reached for'],
+  },
+  // Azure refuses streamed Responses with a Retry-After on the 200.
+  { verdict: 'key_cooldown', reason: 'rate_limited', status: ['stream'], sign: 'retry_after' },
+  {
+    verdict: 'key_dead',
+    reason: 'unauthorized',
+    status: ['stream'],
+    codes: ['authentication_error'],
+  },
+  {
+    // Before the next one: DeepSeek's code is invalid_request_error whatever happened.
+    verdict: 'upstream_fault',
+    reason: 'stream_error',
+    status: ['stream'],
+    codes: ['server_error', 'api_error', 'service_unavailable_error', 'internal_server_error'],
+  },
+  {
+    verdict: 'client_fault',
+    reason: 'bad_request',
+    status: ['stream'],
+    codes: ['invalid_request_error', 'invalid_argument', 'validation'],
+    numbers: { other: [400, 422], gemini: [400], vertex: [400], openrouter: [400] },
+  },
+  { verdict: 'upstream_fault', reason: 'stream_error', status: ['stream'] },
+
+  // The bare status. The last rule has no condition.
+  // OpenRouter: a 402 with Retry-After is a wait, one without is not.
+  {
+    verdict: 'key_cooldown',
+    reason: 'spend_limit',
+    status: [402],
+    sign: 'retry_after',
+    account: true,
+  },
+  {
+    // Recorded from OpenAI: a live key without the scope for this endpoint.
+    verdict: 'model_access',
+    reason: 'permission_denied',
+    status: [401],
+    sign: 'authenticated',
+  },
+  { verdict: 'key_dead', reason: 'unauthorized', status: [401] },
+  { verdict: 'key_dead', reason: 'payment_required', status: [402] },
+  // An unexplained 403 (WAF, region, moderation, scope) never retires a key.
+  { verdict: 'model_access', reason: 'forbidden', status: [403] },
+  {
+    verdict: 'key_cooldown',
+    reason: 'usage_window',
+    status: [429],
+    numbers: { zhipu: [1308, 1310] },
+    says: ['organization has exceeded its usage limit', "exceed your account's rate limit"],
+    sign: 'window_rejected',
+    account: true,
+  },
+  {
+    verdict: 'key_cooldown',
+    reason: 'daily_quota',
+    status: [429],
+    numbers: { cloudflare: [3036] },
+    says: ['daily free allocation', 'organization tpd rate limit'],
+    account: true,
+    resets: 'day',
+  },
+  {
+    verdict: 'key_cooldown',
+    reason: 'daily_quota',
+    status: [429],
+    codes: ['openrouter_free_tier_daily'],
+    says: ['free-models-per-day'],
+    resets: 'day',
+  },
+  {
+    verdict: 'key_cooldown',
+    reason: 'daily_quota',
+    status: [429],
+    says: ['tokens per day', 'requests per day'],
+    sign: 'quota_per_day',
+  },
+  {
+    verdict: 'key_cooldown',
+    reason: 'monthly_quota',
+    status: [429],
+    says: ['calls / month', 'tokens per month'],
+    account: true,
+    resets: 'month',
+  },
+  {
+    // Moonshot and Cohere limit the organization, whatever the model.
+    verdict: 'key_cooldown',
+    reason: 'rate_limited',
+    status: [429],
+    codes: ['accountratelimitexceeded'],
+    says: ['request reached organization', 'trial key, which is limited to'],
+    account: true,
+  },
+  { verdict: 'key_cooldown', reason: 'rate_limited', status: [429] },
+  // Bedrock: AWS services also throttle with 400.
+  {
+    verdict: 'key_cooldown',
+    reason: 'rate_limited',
+    host: ['bedrock'],
+    codes: ['throttling', 'servicequotaexceeded'],
+  },
+  { verdict: 'upstream_fault', reason: 'target_unavailable', status: [408, 424, 425, 498, 499] },
+  { verdict: 'client_fault', reason: 'not_found', status: [404] },
+  { verdict: 'client_fault', reason: 'bad_request' },
 ];

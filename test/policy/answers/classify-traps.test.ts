@@ -208,7 +208,7 @@ describe('a fault without an answer', () => {
       assert.partialDeepStrictEqual(fault(code, true), { kind: 'upstream_fault', ambiguous: true });
       assert.partialDeepStrictEqual(fault(code, false), { ambiguous: false });
     }
-    for (const code of ['reset', 'stale_socket', 'refused_stream', 'connect'] as const) {
+    for (const code of ['reset', 'refused_stream', 'connect'] as const) {
       assert.partialDeepStrictEqual(fault(code, true), {
         kind: 'upstream_fault',
         ambiguous: false,
