@@ -4,6 +4,7 @@
 
 import { checkConfig } from './cli/check-config.ts';
 import { type CommandLine, readCommandLine } from './cli/command-line.ts';
+import type { CommandRuntime } from './cli/command-runtime.ts';
 import { isCommand } from './cli/command-table.ts';
 import { helpText } from './cli/help.ts';
 import { identity, identityLine } from './cli/identity.ts';
@@ -13,7 +14,6 @@ import { parseConfig } from './config/config.ts';
 import { type LoadedEnv, loadEnv } from './config/env-file.ts';
 import { ConfigError } from './errors.ts';
 import { redact } from './policy/redact.ts';
-import type { Runtime } from './serve/runtime.ts';
 
 const EXIT_FAILED = 1;
 const EXIT_USAGE = 2;
@@ -77,7 +77,7 @@ async function run({ command, values }: CommandLine, terminal: Terminal): Promis
   }
 }
 
-function runtimeOf({ env, file, warnings }: LoadedEnv, terminal: Terminal): Runtime {
+function runtimeOf({ env, file, warnings }: LoadedEnv, terminal: Terminal): CommandRuntime {
   return {
     terminal,
     colour: process.stdout.isTTY && process.stdout.hasColors(),

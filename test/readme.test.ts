@@ -46,7 +46,9 @@ const endpoints = found(read('src/admin/admin.ts'), /'(\/[a-z-]+)',/g, 5);
 
 /** Errors of our own: their `code` stands right after their `type`, which ends in `_error`. */
 function errorCodes(): string[] {
-  const sources = readdirSync(join(ROOT, 'src/http')).map((file) => read(`src/http/${file}`));
+  const sources = ['front', 'admin', 'proxy'].flatMap((room) =>
+    readdirSync(join(ROOT, 'src', room)).map((file) => read(`src/${room}/${file}`)),
+  );
   const lines = found(sources.join('\n'), /type: '\w+_error',(?:\s*param: null,)?\s*(.+)/g, 8);
   return found(lines.join('\n'), /'(\w+)'/g, 9);
 }

@@ -10,17 +10,29 @@ import { ROOT, readSourceTree, type SourceFileFacts } from './support/source-tre
 const MAX_COLUMNS = 100;
 const HEADER_LINES = { least: 1, most: 8 };
 
-/** From left to right; an import goes to the right, or stays within its ring. */
-const RINGS = ['main', 'commands', 'demo', 'http', 'pool', 'store', 'policy', 'errors'];
-
 /**
- * Files directly under src/ that are neither main nor errors stand beside the store: config, log.
+ * The rooms from left to right: an import goes to the right, or stays within its room. Rooms in one
+ * list stand side by side and may know each other.
  */
-function ringOf(path: string): number {
-  const [, first = '', second] = path.split('/');
-  const name = second === undefined ? first.replace(/\.ts$/, '') : first;
-  const ring = RINGS.indexOf(name);
-  return ring === -1 && second === undefined ? RINGS.indexOf('store') : ring;
+const ROOMS: readonly (readonly string[])[] = [
+  ['main.ts'],
+  ['cli'],
+  ['serve', 'demo'],
+  ['front'],
+  ['admin'],
+  ['proxy'],
+  ['upstream'],
+  ['pool'],
+  ['store'],
+  ['config', 'log'],
+  ['policy'],
+  ['errors.ts'],
+];
+
+/** The place of a file's room in the row; -1: it stands in none. */
+function roomOf(path: string): number {
+  const [, room = ''] = path.split('/');
+  return ROOMS.findIndex((names) => names.includes(room));
 }
 
 /** What only some places may do: the uses that show it, and where they may be. */
@@ -30,7 +42,7 @@ const EFFECTS: readonly { what: string; uses: readonly string[]; where: RegExp }
   {
     what: 'clock and chance',
     uses: ['Date.now', 'new Date()', 'performance.now', 'Math.random'],
-    where: /^src\/(main\.ts$|(commands|demo|http)\/)/,
+    where: /^src\/(main\.ts$|(cli|serve|demo|front|admin|proxy)\/)/,
   },
   { what: 'atomics', uses: ['Atomics'], where: /^src\/pool\// },
   { what: 'fetch', uses: ['fetch()'], where: /^$/ },
@@ -39,8 +51,9 @@ const EFFECTS: readonly { what: string; uses: readonly string[]; where: RegExp }
 /** Values of node:http, node:https and node:http2 that only some files may import. */
 const CLIENTS = ['request', 'get', 'connect'];
 const SERVERS = ['createServer', 'createSecureServer'];
-const CLIENT_FILES = /^src\/(http\/(transport|dial|h2)[a-z0-9-]*|commands\/client)\.ts$/;
-const SERVER_FILES = /^src\/http\/server[a-z0-9-]*\.ts$/;
+/** h2-front hands HTTP/2 streams to the HTTP/1.1 server of its own process. */
+const CLIENT_FILES = /^src\/(upstream\/|front\/h2-front\.ts$)/;
+const SERVER_FILES = /^src\/front\/server[a-z0-9-]*\.ts$/;
 
 const FORBIDDEN_NAMES = /^(utils?|types?|helpers?|common|misc|shared|constants|index)$/;
 
@@ -52,18 +65,45 @@ function none(offenders: readonly string[], rule: string): void {
   assert.equal(offenders.length, 0, `${rule}:\n  ${offenders.join('\n  ')}`);
 }
 
-test('imports go right only: main, commands, demo, http, pool, store/config/log, policy, errors', () => {
+test(`imports go right only: ${ROOMS.map((names) => names.join('+')).join(', ')}`, () => {
   const wrong = src.flatMap(({ path, imports }) =>
     imports
       .filter(({ from }) => from.startsWith('.'))
       .flatMap(({ from }) => {
         const target = posix.join(posix.dirname(path), from);
-        const right = target.startsWith('src/') && ringOf(target) >= ringOf(path);
-        return right && ringOf(path) !== -1 ? [] : [`${path} imports ${from}`];
+        const right = target.startsWith('src/') && roomOf(target) >= roomOf(path);
+        return right && roomOf(path) !== -1 ? [] : [`${path} imports ${from}`];
       }),
   );
   none(wrong, 'these imports point left');
 });
+
+test('no two files import each other, however many stand between them', () => {
+  none(circles(), 'these imports go round in a circle');
+});
+
+/** Each circle of imports once, as the files that make it; types are no exception. */
+function circles(): string[] {
+  const importsOf = new Map(
+    src.map(({ path, imports }) => [
+      path,
+      imports
+        .filter(({ from }) => from.startsWith('.'))
+        .map(({ from }) => posix.join(posix.dirname(path), from)),
+    ]),
+  );
+  const done = new Set<string>();
+  const found: string[] = [];
+  const visit = (path: string, way: readonly string[]): void => {
+    const start = way.indexOf(path);
+    if (start !== -1) found.push([...way.slice(start), path].join(' -> '));
+    if (start !== -1 || done.has(path)) return;
+    for (const target of importsOf.get(path) ?? []) visit(target, [...way, path]);
+    done.add(path);
+  };
+  for (const { path } of src) visit(path, []);
+  return found;
+}
 
 test('src imports nothing but node: builtins and itself, and no package is a dependency', () => {
   const foreign = src.flatMap(({ path, imports }) =>
@@ -110,7 +150,7 @@ for (const { what, uses, where } of EFFECTS) {
   });
 }
 
-test('HTTP clients are made in the transports, HTTP servers in http/server', () => {
+test('HTTP clients are made in upstream/, HTTP servers in front/server', () => {
   const http = src.flatMap(({ path, imports }) =>
     imports
       .filter(({ from }) => /^node:(http|https|http2)$/.test(from))

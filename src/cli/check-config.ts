@@ -4,13 +4,13 @@
 import { accessSync, constants } from 'node:fs';
 import { type Config, effectiveConfig, type Shown } from '../config/config.ts';
 import { GROUPS, VARIABLES } from '../config/config-table.ts';
-import type { Runtime } from '../serve/runtime.ts';
+import type { CommandRuntime } from './command-runtime.ts';
 
 /** Exit code: 0 fine, 1 a file that is named cannot be read. */
 export async function checkConfig(
   options: { readonly json: boolean },
   config: Config,
-  { terminal, envFile, warnings }: Runtime,
+  { terminal, envFile, warnings }: CommandRuntime,
 ): Promise<number> {
   const values = effectiveConfig(config);
   if (options.json) terminal.write(`${JSON.stringify(values, null, 2)}\n`);

@@ -11,9 +11,9 @@ import type { Config } from '../config/config.ts';
 import { demoKeys, narrate, opening, type Paint, paintFor } from '../demo/narration.ts';
 import { startScriptedUpstream } from '../demo/scripted-upstream.ts';
 import { createHttpServer } from '../front/server.ts';
-import type { Runtime } from '../serve/runtime.ts';
 import { serve } from '../serve/serve.ts';
 import { ask } from '../upstream/transport-ask.ts';
+import type { CommandRuntime } from './command-runtime.ts';
 import type { Terminal } from './terminal.ts';
 
 /** Pause between the words of a streamed answer: slow enough to see them come. */
@@ -34,7 +34,7 @@ const graceMs = 3000;
  * the port is taken. Of the configuration, upstreams, keys and credentials are replaced by the
  * demo's own.
  */
-export async function demo(given: Config, runtime: Runtime): Promise<number> {
+export async function demo(given: Config, runtime: CommandRuntime): Promise<number> {
   const config = demoConfig(given);
   const { terminal } = runtime;
   const paint = paintFor(runtime.colour);

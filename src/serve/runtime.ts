@@ -1,16 +1,11 @@
-// What a command may know of the process that it runs in. Only main.ts reads it there (process.env,
-// argv, streams); commands, and what they start, get it handed.
-
-import type { Terminal } from '../cli/terminal.ts';
+// What serving may know of the process that it runs in. Only main.ts reads it there (process.env,
+// argv); what it starts gets it handed.
 
 export interface Runtime {
-  readonly terminal: Terminal;
   /** Standard output is a terminal that shows colours (NO_COLOR and FORCE_COLOR are respected). */
   readonly colour: boolean;
   readonly identity: Identity;
-  /** The .env file that was read; undefined when there was none. */
-  readonly envFile: string | undefined;
-  /** For the log: names in that file that look like misspelt variables. */
+  /** For the log: names in the .env file that look like misspelt variables. */
   readonly warnings: readonly string[];
   /** Called once, when requests are answered. */
   readonly onReady?: () => void;

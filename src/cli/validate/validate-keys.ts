@@ -5,13 +5,13 @@
 import type { Config } from '../../config/config.ts';
 import { readKeyFile } from '../../pool/keys/key-file.ts';
 import { UpstreamList } from '../../pool/upstreams/upstream-list.ts';
-import type { Runtime } from '../../serve/runtime.ts';
 import { Deadlines } from '../../upstream/deadlines.ts';
 import { Dialer } from '../../upstream/dial/dial.ts';
 import { DnsCache } from '../../upstream/dial/dns-cache.ts';
 import { trustedAuthorities } from '../../upstream/dial/tls-files.ts';
 import { Http1Transport } from '../../upstream/http1/transport-http1.ts';
 import type { Transport } from '../../upstream/transport.ts';
+import type { CommandRuntime } from '../command-runtime.ts';
 import { Progress } from '../progress.ts';
 import { counted, grouped } from '../table.ts';
 import type { Terminal } from '../terminal.ts';
@@ -40,7 +40,7 @@ const EXIT_NOT_CHECKED = 2;
 export async function validateKeys(
   values: OptionValues,
   config: Config,
-  { terminal }: Runtime,
+  { terminal }: CommandRuntime,
 ): Promise<number> {
   const complain = (problem: string): number => {
     terminal.complain(`gpt-load validate-keys: ${problem}\n`);

@@ -7,6 +7,7 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
+import type { CommandRuntime } from '../../../src/cli/command-runtime.ts';
 import { validateKeys } from '../../../src/cli/validate/validate-keys.ts';
 import type { OptionValues } from '../../../src/cli/validate/validate-options.ts';
 import { parseConfig } from '../../../src/config/config.ts';
@@ -14,7 +15,6 @@ import {
   type ScriptedUpstreamOptions,
   startScriptedUpstream,
 } from '../../../src/demo/scripted-upstream.ts';
-import type { Runtime } from '../../../src/serve/runtime.ts';
 
 function folder(t: TestContext): string {
   const path = mkdtempSync(join(tmpdir(), 'gpt-load-validate-'));
@@ -48,7 +48,7 @@ async function run(at: string, keys: string, values: OptionValues): Promise<Run>
   const config = parseConfig({ KEYS_FILE: file });
   const code = await validateKeys({ output: at, ...values }, config, {
     terminal,
-  } as unknown as Runtime);
+  } as unknown as CommandRuntime);
   return {
     code,
     out: out.join(''),
