@@ -129,10 +129,9 @@ export class KeyPool {
     const choice = this.#upstreamFor(row, request, nowMs);
     if (choice === null) return null;
     const { model } = request;
-    const probe = ((whole | own) & PROBE) !== 0;
     const laneLife = table.directory.generation(lane);
     const laneGeneration = lane === ACCOUNT ? generation : own & ~PROBE;
-    const origin = { row, key, model, choice, probe, generation, lane, laneLife, laneGeneration };
+    const origin = { row, key, model, choice, generation, lane, laneLife, laneGeneration };
     return new Lease(this.#home, origin);
   }
 

@@ -1,4 +1,4 @@
-// One attempt's hold on a key and an upstream. Settling it tells both what came of the attempt, and
+// One attempt's hold on a key and an upstream. Settling it tells both how the attempt ended, and
 // says what that changed so that it can be logged. Nothing is locked: a lease that never settles
 // blames nobody.
 
@@ -40,7 +40,6 @@ export interface LeaseOrigin {
   readonly key: string;
   readonly model: string | undefined;
   readonly choice: UpstreamChoice;
-  readonly probe: boolean;
   readonly generation: number;
   readonly lane: number;
   /** Which life of the lane, and which era of the row in it. */
@@ -74,6 +73,7 @@ export class Lease {
   readonly #home: LeaseHome;
   readonly #origin: LeaseOrigin;
   #isSettled = false;
+  #upstreamPending = false;
   #isOpen = true;
 
   constructor(home: LeaseHome, origin: LeaseOrigin) {
@@ -99,36 +99,47 @@ export class Lease {
     return this.#origin.choice.upstream;
   }
 
-  /** This request finds out whether a blacklisted key works again. */
-  get probe(): boolean {
-    return this.#origin.probe;
+  /**
+   * The upstream has begun a success: the key has proved itself, the upstream will have when the
+   * answer is over ({@link answerEnded}), lest one that always breaks off pass for healthy.
+   */
+  answerBegan(nowMs: number): readonly Consequence[] {
+    if (!this.#countOnce(SUCCESS)) return NOTHING;
+    this.#upstreamPending = true;
+    return consequences(this.#settleKey(SUCCESS, nowMs), null);
   }
 
   /**
-   * Tells key and upstream. The first verdict counts, further ones do nothing.
-   * @param answerPending the answer's body is still to come: the key has proved itself, but the
-   * upstream's part waits for {@link answerEnded}, lest one that always breaks off pass for well
+   * Tells key and upstream how the attempt ended. The first verdict counts, further ones do
+   * nothing.
    */
-  settle(verdict: Verdict, nowMs: number, answerPending = false): readonly Consequence[] {
-    if (this.#isSettled) return NOTHING;
-    this.#isSettled = true;
-    this.#home.counters.add(COUNTED_AS[verdict.kind]);
-    const ofUpstream = answerPending ? null : this.#settleUpstream(verdict, nowMs);
-    const ofKey = this.#settleKey(verdict, nowMs);
-    if (ofUpstream === null && ofKey === null) return NOTHING;
-    return [ofKey, ofUpstream].filter((c) => c !== null);
+  settle(verdict: Verdict, nowMs: number): readonly Consequence[] {
+    if (!this.#countOnce(verdict)) return NOTHING;
+    const ofUpstream = this.#settleUpstream(verdict, nowMs);
+    return consequences(this.#settleKey(verdict, nowMs), ofUpstream);
   }
 
-  /** The answer's body is over, or broke off after it had begun: the upstream's doing. */
+  /**
+   * The relayed answer is over. One that broke off is its upstream's fault, whatever the verdict
+   * was; one that came whole completes a success.
+   */
   answerEnded(broke: boolean, nowMs: number): readonly Consequence[] {
-    const consequence = this.#settleUpstream(broke ? BROKE_OFF : SUCCESS, nowMs);
-    return consequence === null ? NOTHING : [consequence];
+    if (!broke && !this.#upstreamPending) return NOTHING;
+    this.#upstreamPending = false;
+    return consequences(null, this.#settleUpstream(broke ? BROKE_OFF : SUCCESS, nowMs));
   }
 
   [Symbol.dispose](): void {
     if (!this.#isOpen) return;
     this.#isOpen = false;
     this.#home.counters.add('openLeases', -1);
+  }
+
+  #countOnce(verdict: Verdict): boolean {
+    if (this.#isSettled) return false;
+    this.#isSettled = true;
+    this.#home.counters.add(COUNTED_AS[verdict.kind]);
+    return true;
   }
 
   #settleKey(verdict: Verdict, nowMs: number): Consequence | null {
@@ -239,4 +250,9 @@ export class Lease {
     const { untilMs } = upstreams.status(upstream.index);
     return { kind: 'upstream_ejected', reason, untilMs };
   }
+}
+
+function consequences(ofKey: Consequence | null, ofUpstream: Consequence | null) {
+  if (ofKey === null && ofUpstream === null) return NOTHING;
+  return [ofKey, ofUpstream].filter((consequence) => consequence !== null);
 }

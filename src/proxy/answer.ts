@@ -115,7 +115,7 @@ export class Answers {
     const choice = gzipChoice(accepted as string | undefined, held.answer.status, fields);
     if (choice !== 'by size') return choice === 'yes';
     if (held.bytes < MIN_GZIP_BYTES && !held.ended && !held.broken) {
-      exchange.onClientLeft = () => held.discard();
+      using _ = exchange.whenClientLeaves(() => held.discard());
       await held.fill(() => held.bytes >= MIN_GZIP_BYTES, SIZE_WAIT_MS);
     }
     return held.bytes >= MIN_GZIP_BYTES || (!held.ended && !held.broken);

@@ -24,7 +24,7 @@ import type { Plan } from './plan.ts';
 /** Without FIRST_EVENT_TIMEOUT a stream is held no longer than this. */
 const FIRST_EVENT_HOLD_MS = 1_000;
 
-/** What an attempt came to: a verdict, with the held answer or the fault that it is about. */
+/** How an attempt ended: a verdict, with the held answer or the fault that it is about. */
 export interface Judged {
   readonly verdict: Verdict;
   readonly held: HeldAnswer | undefined;
@@ -50,42 +50,40 @@ export class Attempts {
     this.#deadlines.touch();
     const onInformation = informationFor(exchange, lease.key);
     const call = this.#transport.send(lease.upstream, plan.requestFor(lease, onInformation));
-    exchange.onClientLeft = () => call.abort('client_left');
-    if (exchange.clientLeft) call.abort('client_left');
+    // Also while an answer is held: its body breaks off then, which ends the hold.
+    using _ = exchange.whenClientLeaves(() => call.abort('client_left'));
     const outcome = await call.outcome;
     if (outcome.kind === 'fault') return faulty(outcome);
-    if (outcome.status >= 400) return this.#judgeError(exchange, outcome, lease);
-    const held = new HeldAnswer(outcome, this.#deadlines);
+    if (outcome.status >= 400) return await this.#judgeError(exchange, outcome, lease);
     const scanner = outcome.status === 200 ? scannerFor(outcome) : undefined;
+    const held = new HeldAnswer(outcome, this.#deadlines, scanner !== undefined);
     if (scanner === undefined) return succeeded(held);
-    return this.#judgeStream(exchange, new StreamProbe(held, scanner), lease);
+    // Awaited here: the client's departure concerns the hold as well.
+    return await this.#judgeStream(exchange, new StreamProbe(held, scanner), lease);
   }
 
   async #judgeError(exchange: Exchange, answer: UpstreamAnswer, lease: Lease): Promise<Judged> {
     const held = new HeldAnswer(answer, this.#deadlines);
-    exchange.onClientLeft = () => held.discard();
     await held.fill(() => false, ERROR_BODY_WAIT_MS);
-    if (exchange.clientLeft) return faulty(clientLeft());
+    if (exchange.clientLeft) return broken(held, 'client_left');
     const text = held.decoded()?.toString('utf8') ?? '';
-    held.refusal = true;
+    held.markRefusal();
     return { verdict: verdictOf(held, lease, text, false), held, fault: undefined };
   }
 
   /** Holds a 200 stream until its first event that is more than preamble. */
   async #judgeStream(exchange: Exchange, probe: StreamProbe, lease: Lease): Promise<Judged> {
     const { held } = probe;
-    held.isStream = true;
     if (refusedByHead(held.answer.rawHeaders, lease.upstream.provider)) {
       return { verdict: verdictOf(held, lease, '', true), held, fault: undefined };
     }
     const { firstEventTimeoutMs } = this.#config;
-    exchange.onClientLeft = () => held.discard();
     const holdMs = firstEventTimeoutMs > 0 ? firstEventTimeoutMs : FIRST_EVENT_HOLD_MS;
     await held.fill(probe.isDecided, holdMs);
-    if (exchange.clientLeft) return faulty(clientLeft());
+    if (exchange.clientLeft) return broken(held, 'client_left');
     const found = probe.found();
     if (found.kind === 'error') {
-      held.refusal = true;
+      held.markRefusal();
       return { verdict: verdictOf(held, lease, found.text, true), held, fault: undefined };
     }
     if (held.broken && found.kind === 'preamble') return broken(held, 'reset');
@@ -164,10 +162,6 @@ function faulty(fault: Fault): Judged {
 function broken(held: HeldAnswer, code: FaultCode): Judged {
   held.discard();
   return faulty({ kind: 'fault', code, sent: true, message: faultMessage(code) });
-}
-
-function clientLeft(): Fault {
-  return { kind: 'fault', code: 'client_left', sent: true, message: faultMessage('client_left') };
 }
 
 /** Early Hints and other 1xx answers pass as they come (RFC 9110 15.2); HTTP/1.0 has none. */

@@ -25,8 +25,8 @@ export class Exchange {
   bytesOut = 0;
   /** Why the answer ended early, for the log; undefined: it did not. */
   ended: string | undefined;
-  /** Told once when the exchange ends early: whatever is being waited for right now. */
-  onClientLeft: (() => void) | undefined;
+  /** The innermost scope that wants to know when the client leaves. */
+  departure: Departure | undefined;
 
   constructor(
     request: IncomingMessage,
@@ -43,11 +43,25 @@ export class Exchange {
     this.closed = new Promise((resolve) => {
       response.on('close', () => {
         this.clientLeft = !response.writableFinished;
-        if (this.clientLeft) this.onClientLeft?.();
-        this.onClientLeft = undefined;
+        if (this.clientLeft) this.#tellDeparture();
         resolve();
       });
     });
+  }
+
+  /**
+   * Calls `act` once if the client leaves before the returned scope ends, at once if it has left
+   * already. Scopes nest: whoever waits within another's scope is told first.
+   */
+  whenClientLeaves(act: () => void): Disposable {
+    const departure = new Departure(this, act, this.departure);
+    this.departure = departure;
+    if (this.clientLeft) act();
+    return departure;
+  }
+
+  #tellDeparture(): void {
+    for (let scope = this.departure; scope !== undefined; scope = scope.outer) scope.act();
   }
 
   /** The client asks to switch to WebSocket (upgrade.ts). */
@@ -57,5 +71,23 @@ export class Exchange {
 
   get method(): string {
     return this.request.method ?? 'GET';
+  }
+}
+
+/** One scope of {@link Exchange.whenClientLeaves}. */
+class Departure implements Disposable {
+  readonly #exchange: Exchange;
+  readonly act: () => void;
+  readonly outer: Departure | undefined;
+
+  constructor(exchange: Exchange, act: () => void, outer: Departure | undefined) {
+    this.#exchange = exchange;
+    this.act = act;
+    this.outer = outer;
+  }
+
+  /** `using` ends scopes from the inside out, so this one is always the innermost. */
+  [Symbol.dispose](): void {
+    this.#exchange.departure = this.outer;
   }
 }

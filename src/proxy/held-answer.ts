@@ -15,30 +15,67 @@ export const ERROR_BODY_WAIT_MS = 5_000;
 /** An answer with the part of its body that has been read so far. */
 export class HeldAnswer extends Waiter {
   readonly answer: UpstreamAnswer;
-  readonly chunks: Buffer[] = [];
-  bytes = 0;
-  /** The body has ended (`ended`) or broke off (`broken`): there is nothing more to read. */
-  ended = false;
-  broken = false;
-  /** The last hold ended because its time was up. */
-  timedOut = false;
+  readonly #chunks: Buffer[] = [];
+  #bytes = 0;
+  #ended = false;
+  #broken = false;
+  #timedOut = false;
   /** It is an event stream. */
-  isStream = false;
-  /** It is an error, whatever its status: what it quotes may be the key. */
-  refusal = false;
-  /** The bytes are no longer the upstream's own. */
-  replaced = false;
+  readonly isStream: boolean;
+  #refusal = false;
+  #replaced = false;
   readonly #deadlines: Deadlines;
   #isEnough: ((chunk: Buffer) => boolean) | undefined;
   #done: (() => void) | undefined;
 
-  constructor(answer: UpstreamAnswer, deadlines: Deadlines) {
+  constructor(answer: UpstreamAnswer, deadlines: Deadlines, isStream = false) {
     super();
     this.answer = answer;
+    this.isStream = isStream;
     this.#deadlines = deadlines;
     // They stay for good: a held answer may break while another attempt runs, and a body whose last
     // byte was read with its end in the same packet ends although it is paused.
     answer.body.on('end', this.#onEnd).on('error', this.#onBroken).on('close', this.#onBroken);
+  }
+
+  /** Bytes held. */
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  /** The body has ended as a whole: nothing is left to read. */
+  get ended(): boolean {
+    return this.#ended;
+  }
+
+  /** The body broke off: nothing is left to read. */
+  get broken(): boolean {
+    return this.#broken;
+  }
+
+  /** The last hold ended because its time was up. */
+  get timedOut(): boolean {
+    return this.#timedOut;
+  }
+
+  /** It is an error, whatever its status: what it quotes may be the key. */
+  get refusal(): boolean {
+    return this.#refusal;
+  }
+
+  /** The bytes are no longer the upstream's own. */
+  get replaced(): boolean {
+    return this.#replaced;
+  }
+
+  /** Notes that the answer is an error, by its status or by a stream's first event. */
+  markRefusal(): void {
+    this.#refusal = true;
+  }
+
+  /** Hands over the held bytes, which are not kept: a stream may last for hours. */
+  takeChunks(): Buffer[] {
+    return this.#chunks.splice(0);
   }
 
   /** Reads until a chunk is enough, the body ends, the limit is reached or the time is up. */
@@ -65,24 +102,24 @@ export class HeldAnswer extends Waiter {
   }
 
   expire(): void {
-    this.timedOut = true;
+    this.#timedOut = true;
     this.release();
   }
 
   readonly #onData = (chunk: Buffer): void => {
-    this.chunks.push(chunk);
-    this.bytes += chunk.length;
-    const enough = this.#isEnough?.(chunk) === true || this.bytes >= HOLD_LIMIT_BYTES;
+    this.#chunks.push(chunk);
+    this.#bytes += chunk.length;
+    const enough = this.#isEnough?.(chunk) === true || this.#bytes >= HOLD_LIMIT_BYTES;
     if (enough) this.release();
   };
 
   readonly #onEnd = (): void => {
-    this.ended = true;
+    this.#ended = true;
     this.release();
   };
 
   readonly #onBroken = (): void => {
-    if (!this.ended) this.broken = true;
+    if (!this.#ended) this.#broken = true;
     this.release();
   };
 
@@ -96,22 +133,22 @@ export class HeldAnswer extends Waiter {
 
   /** The held bytes as they came. */
   raw(): Buffer {
-    return this.chunks.length === 1 ? (this.chunks[0] as Buffer) : Buffer.concat(this.chunks);
+    return this.#chunks.length === 1 ? (this.#chunks[0] as Buffer) : Buffer.concat(this.#chunks);
   }
 
   /** Puts other bytes in place of the whole body; the upstream's rest is dropped. */
   replaceWith(body: Buffer): void {
     this.discard();
-    this.chunks.splice(0, this.chunks.length, body);
-    this.bytes = body.length;
-    this.ended = true;
-    this.replaced = true;
+    this.#chunks.splice(0, this.#chunks.length, body);
+    this.#bytes = body.length;
+    this.#ended = true;
+    this.#replaced = true;
   }
 
   /** Gives the answer up; its connection is only kept when nothing of the body is left on it. */
   discard(): void {
     this.release();
-    if (!this.ended) this.answer.body.destroy();
+    if (!this.#ended) this.answer.body.destroy();
   }
 }
 

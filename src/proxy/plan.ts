@@ -13,9 +13,7 @@ import {
 } from '../policy/headers.ts';
 import { credentialStyle } from '../policy/provider.ts';
 import { upstreamTarget } from '../policy/request-target.ts';
-import type { Verdict } from '../policy/verdict.ts';
 import { modelInQuery, withSubprotocolKey } from '../policy/websocket.ts';
-import type { LeaseRequest } from '../pool/key-pool.ts';
 import type { Lease } from '../pool/lease.ts';
 import { unlimited } from '../upstream/deadlines.ts';
 import type { UpstreamRequest } from '../upstream/transport.ts';
@@ -26,13 +24,10 @@ import { asksForStream, requestedModel, SCAN_LIMIT_BYTES } from './request-facts
 /** Methods whose requests define a body: without one they say Content-Length: 0 (RFC 9110 8.6). */
 const BODY_METHODS = new Set(['POST', 'PUT', 'PATCH']);
 
-/** The plan of one request; what has been tried so far is part of it, as the pool must know. */
-export class Plan implements LeaseRequest {
+/** The plan of one request. */
+export class Plan {
   readonly body: RequestBody;
   readonly streamed: boolean;
-  readonly triedRows: number[] = [];
-  readonly avoidUpstreams: number[] = [];
-  mustAvoid = false;
   readonly #exchange: Exchange;
   readonly #config: Config;
   readonly #head: RequestHead;
@@ -56,14 +51,6 @@ export class Plan implements LeaseRequest {
         (upgrade ? modelInQuery(target.query) : undefined);
     }
     return this.#model;
-  }
-
-  /** Notes an attempt's result, for the next lease. */
-  tried(lease: Lease, verdict: Verdict): void {
-    this.triedRows.push(lease.row);
-    if (verdict.kind !== 'upstream_fault' || verdict.route) return;
-    this.avoidUpstreams.push(lease.upstream.index);
-    if (verdict.ambiguous) this.mustAvoid = true;
   }
 
   /**

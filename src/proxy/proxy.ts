@@ -4,7 +4,7 @@
 import type { Config } from '../config/config.ts';
 import type { Logger } from '../log/log.ts';
 import { type NextStep, nextStep } from '../policy/retry.ts';
-import type { Fault, Verdict } from '../policy/verdict.ts';
+import type { Fault, FaultCode, Verdict } from '../policy/verdict.ts';
 import type { AttemptCounts } from '../pool/counts/attempt-counts.ts';
 import type { WorkerCounters } from '../pool/counts/counters.ts';
 import type { KeyPool, Unavailable } from '../pool/key-pool.ts';
@@ -13,7 +13,8 @@ import type { Semaphore } from '../pool/semaphore.ts';
 import type { Deadlines } from '../upstream/deadlines.ts';
 import { faultMessage } from '../upstream/faults.ts';
 import type { Answers } from './answer.ts';
-import type { Attempts, Judged } from './attempt.ts';
+import type { Attempts } from './attempt.ts';
+import { AttemptHistory } from './attempt-history.ts';
 import { type ReplayBudget, type RequestBody, readBody } from './body.ts';
 import type { Exchange } from './exchange.ts';
 import type { HeldAnswer } from './held-answer.ts';
@@ -41,25 +42,25 @@ export interface ProxyParts {
 }
 
 /**
- * An answer kept while another attempt may bring a better one, with the key that must not leave.
+ * An answer that may be relayed, with the lease that it came under: later attempts have leases of
+ * their own, and are not to blame for how this answer ends.
  */
 interface Kept {
   readonly held: HeldAnswer;
-  readonly key: string;
-}
-
-/** What the attempts of a request have come to so far. */
-interface Tried {
-  readonly plan: Plan;
-  readonly kept: Kept | undefined;
-  readonly fault: Fault | undefined;
-}
-
-/** The attempt whose answer is relayed. */
-interface Source {
   readonly lease: Lease;
+  /** When its attempt began, in the coarse clock. */
   readonly startMs: number;
-  readonly succeeded: boolean;
+}
+
+/** One request on its way through the loop. */
+interface Tries {
+  readonly plan: Plan;
+  readonly history: AttemptHistory;
+  kept: Kept | undefined;
+  /** What is kept is the latest attempt's answer. */
+  latestKept: boolean;
+  /** Of the latest attempt, when it ended without an answer. */
+  fault: Fault | undefined;
 }
 
 const RELAY: NextStep = { action: 'relay' };
@@ -98,62 +99,72 @@ export class RequestProxy {
   }
 
   async #attempts(exchange: Exchange, plan: Plan): Promise<void> {
-    const { pool, config } = this.#parts;
-    let kept: Kept | undefined;
-    let fault: Fault | undefined;
-    // nextStep ends the loop after MAX_RETRIES; the bound is its guarantee made visible.
-    for (let attempt = 1; attempt <= config.maxRetries + 1; attempt += 1) {
-      const lease = pool.lease(plan, Date.now());
-      if (lease.kind === 'unavailable') {
-        return this.#noKey(exchange, { plan, kept, fault }, lease);
-      }
-      using _ = lease;
-      const startMs = this.#parts.deadlines.touch();
-      const judged = await this.#attempt(exchange, plan, lease);
-      fault = judged.fault;
-      if (judged.held !== undefined) {
-        kept?.held.discard();
-        kept = { held: judged.held, key: lease.key };
-      }
-      const succeeded = judged.verdict.kind === 'success';
-      const step = succeeded ? RELAY : this.#nextStep(plan, judged.verdict, attempt);
-      if (step.action === 'again') {
-        if (!(await this.#pause(exchange, step.delayMs))) break;
-        continue;
-      }
-      if (judged.verdict.kind === 'excluded') break;
-      if (kept === undefined) {
-        return this.#parts.answers.refuse(exchange, withoutAnswer(fault));
-      }
-      // Awaited here: the lease ends with this block, and not before the answer does.
-      return await this.#relay(exchange, kept, {
-        lease,
-        startMs,
-        succeeded,
-      });
+    const history = new AttemptHistory(plan);
+    const tries: Tries = { plan, history, kept: undefined, latestKept: false, fault: undefined };
+    try {
+      await this.#loop(exchange, tries);
+    } finally {
+      drop(tries.kept);
     }
-    kept?.held.discard();
   }
 
-  async #attempt(exchange: Exchange, plan: Plan, lease: Lease): Promise<Judged> {
+  async #loop(exchange: Exchange, tries: Tries): Promise<void> {
+    const { pool, config } = this.#parts;
+    // nextStep ends the loop after MAX_RETRIES; the bound is its guarantee made visible.
+    for (let attempt = 1; attempt <= config.maxRetries + 1; attempt += 1) {
+      const lease = pool.lease(tries.history, Date.now());
+      if (lease.kind === 'unavailable') return this.#noKey(exchange, tries, lease);
+      const verdict = await this.#attempt(exchange, tries, lease);
+      this.#uncharge(tries.plan.body);
+      const succeeded = verdict.kind === 'success';
+      const step = succeeded ? RELAY : this.#nextStep(tries, verdict, attempt);
+      if (step.action === 'again') {
+        if (!(await this.#pause(exchange, step.delayMs))) return;
+        continue;
+      }
+      if (verdict.kind === 'excluded') return;
+      return this.#relayKept(exchange, tries);
+    }
+  }
+
+  /** A body that is streamed through is gone once it was sent: its beginning is kept no longer. */
+  #uncharge(body: RequestBody): void {
+    if (body.source === undefined) return;
+    this.#parts.budget.giveBack(body.bytes);
+    body.bytes = 0;
+  }
+
+  async #attempt(exchange: Exchange, tries: Tries, lease: Lease): Promise<Verdict> {
     const { attempts, attemptCounts, counters, deadlines, log } = this.#parts;
-    const startMs = deadlines.nowMs;
-    const judged = await attempts.make(exchange, plan, lease);
-    const { verdict, fault } = judged;
-    const answerPending = verdict.kind === 'success';
-    logConsequences(log, lease, lease.settle(verdict, Date.now(), answerPending));
-    attemptCounts.add(lease.upstream.index, verdict.kind);
-    if (exchange.attempts.length > 0) counters.add('retries');
-    plan.tried(lease, verdict);
-    const reason = 'reason' in verdict ? ` ${verdict.reason}` : '';
-    exchange.attempts.push({
-      upstream: lease.upstream.href,
-      key: lease.keyPreview,
-      verdict: `${verdict.kind}${reason}`,
-      ms: deadlines.touch() - startMs,
-    });
-    if (fault !== undefined && verdict.kind === 'upstream_fault') this.#tellFault(lease, fault);
-    return judged;
+    const startMs = deadlines.touch();
+    try {
+      const { verdict, fault, held } = await attempts.make(exchange, tries.plan, lease);
+      const changes =
+        verdict.kind === 'success'
+          ? lease.answerBegan(Date.now())
+          : lease.settle(verdict, Date.now());
+      logConsequences(log, lease, changes);
+      attemptCounts.add(lease.upstream.index, verdict.kind);
+      if (exchange.attempts.length > 0) counters.add('retries');
+      tries.history.add(lease, verdict);
+      tries.fault = fault;
+      const reason = 'reason' in verdict ? ` ${verdict.reason}` : '';
+      exchange.attempts.push({
+        upstream: lease.upstream.href,
+        key: lease.keyPreview,
+        verdict: `${verdict.kind}${reason}`,
+        ms: deadlines.touch() - startMs,
+      });
+      if (fault !== undefined && verdict.kind === 'upstream_fault') this.#tellFault(lease, fault);
+      tries.latestKept = held !== undefined;
+      if (held !== undefined) {
+        drop(tries.kept);
+        tries.kept = { held, lease, startMs };
+      }
+      return verdict;
+    } finally {
+      if (tries.kept?.lease !== lease) lease[Symbol.dispose]();
+    }
   }
 
   /** Details of a fault, for people; of a dead upstream not more often than they can read. */
@@ -165,50 +176,61 @@ export class RequestProxy {
     log.warn('upstream fault', { upstream: href, fault: fault.message });
   }
 
-  #nextStep(plan: Plan, verdict: Verdict, attempt: number) {
+  #nextStep({ plan, history }: Tries, verdict: Verdict, attempt: number) {
     const { config, pool } = this.#parts;
     return nextStep({
       verdict,
       attempt,
       maxRetries: config.maxRetries,
       replayable: plan.body.source === undefined,
-      committed: false,
-      upstreams: 1 + pool.freshUpstreams(plan),
+      upstreams: 1 + pool.freshUpstreams(history),
       random: Math.random,
     });
   }
 
   /** Waits before the next attempt; false when the client left meanwhile. */
-  #pause(exchange: Exchange, delayMs: number): Promise<boolean> {
-    if (delayMs <= 0) return Promise.resolve(!exchange.clientLeft);
-    return new Promise((resolve) => {
-      const timer = setTimeout(() => resolve(!exchange.clientLeft), delayMs);
-      exchange.onClientLeft = () => {
-        clearTimeout(timer);
-        resolve(false);
-      };
-    });
+  async #pause(exchange: Exchange, delayMs: number): Promise<boolean> {
+    if (delayMs > 0) {
+      const { promise, resolve } = Promise.withResolvers<void>();
+      const timer = setTimeout(resolve, delayMs);
+      using _ = exchange.whenClientLeaves(resolve);
+      await promise;
+      clearTimeout(timer);
+    }
+    return !exchange.clientLeft;
   }
 
-  async #relay(exchange: Exchange, kept: Kept, from: Source): Promise<void> {
+  /** The best answer there is, or an error of our own. */
+  async #relayKept(exchange: Exchange, tries: Tries): Promise<void> {
+    const { kept, latestKept, fault } = tries;
+    if (kept === undefined) return this.#parts.answers.refuse(exchange, withoutAnswer(fault));
+    // From here on the relay ends the answer; its lease ends with it, and not before.
+    tries.kept = undefined;
+    using _ = kept.lease;
+    // An answer that waited for later attempts has its time from now on.
+    await this.#relay(exchange, kept, latestKept ? kept.startMs : this.#parts.deadlines.touch());
+  }
+
+  async #relay(exchange: Exchange, { held, lease }: Kept, startMs: number): Promise<void> {
     const { answers, counters, tunnels, log } = this.#parts;
-    const { held, key } = kept;
     const isTunnel = held.answer.status === 101;
     const streams = Number(held.isStream || isTunnel);
     counters.add('openStreams', streams);
-    const fault = isTunnel
-      ? await tunnels.run(exchange, held, key)
-      : await answers.send(exchange, held, key, from.startMs);
-    counters.add('openStreams', -streams);
-    const broke = fault !== undefined && fault !== 'client_left';
-    if (broke || from.succeeded) {
-      logConsequences(log, from.lease, from.lease.answerEnded(broke, Date.now()));
+    let fault: FaultCode | undefined;
+    try {
+      fault = isTunnel
+        ? await tunnels.run(exchange, held, lease.key)
+        : await answers.send(exchange, held, lease.key, startMs);
+    } finally {
+      counters.add('openStreams', -streams);
     }
+    const broke = fault !== undefined && fault !== 'client_left';
+    logConsequences(log, lease, lease.answerEnded(broke, Date.now()));
     if (fault === undefined) return;
     exchange.ended = broke ? `truncated ${fault}` : 'client_left';
     if (!broke) return;
     log.warn('answer broke off', {
-      upstream: from.lease.upstream.href,
+      upstream: lease.upstream.href,
       fault: faultMessage(fault),
       id: exchange.id,
     });
@@ -217,14 +239,19 @@ export class RequestProxy {
   /**
    * No key to try (any more): what an earlier attempt brought if there was one, else 429 or 503.
    */
-  async #noKey(exchange: Exchange, { plan, kept, fault }: Tried, none: Unavailable): Promise<void> {
-    const { answers, deadlines } = this.#parts;
-    if (kept !== undefined) {
-      const broke = await answers.send(exchange, kept.held, kept.key, deadlines.touch());
-      if (broke !== undefined) exchange.ended = broke;
-    } else if (fault !== undefined) answers.refuse(exchange, withoutAnswer(fault));
-    else answers.refuse(exchange, withoutKey(none, plan.model, Date.now()));
+  async #noKey(exchange: Exchange, tries: Tries, none: Unavailable): Promise<void> {
+    if (tries.kept !== undefined || tries.fault !== undefined) {
+      tries.latestKept = false;
+      return this.#relayKept(exchange, tries);
+    }
+    this.#parts.answers.refuse(exchange, withoutKey(none, tries.plan.model, Date.now()));
   }
+}
+
+/** Gives up a kept answer, if there is one, and the hold on its key. */
+function drop(kept: Kept | undefined): void {
+  kept?.held.discard();
+  kept?.lease[Symbol.dispose]();
 }
 
 /** A body that streams through is counted by its announcement; a chunked one by what was kept. */

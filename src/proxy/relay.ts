@@ -61,27 +61,25 @@ export class Relay extends Waiter {
    */
   async run(contentLength: number): Promise<void> {
     this.#bytesLeft = contentLength;
-    this.#exchange.onClientLeft = this.#onClientLeft;
+    using _ = this.#exchange.whenClientLeaves(this.#onClientLeft);
     this.#sink.on('drain', this.#onDrain);
-    if (this.#exchange.clientLeft) this.#onClientLeft();
-    else this.#begin();
+    if (!this.#exchange.clientLeft) this.#begin();
     await this.#exchange.closed;
     this.#deadlines.remove(this);
   }
 
   #begin(): void {
-    const { chunks: before, ended, broken } = this.#held;
+    const { bytes: heldBytes, ended, broken } = this.#held;
     const body = this.#body;
     // A small answer is all there already: one read and one write, and no listeners.
     const isWhole = this.#bytesLeft > 0 && body.readableLength === this.#bytesLeft;
-    if (isWhole && before.length === 0 && !broken && this.#held.answer.complete()) {
+    if (isWhole && heldBytes === 0 && !broken && this.#held.answer.complete()) {
       this.#onData(body.read() as Buffer);
       if (!this.#sink.writableEnded) this.#finish();
       this.#awaitClient();
       return;
     }
-    // Passed on, nobody needs them: a stream may last for hours.
-    const chunks = this.#held.chunks.splice(0);
+    const chunks = this.#held.takeChunks();
     for (const chunk of chunks) this.#onData(chunk);
     if (ended) this.#onEnd();
     else if (broken || this.#body.destroyed) this.#break('reset');

@@ -20,12 +20,12 @@ import {
 const HOUR = 3_600_000;
 
 test('a blacklisted key is probed once when its time has come, and restored by a success', () => {
-  const { use, must, table } = makePool({ keys: ['good', 'dead'] });
+  const { use, must, table, isProbe } = makePool({ keys: ['good', 'dead'] });
   use();
   use(DEAD_KEY);
   const later = NOW + LIMITS.deadKeyProbeMs + 1_000;
   const leases = Array.from({ length: 6 }, () => must(ANY, later));
-  const probes = leases.filter((lease) => lease.probe);
+  const probes = leases.filter((lease) => isProbe(lease));
   assert.deepEqual(
     probes.map((lease) => lease.key),
     ['dead'],
@@ -37,21 +37,21 @@ test('a blacklisted key is probed once when its time has come, and restored by a
 });
 
 test('a probe that proves nothing leaves the key dead until the next probe', () => {
-  const { use, must, table } = makePool({ keys: ['good', 'dead'] });
+  const { use, must, table, isProbe } = makePool({ keys: ['good', 'dead'] });
   use();
   use(DEAD_KEY);
   const later = NOW + LIMITS.deadKeyProbeMs + 1_000;
-  const probe = [must(ANY, later), must(ANY, later)].find((lease) => lease.probe);
+  const probe = [must(ANY, later), must(ANY, later)].find((lease) => isProbe(lease));
   probe?.settle({ kind: 'client_fault', reason: 'bad_request' }, later);
   assert.equal(summarise(table, later).blacklisted, 1);
   assert.equal(use(OK, later + 1_000), 'good');
   assert.equal(use(OK, later + 1_000), 'good');
   const again = later + PROBE_CLAIM_MS + 32;
-  assert.ok([must(ANY, again), must(ANY, again)].some((lease) => lease.probe));
+  assert.ok([must(ANY, again), must(ANY, again)].some((lease) => isProbe(lease)));
 });
 
 test('when every key is blacklisted one request a second tries the one that failed longest ago', () => {
-  const { use, pool, table } = makePool({ keys: keyNames(3) });
+  const { use, pool, table, isProbe } = makePool({ keys: keyNames(3) });
   for (let i = 0; i < 3; i++) use(DEAD_KEY, NOW + i * 1_000);
   const tried: string[] = [];
   let nowMs = NOW + 10_000;
@@ -63,7 +63,7 @@ test('when every key is blacklisted one request a second tries the one that fail
         assert.equal(lease.shortage, 'dead');
         continue;
       }
-      assert.ok(lease.probe);
+      assert.ok(isProbe(lease));
       tried.push(lease.key);
       lease.settle(DEAD_KEY, nowMs + i * 10);
     }

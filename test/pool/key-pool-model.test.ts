@@ -103,7 +103,7 @@ function lease(
   }
   // Half-open: only when nothing is available, and nothing returns by itself.
   if (!available.includes(given.key)) assert.deepEqual([available, returnAt], [[], null]);
-  assert.equal(given.probe, model.claim(given.key, name, now));
+  assert.equal(real.isProbe(given), model.claim(given.key, name, now));
   const { key } = given;
   held.push({
     lease: given,

@@ -8,6 +8,7 @@ import { parseKeys } from '../../src/pool/keys/key-file.ts';
 import { KeyReload } from '../../src/pool/keys/key-reload.ts';
 import type { Lease } from '../../src/pool/lease.ts';
 import { KeyTable } from '../../src/pool/table/key-table.ts';
+import { DEAD, stateOf } from '../../src/pool/table/status-word.ts';
 import { UpstreamPool } from '../../src/pool/upstreams/upstream-pool.ts';
 
 export const NOW = Date.UTC(2026, 0, 1);
@@ -89,8 +90,10 @@ export function makePool(setup: PoolSetup) {
     if (lease.kind === 'unavailable') throw new Error(`no key: ${lease.shortage}`);
     return lease;
   };
+  /** A key that is still blacklisted was leased: to find out whether it works again. */
+  const isProbe = (lease: Lease) => stateOf(table.account.words.low(lease.row)) === DEAD;
   const sums = () => new Counters(countersBuffer).sum();
-  return { table, upstreams, pool, reload, load, loaded, use, must, sums, limits };
+  return { table, upstreams, pool, reload, load, loaded, use, must, isProbe, sums, limits };
 }
 
 /** `key-0`, `key-1`... */

@@ -7,7 +7,7 @@ import { Suspicion } from '../../src/pool/suspicion.ts';
 import { ANY, DEAD_KEY, keyNames, makePool, NOW, OK } from './pool-fixture.ts';
 
 test('every key rejected within a minute: the upstream is suspected once, and its keys probed within a minute', () => {
-  const { use, must, table, upstreams } = makePool({ keys: keyNames(3) });
+  const { use, must, table, upstreams, isProbe } = makePool({ keys: keyNames(3) });
   const suspicion = new Suspicion(table, upstreams);
   use(DEAD_KEY);
   use(DEAD_KEY);
@@ -20,7 +20,7 @@ test('every key rejected within a minute: the upstream is suspected once, and it
   assert.deepEqual(suspicion.check(NOW + 51_000), []);
   assert.ok(upstreams.status(0).suspect);
   const probes = Array.from({ length: 3 }, () => must(ANY, NOW + 111_100));
-  assert.ok(probes.every((lease) => lease.probe));
+  assert.ok(probes.every((lease) => isProbe(lease)));
   assert.equal(new Set(probes.map((lease) => lease.key)).size, 3);
   probes[0]?.settle(OK, NOW + 111_200);
   assert.ok(!upstreams.status(0).suspect);
@@ -50,7 +50,7 @@ test('one rejected key proves nothing, and neither do the keys of another upstre
 });
 
 test('a suspected upstream is not chosen while another works', () => {
-  const { use, must, load, table, upstreams } = makePool({
+  const { use, must, load, table, upstreams, isProbe } = makePool({
     keys: keyNames(4),
     upstreams: ['http://a.test', 'http://b.test'],
   });
@@ -71,6 +71,6 @@ test('a suspected upstream is not chosen while another works', () => {
     [0],
   );
   const probe = must(ANY, NOW + 70_100);
-  assert.ok(probe.probe);
+  assert.ok(isProbe(probe));
   assert.equal(probe.upstream.index, 1);
 });
