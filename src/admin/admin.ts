@@ -5,7 +5,13 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { effectiveConfig } from '../config/config.ts';
 import { reasonText } from '../policy/reason.ts';
-import { listBlacklisted, listResting, summarise } from '../pool/keys/key-report.ts';
+import type { GroupView } from '../pool/group-view.ts';
+import {
+  type KeySummary,
+  listBlacklisted,
+  listResting,
+  summarise,
+} from '../pool/keys/key-report.ts';
 import { sendError, sendJson } from '../proxy/own-answer.ts';
 import { sendMetrics } from './metrics-endpoint.ts';
 import type { MetricsSources } from './metrics-snapshot.ts';
@@ -75,7 +81,7 @@ export class Admin {
 
   #health(response: ServerResponse): void {
     const nowMs = Date.now();
-    const { total, healthy } = summarise(this.#parts.table, nowMs);
+    const { total, healthy } = this.#summary(nowMs);
     const status = healthy > 0 ? 'healthy' : 'unhealthy';
     const body = {
       status,
@@ -88,9 +94,9 @@ export class Admin {
   }
 
   #stats() {
-    const { table, counters, config, version, startedAtMs } = this.#parts;
+    const { counters, config, version, startedAtMs } = this.#parts;
     const nowMs = Date.now();
-    const keys = summarise(table, nowMs);
+    const keys = this.#summary(nowMs);
     const { totals, gauges } = counters.sum();
     const heap = heapUsage();
     return {
@@ -128,28 +134,29 @@ export class Admin {
 
   #blacklist() {
     const nowMs = Date.now();
-    const { table, upstreams } = this.#parts;
-    const blacklisted = listBlacklisted(table, MAX_LISTED_KEYS).map((key) => ({
-      preview: key.preview,
-      reason: key.reason,
-      explanation: reasonText(key.reason),
-      blacklistAt: new Date(key.blacklistAtMs).toISOString(),
-      failCount: key.failCount,
-      probeAt: new Date(key.probeAtMs).toISOString(),
-      upstream: upstreams.get(key.upstream).href,
-    }));
-    const resting = listResting(table, MAX_LISTED_KEYS, nowMs).map((key) => ({
-      preview: key.preview,
-      model: key.model ?? 'all',
-      until: new Date(key.untilMs).toISOString(),
-      reason: key.reason,
-    }));
+    const { groups } = this.#parts;
+    const blacklisted = groups.flatMap((group) => blacklistedOf(group)).slice(0, MAX_LISTED_KEYS);
+    const resting = groups.flatMap((group) => restingOf(group, nowMs)).slice(0, MAX_LISTED_KEYS);
     return {
       blacklisted_keys: blacklisted,
-      count: summarise(table, nowMs).blacklisted,
+      count: this.#summary(nowMs).blacklisted,
       resting_keys: resting,
       timestamp: new Date(nowMs).toISOString(),
     };
+  }
+
+  /** Over all groups; the index is the first one's. */
+  #summary(nowMs: number): KeySummary {
+    return this.#parts.groups
+      .map(({ table }) => summarise(table, nowMs))
+      .reduce((sum, one) => ({
+        total: sum.total + one.total,
+        healthy: sum.healthy + one.healthy,
+        blacklisted: sum.blacklisted + one.blacklisted,
+        resting: sum.resting + one.resting,
+        restingForModel: sum.restingForModel + one.restingForModel,
+        currentIndex: sum.currentIndex,
+      }));
   }
 
   async #reset(response: ServerResponse): Promise<void> {
@@ -164,7 +171,7 @@ export class Admin {
       });
     }
     const nowMs = Date.now();
-    const { total, healthy } = summarise(this.#parts.table, nowMs);
+    const { total, healthy } = this.#summary(nowMs);
     const body = {
       message: report.message,
       total_keys: total,
@@ -177,6 +184,29 @@ export class Admin {
   #config(response: ServerResponse): void {
     sendJson(response, 200, JSON.stringify(effectiveConfig(this.#parts.config)));
   }
+}
+
+function blacklistedOf({ name, table, upstreams }: GroupView) {
+  return listBlacklisted(table, MAX_LISTED_KEYS).map((key) => ({
+    preview: key.preview,
+    group: name,
+    reason: key.reason,
+    explanation: reasonText(key.reason),
+    blacklistAt: new Date(key.blacklistAtMs).toISOString(),
+    failCount: key.failCount,
+    probeAt: new Date(key.probeAtMs).toISOString(),
+    upstream: upstreams.get(key.upstream).href,
+  }));
+}
+
+function restingOf({ name, table }: GroupView, nowMs: number) {
+  return listResting(table, MAX_LISTED_KEYS, nowMs).map((key) => ({
+    preview: key.preview,
+    group: name,
+    model: key.model ?? 'all',
+    until: new Date(key.untilMs).toISOString(),
+    reason: key.reason,
+  }));
 }
 
 function mib(bytes: number): number {

@@ -3,13 +3,17 @@
 // million.
 
 import type { Config } from '../config/config.ts';
-import type { AttemptCounts } from '../pool/counts/attempt-counts.ts';
 import { BUCKETS, type Histogram as Counted, type Counters } from '../pool/counts/counters.ts';
 import { DELAY_BOUNDS_MS, type Vitals, WorkerVitals } from '../pool/counts/worker-vitals.ts';
+import type { GroupView } from '../pool/group-view.ts';
 import { summarise } from '../pool/keys/key-report.ts';
-import type { KeyTable } from '../pool/table/key-table.ts';
-import type { UpstreamPool } from '../pool/upstreams/upstream-pool.ts';
-import type { Histogram, MetricsSnapshot, UpstreamSnapshot, WorkerSnapshot } from './metrics.ts';
+import type {
+  GroupSnapshot,
+  Histogram,
+  MetricsSnapshot,
+  UpstreamSnapshot,
+  WorkerSnapshot,
+} from './metrics.ts';
 import { residentBytes } from './process-memory.ts';
 
 const MS_PER_SECOND = 1e3;
@@ -19,10 +23,8 @@ const US_PER_SECOND = 1e6;
 export interface MetricsSources {
   readonly config: Config;
   readonly version: string;
-  readonly table: KeyTable;
-  readonly upstreams: UpstreamPool;
+  readonly groups: readonly GroupView[];
   readonly counters: Counters;
-  readonly attempts: AttemptCounts;
   /** Memory of all workers' vitals. */
   readonly vitals: SharedArrayBuffer;
   /** Unix time in milliseconds. */
@@ -33,7 +35,6 @@ export interface MetricsSources {
 export function metricsSnapshot(sources: MetricsSources, nowMs: number): MetricsSnapshot {
   const { config, version, startedAtMs } = sources;
   const { totals, gauges, histograms } = sources.counters.sum();
-  const { healthy, resting, blacklisted, restingForModel } = summarise(sources.table, nowMs);
   const { user, system } = process.cpuUsage();
   return {
     version,
@@ -47,9 +48,7 @@ export function metricsSnapshot(sources: MetricsSources, nowMs: number): Metrics
     firstByte: inSeconds(histograms.firstByteMs, MS_PER_SECOND),
     duration: inSeconds(histograms.totalMs, MS_PER_SECOND),
     bytes: { received: totals.bytesIn, sent: totals.bytesOut },
-    upstreams: upstreamSnapshots(sources),
-    keys: { healthy, resting, blacklisted },
-    restingModels: restingForModel,
+    groups: sources.groups.map((group) => groupSnapshot(group, nowMs)),
     openLeases: gauges.openLeases,
     workers: WorkerVitals.readAll(sources.vitals).map(workerSnapshot),
     logLinesDropped: totals.logLinesDropped,
@@ -58,7 +57,17 @@ export function metricsSnapshot(sources: MetricsSources, nowMs: number): Metrics
   };
 }
 
-function upstreamSnapshots({ upstreams, attempts }: MetricsSources): UpstreamSnapshot[] {
+function groupSnapshot(group: GroupView, nowMs: number): GroupSnapshot {
+  const { healthy, resting, blacklisted, restingForModel } = summarise(group.table, nowMs);
+  return {
+    name: group.name,
+    upstreams: upstreamSnapshots(group),
+    keys: { healthy, resting, blacklisted },
+    restingModels: restingForModel,
+  };
+}
+
+function upstreamSnapshots({ upstreams, attempts }: GroupView): UpstreamSnapshot[] {
   return Array.from({ length: upstreams.list.count }, (_, index) => {
     const { state, failures, suspect } = upstreams.status(index);
     return {

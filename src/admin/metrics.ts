@@ -23,11 +23,7 @@ export interface MetricsSnapshot {
   readonly duration: Histogram;
   /** Bytes of bodies from and to clients. */
   readonly bytes: { readonly received: number; readonly sent: number };
-  readonly upstreams: readonly UpstreamSnapshot[];
-  /** Keys by state: healthy, resting, blacklisted. */
-  readonly keys: Readonly<Record<string, number>>;
-  /** (key, model) pairs that rest for one model only. */
-  readonly restingModels: number;
+  readonly groups: readonly GroupSnapshot[];
   readonly openLeases: number;
   readonly workers: readonly WorkerSnapshot[];
   readonly logLinesDropped: number;
@@ -40,6 +36,16 @@ export interface Histogram {
   readonly boundsSeconds: readonly number[];
   readonly buckets: readonly number[];
   readonly sumSeconds: number;
+}
+
+/** The keys and upstreams of one group. */
+export interface GroupSnapshot {
+  readonly name: string;
+  readonly upstreams: readonly UpstreamSnapshot[];
+  /** Keys by state: healthy, resting, blacklisted. */
+  readonly keys: Readonly<Record<string, number>>;
+  /** (key, model) pairs that rest for one model only. */
+  readonly restingModels: number;
 }
 
 export interface UpstreamSnapshot {
@@ -65,7 +71,7 @@ export interface WorkerSnapshot {
 export function metricFamilies(snapshot: MetricsSnapshot): Family[] {
   return [
     ...requestFamilies(snapshot),
-    ...upstreamFamilies(snapshot.upstreams),
+    ...upstreamFamilies(snapshot.groups),
     ...keyFamilies(snapshot),
     ...workerFamilies(snapshot.workers),
     ...processFamilies(snapshot),
@@ -104,14 +110,15 @@ function requestFamilies(snapshot: MetricsSnapshot): Family[] {
   ];
 }
 
-function upstreamFamilies(upstreams: readonly UpstreamSnapshot[]): Family[] {
+function upstreamFamilies(groups: readonly GroupSnapshot[]): Family[] {
+  const all = groups.flatMap(({ name: group, upstreams }) =>
+    upstreams.map((upstream) => ({ labels: { group, upstream: upstream.name }, upstream })),
+  );
   const per = (pick: (upstream: UpstreamSnapshot) => number): Sample[] =>
-    upstreams.map((upstream) => ({ labels: { upstream: upstream.name }, value: pick(upstream) }));
-  const attempts = upstreams.flatMap(({ name, attempts: counts }) => {
-    return by('verdict', counts, { upstream: name });
-  });
+    all.map(({ labels, upstream }) => ({ labels, value: pick(upstream) }));
+  const attempts = all.flatMap(({ labels, upstream }) => by('verdict', upstream.attempts, labels));
   return [
-    counter('attempts', 'Attempts to get an answer, by upstream and verdict.', attempts),
+    counter('attempts', 'Attempts to get an answer, by group, upstream and verdict.', attempts),
     gauge(
       'upstream_available',
       'Whether the upstream takes requests (1) or is ejected after faults (0).',
@@ -131,12 +138,14 @@ function upstreamFamilies(upstreams: readonly UpstreamSnapshot[]): Family[] {
 }
 
 function keyFamilies(snapshot: MetricsSnapshot): Family[] {
+  const { groups } = snapshot;
+  const keys = groups.flatMap((group) => by('state', group.keys, { group: group.name }));
   return [
-    gauge('keys', 'API keys, by state.', by('state', snapshot.keys)),
+    gauge('keys', 'API keys, by group and state.', keys),
     gauge(
       'key_models_resting',
       'Pairs of a key and a model that rest while the key serves other models.',
-      one(snapshot.restingModels),
+      groups.map(({ name, restingModels }) => ({ labels: { group: name }, value: restingModels })),
     ),
     gauge('key_leases_open', 'Keys in use by attempts now.', one(snapshot.openLeases)),
   ];

@@ -9,6 +9,7 @@ import type { AccessLog } from '../log/access-log.ts';
 import type { Logger } from '../log/log.ts';
 import { parseTarget, type RequestTarget } from '../policy/request-target.ts';
 import type { WorkerCounters } from '../pool/counts/counters.ts';
+import type { Group } from '../pool/group.ts';
 import type { Answers } from '../proxy/answer.ts';
 import type { Cors } from '../proxy/cors.ts';
 import { Exchange } from '../proxy/exchange.ts';
@@ -20,7 +21,9 @@ import type { TrustedProxies } from './client-address.ts';
 import { malformation } from './well-formed.ts';
 
 export interface RouterParts {
-  readonly config: Config;
+  readonly config: Pick<Config, 'logEnableRequest'>;
+  /** Never empty. */
+  readonly groups: readonly Group[];
   readonly admin: Admin;
   readonly auth: Auth;
   readonly cors: Cors;
@@ -98,7 +101,14 @@ export class Router {
       return answers.refuse(exchange, UNAUTHORIZED, ['WWW-Authenticate', 'Bearer']);
     }
     if (REFUSED_METHODS.has(exchange.method)) return answers.refuse(exchange, REFUSED_METHOD);
-    await proxy.handle(exchange);
+    await proxy.handle(exchange, this.#groupFor());
+  }
+
+  /** Which keys serve a request: those of the first group, of which there is one so far. */
+  #groupFor(): Group {
+    const [group] = this.#parts.groups;
+    if (group === undefined) throw new RangeError('there is no group');
+    return group;
   }
 
   #admin(request: IncomingMessage, response: ServerResponse, target: RequestTarget): void {

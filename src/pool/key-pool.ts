@@ -58,7 +58,7 @@ export class KeyPool {
 
   /** A key in its turn, with an upstream; or why there is none. */
   lease(request: LeaseRequest, nowMs: number): Lease | Unavailable {
-    const { table } = this.#home;
+    const { table } = this.#home.group;
     const nowTick = table.tick(nowMs);
     const lane = table.laneFor(request.model, nowTick);
     table.returnDue(lane, nowTick);
@@ -69,7 +69,7 @@ export class KeyPool {
   #next(request: LeaseRequest, lane: number, nowMs: number): Lease | null {
     const rank = this.#rank(request, nowMs);
     for (let pick = 0; pick < MAX_PICKS; pick++) {
-      const row = pickRow(this.#home.table.lane(lane), rank);
+      const row = pickRow(this.#home.group.table.lane(lane), rank);
       if (row < 0) break;
       const lease = this.#take(request, { row, lane, force: false }, nowMs);
       if (lease !== null) return lease;
@@ -82,14 +82,14 @@ export class KeyPool {
    * keys are bound to count as one: which of them have keys left, the next lease finds out.
    */
   freshUpstreams({ avoidUpstreams }: LeaseRequest): number {
-    const { table, upstreams } = this.#home;
+    const { table, upstreams } = this.#home.group;
     const pinned = table.rows.pinned > 0 ? 1 : 0;
     return upstreams.allowed({ avoidUpstreams, mustAvoid: true }) + pinned;
   }
 
   /** How well rows suit a request. The usual one, the first attempt of a request, takes all. */
   #rank(request: LeaseRequest, nowMs: number): Rank {
-    const { table, upstreams } = this.#home;
+    const { table, upstreams } = this.#home.group;
     const { triedRows, avoidUpstreams, mustAvoid } = request;
     const hasPins = table.rows.pinned > 0;
     if (triedRows.length === 0 && avoidUpstreams.length === 0 && !hasPins) return takeAll;
@@ -111,7 +111,7 @@ export class KeyPool {
 
   /** Makes the lease of a picked row; null when it is no longer to be had. */
   #take(request: LeaseRequest, place: Place, nowMs: number): Lease | null {
-    const { table } = this.#home;
+    const { table } = this.#home.group;
     const { row, lane } = place;
     const nowTick = table.tick(nowMs);
     // In its model's lane first: the probe of a dead key is claimed only if the model may use it.
@@ -140,7 +140,7 @@ export class KeyPool {
    * had.
    */
   #claim({ row, force }: Place, lane: number, nowTick: number): number {
-    const { table } = this.#home;
+    const { table } = this.#home.group;
     const { words } = table.lane(lane);
     const low = words.low(row);
     const state = stateOf(low);
@@ -153,14 +153,14 @@ export class KeyPool {
   }
 
   #upstreamFor(row: number, request: LeaseRequest, nowMs: number): UpstreamChoice | null {
-    const { table, upstreams } = this.#home;
+    const { table, upstreams } = this.#home.group;
     const pin = table.rows.pin(row);
     return pin === UNPINNED ? upstreams.choose(request, nowMs) : upstreams.pinned(pin, nowMs);
   }
 
   /** No key is available: a trial of a dead one if nothing else is left, else when to come back. */
   #withoutKeys(request: LeaseRequest, lane: number, nowMs: number): Lease | Unavailable {
-    const { table } = this.#home;
+    const { table } = this.#home.group;
     let seen = this.#survey(request, lane, nowMs);
     // Bits and words of a row were apart for a moment, or its worker died between the two.
     if (seen.hasHealed) {
@@ -184,7 +184,7 @@ export class KeyPool {
 
   /** What a look at all rows says; at most a second old, unless something has happened since. */
   #survey({ triedRows }: LeaseRequest, lane: number, nowMs: number): Survey {
-    const { table } = this.#home;
+    const { table } = this.#home.group;
     const nowTick = table.tick(nowMs);
     const known = this.#surveys.get(lane);
     if (known !== undefined && nowTick - known.atTick < SURVEY_TICKS) {

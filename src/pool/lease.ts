@@ -7,11 +7,11 @@ import type { Reason } from '../policy/reason.ts';
 import { previewKey } from '../policy/redact.ts';
 import type { Verdict } from '../policy/verdict.ts';
 import type { TotalName, WorkerCounters } from './counts/counters.ts';
-import type { KeyTable } from './table/key-table.ts';
+import type { GroupView } from './group-view.ts';
 import { ACCOUNT, LANES_FOR_RATE_LIMITS } from './table/lane-directory.ts';
 import { isSpotless } from './table/status-word.ts';
 import type { Upstream } from './upstreams/upstream-list.ts';
-import type { UpstreamChoice, UpstreamPool } from './upstreams/upstream-pool.ts';
+import type { UpstreamChoice } from './upstreams/upstream-pool.ts';
 
 /** What settling changed, for the log. `model` null: for all models. Times: Unix milliseconds. */
 export type Consequence =
@@ -28,8 +28,7 @@ export type Consequence =
 
 /** What leases share within a worker. */
 export interface LeaseHome {
-  readonly table: KeyTable;
-  readonly upstreams: UpstreamPool;
+  readonly group: GroupView;
   readonly counters: WorkerCounters;
   readonly random: () => number;
 }
@@ -80,6 +79,11 @@ export class Lease {
     this.#home = home;
     this.#origin = origin;
     home.counters.add('openLeases');
+  }
+
+  /** Whose key it is. */
+  get group(): GroupView {
+    return this.#home.group;
   }
 
   get row(): number {
@@ -180,7 +184,7 @@ export class Lease {
   }
 
   #succeed(nowMs: number): Consequence | null {
-    const { table } = this.#home;
+    const { table } = this.#home.group;
     const { row, generation, lane, laneGeneration } = this.#origin;
     Atomics.add(table.rows.served, row, 1);
     let restored: Consequence | null = null;
@@ -197,7 +201,7 @@ export class Lease {
    * The lane in which this key rests for this model, and the row's era there as the lease saw it.
    */
   #placeToRest(reserve: number, nowMs: number): { lane: number; generation: number } | null {
-    const { table } = this.#home;
+    const { table } = this.#home.group;
     const { model, lane, laneGeneration } = this.#origin;
     if (lane !== ACCOUNT && this.#laneLives()) return { lane, generation: laneGeneration };
     if (model === undefined) return null;
@@ -208,12 +212,12 @@ export class Lease {
 
   #laneLives(): boolean {
     const { lane, laneLife } = this.#origin;
-    const { directory } = this.#home.table;
+    const { directory } = this.#home.group.table;
     return directory.isActive(lane) && directory.generation(lane) === laneLife;
   }
 
   #change(lane: number, event: KeyEvent, reason: Reason, nowMs: number): Consequence | null {
-    const { table, upstreams } = this.#home;
+    const { table, upstreams } = this.#home.group;
     const { row, choice } = this.#origin;
     const local = 'nowMs' in event ? { ...event, nowMs: table.sinceEpoch(nowMs) } : event;
     const change = table.apply(lane, row, local, { nowTick: table.tick(nowMs), reason });
@@ -232,7 +236,8 @@ export class Lease {
   }
 
   #settleUpstream(verdict: Verdict, nowMs: number): Consequence | null {
-    const { upstreams, random } = this.#home;
+    const { random, group } = this.#home;
+    const { upstreams } = group;
     const { upstream, generation } = this.#origin.choice;
     if (verdict.kind === 'excluded') return null;
     if (verdict.kind !== 'upstream_fault') {

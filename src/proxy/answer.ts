@@ -6,6 +6,7 @@ import type { Config } from '../config/config.ts';
 import { fieldValue, responseFields } from '../policy/headers.ts';
 import { redactExact } from '../policy/redact.ts';
 import type { FaultCode } from '../policy/verdict.ts';
+import type { Lease } from '../pool/lease.ts';
 import { type Deadlines, unlimited } from '../upstream/deadlines.ts';
 import type { Cors } from './cors.ts';
 import type { Exchange } from './exchange.ts';
@@ -26,12 +27,16 @@ const DOCUMENT = /^\s*(?:application\/(?:[\w.-]+\+)?json|text\/(?:html|plain))\b
 
 /** Sends answers to the clients of one worker. */
 export class Answers {
-  readonly #config: Config;
+  readonly #config: Pick<Config, 'enableGzip' | 'serverWriteTimeoutMs'>;
   readonly #cors: Cors;
   readonly #deadlines: Deadlines;
   #draining = false;
 
-  constructor(config: Config, cors: Cors, deadlines: Deadlines) {
+  constructor(
+    config: Pick<Config, 'enableGzip' | 'serverWriteTimeoutMs'>,
+    cors: Cors,
+    deadlines: Deadlines,
+  ) {
     this.#config = config;
     this.#cors = cors;
     this.#deadlines = deadlines;
@@ -39,17 +44,18 @@ export class Answers {
 
   /**
    * Relays an answer until the exchange is over.
-   * @param key the leased key, which must not go out if the upstream echoed it
+   * @param lease what the answer came under: its key must not go out if the upstream echoed it
    * @param attemptStartMs when the attempt began, in the coarse clock
    * @returns what broke the answer, or undefined
    */
   async send(
     exchange: Exchange,
     held: HeldAnswer,
-    key: string,
+    lease: Lease,
     attemptStartMs: number,
   ): Promise<FaultCode | undefined> {
     const { response } = exchange;
+    const { key } = lease;
     const { status, statusMessage, rawHeaders } = held.answer;
     let fields = responseFields(rawHeaders);
     fields = withoutKey(fields, held, key);
@@ -63,7 +69,7 @@ export class Answers {
     }
     if (this.#draining) response.shouldKeepAlive = false;
     response.writeHead(status, reasonPhrase(statusMessage, key), fields);
-    const limits = this.#limits(exchange, held, attemptStartMs);
+    const limits = this.#limits(exchange, held, { lease, attemptStartMs });
     const timing = { deadlines: this.#deadlines, limits };
     const filter = compress ? createGzip() : maskFor(held, key);
     filter?.pipe(response);
@@ -96,8 +102,13 @@ export class Answers {
     sendError(response, error, fields);
   }
 
-  #limits(exchange: Exchange, held: HeldAnswer, attemptStartMs: number) {
-    const { requestTimeoutMs, streamIdleTimeoutMs, serverWriteTimeoutMs } = this.#config;
+  #limits(
+    exchange: Exchange,
+    held: HeldAnswer,
+    { lease, attemptStartMs }: { lease: Lease; attemptStartMs: number },
+  ) {
+    const { requestTimeoutMs, streamIdleTimeoutMs } = lease.group.settings;
+    const { serverWriteTimeoutMs } = this.#config;
     const type = fieldValue(held.answer.rawHeaders, 'content-type') ?? '';
     const streamed = !DOCUMENT.test(type) || exchange.target.path.includes(':stream');
     return {

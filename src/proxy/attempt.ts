@@ -2,7 +2,6 @@
 // answer back until that is certain: an error's bounded prefix, a stream's first real event.
 // Decides nothing about going again.
 
-import type { Config } from '../config/config.ts';
 import { AwsFirstEventScanner } from '../policy/answers/aws-first-event.ts';
 import { classify, classifyFault } from '../policy/answers/classify.ts';
 import {
@@ -37,12 +36,10 @@ const SUCCESS: Verdict = { kind: 'success' };
 export class Attempts {
   readonly #transport: Transport;
   readonly #deadlines: Deadlines;
-  readonly #config: Config;
 
-  constructor(transport: Transport, deadlines: Deadlines, config: Config) {
+  constructor(transport: Transport, deadlines: Deadlines) {
     this.#transport = transport;
     this.#deadlines = deadlines;
-    this.#config = config;
   }
 
   /** Sends and judges. A client that leaves meanwhile ends the attempt at once, as excluded. */
@@ -77,7 +74,7 @@ export class Attempts {
     if (refusedByHead(held.answer.rawHeaders, lease.upstream.provider)) {
       return { verdict: verdictOf(held, lease, '', true), held, fault: undefined };
     }
-    const { firstEventTimeoutMs } = this.#config;
+    const { firstEventTimeoutMs } = lease.group.settings;
     const holdMs = firstEventTimeoutMs > 0 ? firstEventTimeoutMs : FIRST_EVENT_HOLD_MS;
     await held.fill(probe.isDecided, holdMs);
     if (exchange.clientLeft) return broken(held, 'client_left');

@@ -2,7 +2,6 @@
 // limits; and on demand what only some decisions need, such as the model's name. Decides where the
 // leased key goes.
 
-import type { Config } from '../config/config.ts';
 import {
   type CredentialPlace,
   credentialPlace,
@@ -29,13 +28,11 @@ export class Plan {
   readonly body: RequestBody;
   readonly streamed: boolean;
   readonly #exchange: Exchange;
-  readonly #config: Config;
   readonly #head: RequestHead;
   #model: string | undefined | null = null;
 
-  constructor(exchange: Exchange, body: RequestBody, config: Config) {
+  constructor(exchange: Exchange, body: RequestBody) {
     this.#exchange = exchange;
-    this.#config = config;
     this.body = body;
     this.#head = requestHead(exchange.request.rawHeaders);
     this.streamed = asksForStream(exchange.target.path, this.#bodyHead());
@@ -57,8 +54,8 @@ export class Plan {
    * Time for the answer's header: REQUEST_TIMEOUT, or RESPONSE_TIMEOUT where a stream was asked
    * for.
    */
-  get headersTimeoutMs(): number {
-    const { responseTimeoutMs, requestTimeoutMs } = this.#config;
+  #headersTimeoutMs({ group }: Lease): number {
+    const { responseTimeoutMs, requestTimeoutMs } = group.settings;
     return unlimited(this.streamed ? responseTimeoutMs : requestTimeoutMs);
   }
 
@@ -81,8 +78,8 @@ export class Plan {
       trailers,
       bodyExpected: BODY_METHODS.has(method),
       upgrade: this.#exchange.upgrade,
-      headersTimeoutMs: this.headersTimeoutMs,
-      sendIdleTimeoutMs: unlimited(this.#config.streamIdleTimeoutMs),
+      headersTimeoutMs: this.#headersTimeoutMs(lease),
+      sendIdleTimeoutMs: unlimited(lease.group.settings.streamIdleTimeoutMs),
       onInformation,
     };
   }

@@ -1,13 +1,12 @@
 // The conductor: one request from permit to last byte. A loop whose body is one attempt;
 // policy/retry alone decides whether to go again. Nothing that is called from here calls back.
 
-import type { Config } from '../config/config.ts';
 import type { Logger } from '../log/log.ts';
 import { type NextStep, nextStep } from '../policy/retry.ts';
 import type { Fault, FaultCode, Verdict } from '../policy/verdict.ts';
-import type { AttemptCounts } from '../pool/counts/attempt-counts.ts';
 import type { WorkerCounters } from '../pool/counts/counters.ts';
-import type { KeyPool, Unavailable } from '../pool/key-pool.ts';
+import type { Group } from '../pool/group.ts';
+import type { Unavailable } from '../pool/key-pool.ts';
 import type { Lease } from '../pool/lease.ts';
 import type { Semaphore } from '../pool/semaphore.ts';
 import type { Deadlines } from '../upstream/deadlines.ts';
@@ -28,11 +27,8 @@ const FAULT_LOG_PAUSE_MS = 5_000;
 
 /** What the conductor conducts. */
 export interface ProxyParts {
-  readonly config: Config;
-  readonly pool: KeyPool;
   readonly permits: Semaphore;
   readonly counters: WorkerCounters;
-  readonly attemptCounts: AttemptCounts;
   readonly attempts: Attempts;
   readonly answers: Answers;
   readonly tunnels: Tunnels;
@@ -54,6 +50,7 @@ interface Kept {
 
 /** One request on its way through the loop. */
 interface Tries {
+  readonly group: Group;
   readonly plan: Plan;
   readonly history: AttemptHistory;
   kept: Kept | undefined;
@@ -68,15 +65,19 @@ const RELAY: NextStep = { action: 'relay' };
 /** Proxies requests for one worker. */
 export class RequestProxy {
   readonly #parts: ProxyParts;
-  readonly #quietUntilMs = new Map<number, number>();
+  /** By base URL. */
+  readonly #quietUntilMs = new Map<string, number>();
 
   constructor(parts: ProxyParts) {
     this.#parts = parts;
   }
 
-  /** Settles when the exchange is over; faults of upstreams and clients never reject. */
-  async handle(exchange: Exchange): Promise<void> {
-    const { permits, counters, budget, config } = this.#parts;
+  /**
+   * Serves a request with a group's keys. Settles when the exchange is over; faults of upstreams
+   * and clients never reject.
+   */
+  async handle(exchange: Exchange, group: Group): Promise<void> {
+    const { permits, counters, budget } = this.#parts;
     const permit = permits.acquire();
     if (permit < 0) {
       counters.add('rejected');
@@ -88,7 +89,7 @@ export class RequestProxy {
       if (body === undefined) return;
       exchange.bytesIn = body.source === undefined ? body.bytes : announcedBytes(exchange, body);
       try {
-        await this.#attempts(exchange, new Plan(exchange, body, config));
+        await this.#attempts(exchange, group, new Plan(exchange, body));
       } finally {
         budget.giveBack(body.bytes);
       }
@@ -98,9 +99,16 @@ export class RequestProxy {
     }
   }
 
-  async #attempts(exchange: Exchange, plan: Plan): Promise<void> {
+  async #attempts(exchange: Exchange, group: Group, plan: Plan): Promise<void> {
     const history = new AttemptHistory(plan);
-    const tries: Tries = { plan, history, kept: undefined, latestKept: false, fault: undefined };
+    const tries: Tries = {
+      group,
+      plan,
+      history,
+      kept: undefined,
+      latestKept: false,
+      fault: undefined,
+    };
     try {
       await this.#loop(exchange, tries);
     } finally {
@@ -109,9 +117,9 @@ export class RequestProxy {
   }
 
   async #loop(exchange: Exchange, tries: Tries): Promise<void> {
-    const { pool, config } = this.#parts;
+    const { pool, settings } = tries.group;
     // nextStep ends the loop after MAX_RETRIES; the bound is its guarantee made visible.
-    for (let attempt = 1; attempt <= config.maxRetries + 1; attempt += 1) {
+    for (let attempt = 1; attempt <= settings.maxRetries + 1; attempt += 1) {
       const lease = pool.lease(tries.history, Date.now());
       if (lease.kind === 'unavailable') return this.#noKey(exchange, tries, lease);
       const verdict = await this.#attempt(exchange, tries, lease);
@@ -135,7 +143,7 @@ export class RequestProxy {
   }
 
   async #attempt(exchange: Exchange, tries: Tries, lease: Lease): Promise<Verdict> {
-    const { attempts, attemptCounts, counters, deadlines, log } = this.#parts;
+    const { attempts, counters, deadlines, log } = this.#parts;
     const startMs = deadlines.touch();
     try {
       const { verdict, fault, held } = await attempts.make(exchange, tries.plan, lease);
@@ -144,7 +152,7 @@ export class RequestProxy {
           ? lease.answerBegan(Date.now())
           : lease.settle(verdict, Date.now());
       logConsequences(log, lease, changes);
-      attemptCounts.add(lease.upstream.index, verdict.kind);
+      lease.group.attempts.add(lease.upstream.index, verdict.kind);
       if (exchange.attempts.length > 0) counters.add('retries');
       tries.history.add(lease, verdict);
       tries.fault = fault;
@@ -170,20 +178,19 @@ export class RequestProxy {
   /** Details of a fault, for people; of a dead upstream not more often than they can read. */
   #tellFault(lease: Lease, fault: Fault): void {
     const { log, deadlines } = this.#parts;
-    const { index, href } = lease.upstream;
-    if (deadlines.nowMs < (this.#quietUntilMs.get(index) ?? 0)) return;
-    this.#quietUntilMs.set(index, deadlines.nowMs + FAULT_LOG_PAUSE_MS);
+    const { href } = lease.upstream;
+    if (deadlines.nowMs < (this.#quietUntilMs.get(href) ?? 0)) return;
+    this.#quietUntilMs.set(href, deadlines.nowMs + FAULT_LOG_PAUSE_MS);
     log.warn('upstream fault', { upstream: href, fault: fault.message });
   }
 
-  #nextStep({ plan, history }: Tries, verdict: Verdict, attempt: number) {
-    const { config, pool } = this.#parts;
+  #nextStep({ group, plan, history }: Tries, verdict: Verdict, attempt: number) {
     return nextStep({
       verdict,
       attempt,
-      maxRetries: config.maxRetries,
+      maxRetries: group.settings.maxRetries,
       replayable: plan.body.source === undefined,
-      upstreams: 1 + pool.freshUpstreams(history),
+      upstreams: 1 + group.pool.freshUpstreams(history),
       random: Math.random,
     });
   }
@@ -219,8 +226,8 @@ export class RequestProxy {
     let fault: FaultCode | undefined;
     try {
       fault = isTunnel
-        ? await tunnels.run(exchange, held, lease.key)
-        : await answers.send(exchange, held, lease.key, startMs);
+        ? await tunnels.run(exchange, held, lease)
+        : await answers.send(exchange, held, lease, startMs);
     } finally {
       counters.add('openStreams', -streams);
     }

@@ -8,6 +8,7 @@ import { redactExact } from '../policy/redact.ts';
 import type { FaultCode } from '../policy/verdict.ts';
 import { subprotocolKey, withSubprotocolKey } from '../policy/websocket.ts';
 import { closeFrame, FrameCursor } from '../policy/websocket-frames.ts';
+import type { Lease } from '../pool/lease.ts';
 import { type Deadlines, unlimited, Waiter } from '../upstream/deadlines.ts';
 import type { Exchange } from './exchange.ts';
 import type { HeldAnswer } from './held-answer.ts';
@@ -20,24 +21,22 @@ const CLOSE_WAIT_MS = 3_000;
 /** The tunnels of one worker. */
 export class Tunnels {
   readonly #deadlines: Deadlines;
-  readonly #idleTimeoutMs: number;
   readonly #open = new Set<Tunnel>();
   #draining = false;
 
-  /** @param idleTimeoutMs STREAM_IDLE_TIMEOUT in milliseconds; 0: none */
-  constructor(deadlines: Deadlines, idleTimeoutMs: number) {
+  constructor(deadlines: Deadlines) {
     this.#deadlines = deadlines;
-    this.#idleTimeoutMs = unlimited(idleTimeoutMs);
   }
 
   /**
    * Passes the upstream's agreement on and moves bytes until the connection is over.
-   * @param key the leased key, which must not go to the client
+   * @param lease what the agreement came under; its key must not go to the client
    * @returns what ended it, if it was not one of the two sides
    */
-  async run(exchange: Exchange, held: HeldAnswer, key: string): Promise<FaultCode | undefined> {
-    const tunnel = new Tunnel(exchange, held, this.#deadlines, this.#idleTimeoutMs);
-    if (!tunnel.begin(agreement(exchange, held, key))) return 'client_left';
+  async run(exchange: Exchange, held: HeldAnswer, lease: Lease): Promise<FaultCode | undefined> {
+    const idleTimeoutMs = unlimited(lease.group.settings.streamIdleTimeoutMs);
+    const tunnel = new Tunnel(exchange, held, this.#deadlines, idleTimeoutMs);
+    if (!tunnel.begin(agreement(exchange, held, lease.key))) return 'client_left';
     this.#open.add(tunnel);
     if (this.#draining) tunnel.close('shutdown');
     await exchange.closed;

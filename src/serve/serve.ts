@@ -5,20 +5,18 @@
 import { availableParallelism } from 'node:os';
 import type { Worker } from 'node:worker_threads';
 import type { Config } from '../config/config.ts';
+import { DEFAULT_GROUP } from '../config/group-settings.ts';
 import { ConfigError } from '../errors.ts';
 import { isPortServed, listenAddresses, removeStaleSocket } from '../front/listen-address.ts';
 import { createLogger } from '../log/log.ts';
 import { type LogSink, openLogFile, openLogStream } from '../log/log-sink.ts';
-import { AttemptCounts } from '../pool/counts/attempt-counts.ts';
 import { Counters } from '../pool/counts/counters.ts';
 import { WorkerVitals } from '../pool/counts/worker-vitals.ts';
+import { attachGroup, createGroup } from '../pool/group-view.ts';
 import { Semaphore } from '../pool/semaphore.ts';
-import { Suspicion } from '../pool/suspicion.ts';
-import { KeyTable } from '../pool/table/key-table.ts';
-import { UpstreamPool } from '../pool/upstreams/upstream-pool.ts';
 import { loadTlsFiles } from '../upstream/dial/tls-files.ts';
-import { tellStart, tellSuspects } from './banner.ts';
-import { KeySource } from './key-source.ts';
+import { tellStart } from './banner.ts';
+import { GroupKeeper, resetAll } from './group-keeper.ts';
 import type { Runtime } from './runtime.ts';
 import { Signals } from './signals.ts';
 import { StateKeeper } from './state-keeper.ts';
@@ -57,33 +55,27 @@ export async function serve(given: Config, runtime: ServeRuntime): Promise<numbe
   for (const warning of runtime.warnings) log.warn(warning);
 
   const shared = createShared(config);
-  const table = KeyTable.attach(shared.table, config);
-  const upstreams = UpstreamPool.attach(shared.upstreams, config);
+  const groups = [createGroup(DEFAULT_GROUP, config, Date.now())];
   const permits = new Semaphore(shared.permits, 0);
   const counters = new Counters(shared.counters);
-  const suspicion = new Suspicion(table, upstreams);
-  using state = new StateKeeper(config.stateFile, log, table, upstreams.list);
-  const onAdded = (rows: readonly number[]): void => {
-    const remembered = state.restore(rows, Date.now());
-    if (remembered > 0) log.info('keys remembered from an earlier run', { keys: remembered });
-  };
-  const keys = new KeySource({ path: config.keysFile, table, upstreams, log, onAdded });
-  // Watched before it is read: a change in between must not go unseen.
-  using _watch = await keys.watch();
-  const loaded = await keys.load(config.startIndex);
+  const views = groups.map(attachGroup);
+  using state = new StateKeeper(config.stateFile, log, views);
+  const keepers = views.map((group) => new GroupKeeper(group, state, log));
+  using watches = new DisposableStack();
+  for (const keeper of keepers) watches.use(await keeper.load());
 
   const reusePort = address.inEveryWorker && process.platform === 'linux';
-  const start = { config, version: runtime.identity.version, address, reusePort, tls };
+  const start = { config, groups, version: runtime.identity.version, address, reusePort, tls };
   const fleet = new WorkerFleet(
     { ...start, startedAtMs: Date.now(), colour: runtime.colour, shared },
     {
       log,
       onLog: write,
-      onReset: () => keys.reset(),
+      onReset: () => resetAll(keepers),
       onDeath: (workerId) => {
         permits.reclaim(workerId);
         counters.workerDied(workerId);
-        table.healAfterCrash(Date.now());
+        for (const { table } of views) table.healAfterCrash(Date.now());
       },
       onStart: runtime.onWorker ?? (() => {}),
     },
@@ -95,15 +87,18 @@ export async function serve(given: Config, runtime: ServeRuntime): Promise<numbe
     const port = await fleet.launch(config.workers);
     state.start();
     const housekeeping = setInterval(() => {
-      table.tend(Date.now());
-      tellSuspects(log, suspicion.check(Date.now()));
+      for (const keeper of keepers) keeper.tend(Date.now());
     }, HOUSEKEEPING_MS);
     const bound = address.kind === 'tcp' ? { ...address, port } : address;
-    tellStart(log, config, { address: bound, keys: loaded.total, identity: runtime.identity });
+    tellStart(log, config, {
+      address: bound,
+      keys: keepers.reduce((sum, { keyCount }) => sum + keyCount, 0),
+      identity: runtime.identity,
+    });
     runtime.onReady?.();
     signals.onHangup(() => {
       for (const sink of sinks) sink.reopen();
-      keys.again();
+      for (const keeper of keepers) keeper.readAgain();
       fleet.reloadTls();
     });
     const signal = await signals.stop;
@@ -159,13 +154,9 @@ function openSinks(config: Config): LogSink[] {
 }
 
 function createShared(config: Config): SharedMemory {
-  const epochMs = Date.now();
   return {
-    table: KeyTable.create({ epochMs }),
-    upstreams: UpstreamPool.create(config.upstreams, epochMs),
     permits: Semaphore.create(config.maxConcurrentRequests),
     counters: Counters.create(),
-    attempts: AttemptCounts.create(),
     vitals: WorkerVitals.create(),
   };
 }

@@ -1,28 +1,25 @@
 // Between the key table and the state file: what was learned goes out in batches and comes back at
 // the start, and when a key returns to the key file. Decides which stored row belongs to which key;
-// how it is stored is store/'s business.
+// how it is stored is up to store/.
 
 import type { Logger } from '../log/log.ts';
 import type { Reason } from '../policy/reason.ts';
+import type { GroupView } from '../pool/group-view.ts';
 import { type KnownStatus, recall, takeChanged } from '../pool/keys/key-memory.ts';
 import { UNPINNED } from '../pool/table/key-rows.ts';
-import type { KeyTable } from '../pool/table/key-table.ts';
 import { stateOf, VACANT } from '../pool/table/status-word.ts';
-import type { UpstreamList } from '../pool/upstreams/upstream-list.ts';
 import { type StateRow, StateStore } from '../store/sqlite/state-store.ts';
 import { type StateSource, StateWriter } from '../store/sqlite/state-writer.ts';
 
 /** Keeps the state file of one process. With no file, it does nothing. */
 export class StateKeeper implements Disposable {
-  readonly #table: KeyTable;
-  readonly #upstreams: UpstreamList;
+  readonly #groups: readonly GroupView[];
   readonly #store: StateStore;
   readonly #writer: StateWriter;
 
   /** @param path STATE_FILE; '' for none */
-  constructor(path: string, log: Logger, table: KeyTable, upstreams: UpstreamList) {
-    this.#table = table;
-    this.#upstreams = upstreams;
+  constructor(path: string, log: Logger, groups: readonly GroupView[]) {
+    this.#groups = groups;
     this.#store = StateStore.open(path, log);
     const source: StateSource = { changes: (everything) => this.#changes(everything) };
     const timeout = (act: () => void, delayMs: number) => {
@@ -33,25 +30,25 @@ export class StateKeeper implements Disposable {
   }
 
   /**
-   * Gives keys that have just come into the table what is stored about them.
+   * Gives keys that have just come into a group's table what is stored about them.
    * @returns how many keys were remembered
    */
-  restore(added: readonly number[], nowMs: number): number {
+  restore(group: GroupView, added: readonly number[], nowMs: number): number {
     const stored = new Map<string, StateRow[]>();
-    for (const row of this.#store.load()) {
+    for (const row of this.#store.load(group.name)) {
       const known = stored.get(row.keyId);
       if (known === undefined) stored.set(row.keyId, [row]);
       else known.push(row);
     }
     if (stored.size === 0) return 0;
-    const present = this.#present(stored);
-    this.#store.sweep((id) => present.has(id), nowMs);
+    const present = this.#present(group, stored);
+    this.#store.sweep(group.name, (id) => present.has(id), nowMs);
     let remembered = 0;
     for (const row of added) {
-      const known = stored.get(this.#idOf(row));
+      const known = stored.get(this.#idOf(group, row));
       if (known === undefined) continue;
       remembered += 1;
-      for (const status of known) recall(this.#table, row, asKnown(status), nowMs);
+      for (const status of known) recall(group.table, row, asKnown(status), nowMs);
     }
     return remembered;
   }
@@ -68,36 +65,36 @@ export class StateKeeper implements Disposable {
   }
 
   *#changes(everything: boolean): Generator<StateRow, void> {
-    for (const { key, pin, ...status } of takeChanged(this.#table, everything)) {
-      yield { ...status, keyId: this.#store.keyId(this.#bound(key, pin)) };
+    for (const group of this.#groups) {
+      for (const { key, pin, ...status } of takeChanged(group.table, everything)) {
+        const keyId = this.#store.keyId(bound(group, key, pin));
+        yield { ...status, group: group.name, keyId };
+      }
     }
   }
 
   /** Which of the stored names belong to keys that are in the table now. */
-  #present(stored: ReadonlyMap<string, unknown>): Set<string> {
-    const { rowCount } = this.#table.rows;
+  #present(group: GroupView, stored: ReadonlyMap<string, unknown>): Set<string> {
+    const { rows, account } = group.table;
+    const { rowCount } = rows;
     const present = new Set<string>();
     for (let row = 0; row < rowCount; row++) {
-      if (this.#isVacant(row)) continue;
-      const id = this.#idOf(row);
+      if (stateOf(account.words.low(row)) === VACANT) continue;
+      const id = this.#idOf(group, row);
       if (stored.has(id)) present.add(id);
     }
     return present;
   }
 
-  #isVacant(row: number): boolean {
-    return stateOf(this.#table.account.words.low(row)) === VACANT;
+  #idOf(group: GroupView, row: number): string {
+    const { rows } = group.table;
+    return this.#store.keyId(bound(group, rows.key(row), rows.pin(row)));
   }
+}
 
-  #idOf(row: number): string {
-    const { rows } = this.#table;
-    return this.#store.keyId(this.#bound(rows.key(row), rows.pin(row)));
-  }
-
-  /** The same key bound to another upstream is another key. */
-  #bound(key: string, pin: number): string {
-    return pin === UNPINNED ? key : `${key} ${this.#upstreams.get(pin).href}`;
-  }
+/** The same key bound to another upstream is another key. */
+function bound({ upstreams }: GroupView, key: string, pin: number): string {
+  return pin === UNPINNED ? key : `${key} ${upstreams.get(pin).href}`;
 }
 
 /** A word that this version does not know reads as nothing to remember. */

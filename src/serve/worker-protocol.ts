@@ -2,23 +2,21 @@
 
 import type { Config } from '../config/config.ts';
 import type { ListenAddress } from '../front/listen-address.ts';
-import type { TableBuffers } from '../pool/table/key-table.ts';
-import type { UpstreamBuffers } from '../pool/upstreams/upstream-pool.ts';
+import type { GroupStart } from '../pool/group-view.ts';
 import type { TlsMaterial } from '../upstream/dial/tls-files.ts';
 
 /** The memory that all threads share. */
 export interface SharedMemory {
-  readonly table: TableBuffers;
-  readonly upstreams: UpstreamBuffers;
   readonly permits: SharedArrayBuffer;
   readonly counters: SharedArrayBuffer;
-  readonly attempts: SharedArrayBuffer;
   readonly vitals: SharedArrayBuffer;
 }
 
 /** Everything a worker is started with. */
 export interface WorkerStart {
   readonly workerId: number;
+  /** Every group, in the order of the configuration. */
+  readonly groups: readonly GroupStart[];
   /** With `workers` resolved to a number. */
   readonly config: Config;
   readonly version: string;

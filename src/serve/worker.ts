@@ -10,13 +10,11 @@ import { createHttpServer } from '../front/server.ts';
 import { createTlsServer } from '../front/server-tls.ts';
 import { AccessLog } from '../log/access-log.ts';
 import { createLogger, type LoggerOptions } from '../log/log.ts';
-import { AttemptCounts } from '../pool/counts/attempt-counts.ts';
 import { Counters, WorkerCounters } from '../pool/counts/counters.ts';
 import { WorkerVitals } from '../pool/counts/worker-vitals.ts';
-import { KeyPool } from '../pool/key-pool.ts';
+import { servedGroup } from '../pool/group.ts';
+import { attachGroup } from '../pool/group-view.ts';
 import { Semaphore } from '../pool/semaphore.ts';
-import { KeyTable } from '../pool/table/key-table.ts';
-import { UpstreamPool } from '../pool/upstreams/upstream-pool.ts';
 import { Answers } from '../proxy/answer.ts';
 import { Attempts } from '../proxy/attempt.ts';
 import { ReplayBudget } from '../proxy/body.ts';
@@ -43,9 +41,9 @@ function startWorker(start: WorkerStart, port: MessagePort): void {
   const deadlines = new Deadlines(() => performance.now());
   const counters = new WorkerCounters(shared.counters, workerId);
   const permits = new Semaphore(shared.permits, workerId);
-  const table = KeyTable.attach(shared.table, config);
-  const upstreams = UpstreamPool.attach(shared.upstreams, config);
-  const pool = new KeyPool({ table, upstreams, counters, random: Math.random });
+  const groups = start.groups.map((group) =>
+    servedGroup(attachGroup(group), { counters, random: Math.random }),
+  );
   const dialer = new Dialer({
     dns: new DnsCache(() => performance.now()),
     proxies: config.proxies,
@@ -58,22 +56,19 @@ function startWorker(start: WorkerStart, port: MessagePort): void {
     ? new H2Transport({ dialer, http1, deadlines, idleTimeoutMs })
     : http1;
   const cors = new Cors(config);
-  const attempts = new Attempts(transport, deadlines, config);
+  const attempts = new Attempts(transport, deadlines);
   const answers = new Answers(config, cors, deadlines);
-  const tunnels = new Tunnels(deadlines, config.streamIdleTimeoutMs);
+  const tunnels = new Tunnels(deadlines);
   const budget = new ReplayBudget(config.maxReplayBodyBytes);
-  const attemptCounts = new AttemptCounts(shared.attempts);
-  const inside = { config, pool, upstreams, permits, counters, attemptCounts, deadlines, log };
+  const inside = { permits, counters, deadlines, log };
   const proxy = new RequestProxy({ ...inside, attempts, answers, tunnels, budget });
   const resets = new ResetRequests(port);
   watchVitalSigns(new WorkerVitals(shared.vitals, workerId));
   const admin = new Admin({
     config,
     version: start.version,
-    table,
-    upstreams,
+    groups,
     counters: new Counters(shared.counters),
-    attempts: attemptCounts,
     vitals: shared.vitals,
     startedAtMs: start.startedAtMs,
     reset: () => resets.ask(),
@@ -82,7 +77,18 @@ function startWorker(start: WorkerStart, port: MessagePort): void {
   const auth = new Auth(config.authKey);
   const trustedProxies = new TrustedProxies(config.trustedProxies);
   const accessLog = new AccessLog(logging);
-  const parts = { accessLog, admin, auth, cors, proxy, answers, idPrefix, trustedProxies };
+  const parts = {
+    config,
+    groups,
+    accessLog,
+    admin,
+    auth,
+    cors,
+    proxy,
+    answers,
+    idPrefix,
+    trustedProxies,
+  };
   const router = new Router({ ...inside, ...parts });
   const limits = {
     readTimeoutMs: config.serverReadTimeoutMs,

@@ -10,13 +10,13 @@ import { metricFamilies } from '../../src/admin/metrics.ts';
 import { sendMetrics } from '../../src/admin/metrics-endpoint.ts';
 import { metricsSnapshot } from '../../src/admin/metrics-snapshot.ts';
 import { parseConfig } from '../../src/config/config.ts';
-import { AttemptCounts } from '../../src/pool/counts/attempt-counts.ts';
 import { Counters, WorkerCounters } from '../../src/pool/counts/counters.ts';
 import { WorkerVitals } from '../../src/pool/counts/worker-vitals.ts';
 import { parseKeys } from '../../src/pool/keys/key-file.ts';
 import { KeyReload } from '../../src/pool/keys/key-reload.ts';
 import { KeyTable } from '../../src/pool/table/key-table.ts';
 import { UpstreamPool } from '../../src/pool/upstreams/upstream-pool.ts';
+import { groupOf } from '../pool/group-fixture.ts';
 
 const NOW_MS = 1_800_000_000_000;
 
@@ -34,24 +34,26 @@ function sourcesOfTwoWorkers() {
     own.add('inFlight');
     own.observe('firstByteMs', 40);
   }
-  const attempts = new AttemptCounts(AttemptCounts.create());
-  attempts.add(1, 'key_cooldown');
-  attempts.add(1, 'key_cooldown');
+  const group = groupOf(table, upstreams);
+  group.attempts.add(1, 'key_cooldown');
+  group.attempts.add(1, 'key_cooldown');
   const vitals = WorkerVitals.create();
   new WorkerVitals(vitals, 1).setHeap({ heapUsed: 1, heapTotal: 2, external: 3 });
   new WorkerVitals(vitals, 1).addDelay(30);
-  const sources = { config, version: '1', table, upstreams, attempts, vitals };
+  const sources = { config, version: '1', groups: [group], vitals };
   return { ...sources, counters: new Counters(counters), startedAtMs: NOW_MS };
 }
 
 test('the metrics of a process are the sums over its workers', () => {
   const snapshot = metricsSnapshot(sourcesOfTwoWorkers(), NOW_MS);
   assert.deepEqual(snapshot.requests, { success: 6, failure: 0 });
-  assert.deepEqual(snapshot.keys, { healthy: 2, resting: 0, blacklisted: 0 });
+  const [group] = snapshot.groups;
+  assert.equal(group?.name, 'default');
+  assert.deepEqual(group.keys, { healthy: 2, resting: 0, blacklisted: 0 });
   assert.equal(snapshot.inFlight, 2);
   assert.equal(snapshot.firstByte.sumSeconds, 0.08);
   assert.deepEqual(
-    snapshot.upstreams.map(({ name, attempts: counts, available }) => [name, counts, available]),
+    group.upstreams.map(({ name, attempts: counts, available }) => [name, counts, available]),
     [
       ['http://one.example', {}, true],
       ['http://two.example', { key_cooldown: 2 }, true],
@@ -64,7 +66,7 @@ test('the metrics of a process are the sums over its workers', () => {
   const text = exposition(metricFamilies(snapshot), 'text');
   assert.match(
     text,
-    /^gpt_load_attempts_total\{upstream="http:\/\/two\.example",verdict="key_cooldown"\} 2$/m,
+    /^gpt_load_attempts_total\{group="default",upstream="http:\/\/two\.example",verdict="key_cooldown"\} 2$/m,
   );
   assert.match(
     text,

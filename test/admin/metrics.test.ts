@@ -22,24 +22,29 @@ const SNAPSHOT: MetricsSnapshot = {
   firstByte: { boundsSeconds: BOUNDS, buckets: [1, 2, 0, 4], sumSeconds: 300.25 },
   duration: NONE,
   bytes: { received: 1, sent: 2 },
-  upstreams: [
+  groups: [
     {
-      name: 'https://api.openai.com',
-      attempts: { success: 7, key_dead: 1 },
-      available: true,
-      consecutiveFailures: 0,
-      suspect: false,
-    },
-    {
-      name: 'http://[::1]:8080/v1',
-      attempts: {},
-      available: false,
-      consecutiveFailures: 5,
-      suspect: true,
+      name: 'default',
+      upstreams: [
+        {
+          name: 'https://api.openai.com',
+          attempts: { success: 7, key_dead: 1 },
+          available: true,
+          consecutiveFailures: 0,
+          suspect: false,
+        },
+        {
+          name: 'http://[::1]:8080/v1',
+          attempts: {},
+          available: false,
+          consecutiveFailures: 5,
+          suspect: true,
+        },
+      ],
+      keys: { healthy: 5, resting: 1, blacklisted: 2 },
+      restingModels: 1,
     },
   ],
-  keys: { healthy: 5, resting: 1, blacklisted: 2 },
-  restingModels: 1,
   openLeases: 0,
   workers: [
     {
@@ -165,12 +170,12 @@ for (const format of ['text', 'openmetrics'] as const) {
   });
 }
 
-test('metrics have one series an upstream and none a key', () => {
+test('metrics have one series per group and upstream and none per key', () => {
   const families = metricFamilies(SNAPSHOT);
   const labels = new Set(
     families.flatMap(({ samples }) => samples.flatMap((s) => Object.keys(s.labels))),
   );
-  const allowed = ['area', 'outcome', 'state', 'upstream', 'verdict', 'version', 'worker'];
+  const allowed = ['area', 'group', 'outcome', 'state', 'upstream', 'verdict', 'version', 'worker'];
   assert.deepEqual([...labels].sort(), allowed);
 });
 

@@ -10,6 +10,7 @@ import { readKeyFile } from '../../src/pool/keys/key-file.ts';
 import { KeyReload } from '../../src/pool/keys/key-reload.ts';
 import { KeyTable } from '../../src/pool/table/key-table.ts';
 import { UpstreamPool } from '../../src/pool/upstreams/upstream-pool.ts';
+import { groupOf } from '../pool/group-fixture.ts';
 import { residentBytes } from './process-figures.ts';
 import { median } from './statistics.ts';
 
@@ -61,7 +62,7 @@ async function measure(path: string, keys: number): Promise<PickCost> {
   if (total !== keys) throw new Error(`${total} keys of ${keys} were loaded`);
 
   const counters = new WorkerCounters(Counters.create(), 0);
-  const pool = new KeyPool({ table, upstreams, counters, random: Math.random });
+  const pool = new KeyPool({ group: groupOf(table, upstreams), counters, random: Math.random });
   const use = (verdict: Verdict): void => {
     const leased = pool.lease(REQUEST, nowMs);
     if (leased.kind === 'unavailable') throw new Error(`no key: ${leased.shortage}`);

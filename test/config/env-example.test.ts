@@ -9,7 +9,7 @@ import { envDocs, envExample } from '../../build/env-docs.ts';
 import { parseConfig } from '../../src/config/config.ts';
 import { VARIABLES } from '../../src/config/config-table.ts';
 
-const ROOT = join(import.meta.dirname, '..');
+const ROOT = join(import.meta.dirname, '../..');
 
 for (const { file, text } of envDocs()) {
   test(`${file} is what \`make env-docs\` writes`, () => {

@@ -109,7 +109,7 @@ function readCopy(file: string, directory: string, keys: readonly string[]): Set
   }
   using store = StateStore.open(copy, silent);
   assert.equal(store.persistent, true);
-  const known = new Set([...store.load()].map((row) => row.keyId));
+  const known = new Set([...store.load('default')].map((row) => row.keyId));
   const remembered = new Set(keys.filter((key) => known.has(store.keyId(key))));
   store.close();
   for (const suffix of ['', '-wal']) rmSync(copy + suffix, { force: true });

@@ -11,6 +11,7 @@ import { KeyReload } from '../../src/pool/keys/key-reload.ts';
 import { summarise } from '../../src/pool/keys/key-report.ts';
 import { KeyTable } from '../../src/pool/table/key-table.ts';
 import { UpstreamPool } from '../../src/pool/upstreams/upstream-pool.ts';
+import { groupOf } from './group-fixture.ts';
 import { ANY, forModel, keyNames, LIMITS } from './pool-fixture.ts';
 import type { ThreadWork } from './pool-thread.ts';
 
@@ -35,7 +36,7 @@ function makeShared(keys: readonly string[]) {
     const workerData: ThreadWork = { ...shared, blacklistThreshold: 2, ...part };
     return new Worker(new URL('./pool-thread.ts', import.meta.url), { workerData });
   };
-  const home = { table, upstreams, random: Math.random };
+  const home = { group: groupOf(table, upstreams), random: Math.random };
   const pool = new KeyPool({ ...home, counters: new WorkerCounters(counters, 100) });
   return { table, pool, load, start, leases: new Int32Array(leases), counters };
 }

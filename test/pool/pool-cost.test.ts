@@ -10,6 +10,7 @@ import { KeyReload } from '../../src/pool/keys/key-reload.ts';
 import { summarise } from '../../src/pool/keys/key-report.ts';
 import { KeyTable } from '../../src/pool/table/key-table.ts';
 import { UpstreamPool } from '../../src/pool/upstreams/upstream-pool.ts';
+import { groupOf } from './group-fixture.ts';
 import { ANY, cooldown, LIMITS, NOW, OK } from './pool-fixture.ts';
 
 const KEYS = 1_000_000;
@@ -36,7 +37,7 @@ test('a million keys: loading, and picking when all but one rest', (t: TestConte
   const table = KeyTable.attach(KeyTable.create({ epochMs: NOW }), LIMITS);
   const upstreams = UpstreamPool.attach(UpstreamPool.create(['http://one.test'], NOW), LIMITS);
   const counters = new WorkerCounters(Counters.create(), 0);
-  const pool = new KeyPool({ table, upstreams, counters, random: () => 0.5 });
+  const pool = new KeyPool({ group: groupOf(table, upstreams), counters, random: () => 0.5 });
   const loadMs = timed(() => {
     const file = parseKeys(source, 'keys.txt');
     assert.ok(file.ok);

@@ -10,6 +10,7 @@ import type { Lease } from '../../src/pool/lease.ts';
 import { KeyTable } from '../../src/pool/table/key-table.ts';
 import { DEAD, stateOf } from '../../src/pool/table/status-word.ts';
 import { UpstreamPool } from '../../src/pool/upstreams/upstream-pool.ts';
+import { groupOf } from './group-fixture.ts';
 
 export const NOW = Date.UTC(2026, 0, 1);
 
@@ -69,7 +70,7 @@ export function makePool(setup: PoolSetup) {
   const upstreams = UpstreamPool.attach(UpstreamPool.create(urls, NOW), limits);
   const countersBuffer = Counters.create();
   const counters = new WorkerCounters(countersBuffer, 0);
-  const pool = new KeyPool({ table, upstreams, counters, random: () => 0.5 });
+  const pool = new KeyPool({ group: groupOf(table, upstreams), counters, random: () => 0.5 });
   const reload = new KeyReload(table, upstreams.list);
   const load = (keys: readonly string[], nowMs = NOW) => {
     const file = parseKeys(Buffer.from(keys.join('\n')), 'keys.txt');

@@ -7,6 +7,7 @@ import { WorkerCounters } from '../../src/pool/counts/counters.ts';
 import { KeyPool } from '../../src/pool/key-pool.ts';
 import { KeyTable, type TableBuffers } from '../../src/pool/table/key-table.ts';
 import { type UpstreamBuffers, UpstreamPool } from '../../src/pool/upstreams/upstream-pool.ts';
+import { groupOf } from './group-fixture.ts';
 import { cooldown, DEAD_KEY, LIMITS, NO_ACCESS, OK } from './pool-fixture.ts';
 
 export interface ThreadWork {
@@ -39,7 +40,7 @@ function run(work: ThreadWork): void {
   const table = KeyTable.attach(work.table, { ...limits, blacklistThreshold });
   const upstreams = UpstreamPool.attach(work.upstreams, limits);
   const counters = new WorkerCounters(work.counters, work.workerId);
-  const pool = new KeyPool({ table, upstreams, counters, random: Math.random });
+  const pool = new KeyPool({ group: groupOf(table, upstreams), counters, random: Math.random });
   const leases = new Int32Array(work.leases);
   const isChaos = work.script === 'chaos';
   for (let round = 0; work.rounds === 0 || round < work.rounds; round++) {

@@ -17,6 +17,7 @@ import {
 } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
+import { DEFAULT_GROUP } from '../../config/group-settings.ts';
 import type { Logger } from '../../log/log.ts';
 
 /** "GPTL", in the header of the file: tells our files from other programs' databases. */
@@ -24,7 +25,7 @@ const APPLICATION_ID = 0x4750544c;
 /**
  * Raised with every change of the schema; an older file is migrated, a newer one is not touched.
  */
-const SCHEMA_VERSION = 1;
+const SCHEMA_VERSION = 2;
 /**
  * At the start another instance may still be closing the file; longer than this it is simply in
  * use.
@@ -42,15 +43,27 @@ const HEADER = {
 /** Primary result codes (sqlite.org/rescode.html); extended ones carry them in the low byte. */
 const RESULT = { busy: 5, corrupt: 11, notADatabase: 26 } as const;
 
+const KEY_STATE = `CREATE TABLE key_state (
+  group_name TEXT NOT NULL, key_id TEXT NOT NULL, model TEXT NOT NULL, state TEXT NOT NULL,
+  reason TEXT NOT NULL, until_ms INTEGER NOT NULL, since_ms INTEGER NOT NULL,
+  rest_count INTEGER NOT NULL, dead_count INTEGER NOT NULL, absent_since_ms INTEGER,
+  PRIMARY KEY (group_name, key_id, model)
+) STRICT, WITHOUT ROWID;`;
+
 const SCHEMA = `BEGIN IMMEDIATE;
 CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
-CREATE TABLE key_state (
-  key_id TEXT NOT NULL, model TEXT NOT NULL, state TEXT NOT NULL, reason TEXT NOT NULL,
-  until_ms INTEGER NOT NULL, since_ms INTEGER NOT NULL,
-  rest_count INTEGER NOT NULL, dead_count INTEGER NOT NULL, absent_since_ms INTEGER,
-  PRIMARY KEY (key_id, model)
-) STRICT, WITHOUT ROWID;
+${KEY_STATE}
 PRAGMA application_id = ${APPLICATION_ID};
+PRAGMA user_version = ${SCHEMA_VERSION};
+COMMIT;`;
+
+/** From schema 1, which knew no groups: all that it holds is about the group of the environment. */
+const FROM_SCHEMA_1 = `BEGIN IMMEDIATE;
+ALTER TABLE key_state RENAME TO key_state_1;
+${KEY_STATE}
+INSERT INTO key_state SELECT '${DEFAULT_GROUP}', key_id, model, state, reason, until_ms, since_ms,
+  rest_count, dead_count, absent_since_ms FROM key_state_1;
+DROP TABLE key_state_1;
 PRAGMA user_version = ${SCHEMA_VERSION};
 COMMIT;`;
 
@@ -181,6 +194,7 @@ function openSound(file: string, salt: string | undefined): OpenStateFile {
       user_version: number;
     };
     if (version === 0) db.exec(SCHEMA);
+    else if (version === 1) db.exec(FROM_SCHEMA_1);
     db.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL');
     const check = db.prepare('PRAGMA quick_check(1)').get();
     if (check?.quick_check !== 'ok') throw damaged(String(check?.quick_check));

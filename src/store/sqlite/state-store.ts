@@ -13,6 +13,8 @@ import { isDamage, openStateFile } from './state-file.ts';
  * ms.
  */
 export interface StateRow {
+  /** Name of the group: the same key in two groups is judged in each by itself. */
+  readonly group: string;
   /** From {@link StateStore.keyId}; says nothing about the key without this file's salt. */
   readonly keyId: string;
   readonly model: string;
@@ -38,16 +40,17 @@ export const KEEP_ENDED_RESTS_MS = 24 * 3_600_000;
 export const MAX_MODEL_LENGTH = 256;
 
 const UPSERT = `INSERT INTO key_state
-  (key_id, model, state, reason, until_ms, since_ms, rest_count, dead_count)
-  VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+  (group_name, key_id, model, state, reason, until_ms, since_ms, rest_count, dead_count)
+  VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
   ON CONFLICT DO UPDATE SET state = excluded.state, reason = excluded.reason,
   until_ms = excluded.until_ms, since_ms = excluded.since_ms,
   rest_count = excluded.rest_count, dead_count = excluded.dead_count, absent_since_ms = NULL`;
 const PURGE = `DELETE FROM key_state
-  WHERE absent_since_ms < ? OR (state <> 'dead' AND until_ms < ?)`;
-const ERASE = 'DELETE FROM key_state WHERE key_id = ? AND model = ?';
-const SELECT = `SELECT key_id AS keyId, model, state, reason, until_ms AS untilMs,
-  since_ms AS sinceMs, rest_count AS restCount, dead_count AS deadCount FROM key_state`;
+  WHERE group_name = ? AND (absent_since_ms < ? OR (state <> 'dead' AND until_ms < ?))`;
+const ERASE = 'DELETE FROM key_state WHERE group_name = ? AND key_id = ? AND model = ?';
+const SELECT = `SELECT group_name AS "group", key_id AS keyId, model, state, reason, until_ms AS untilMs,
+  since_ms AS sinceMs, rest_count AS restCount, dead_count AS deadCount FROM key_state
+  WHERE group_name = ?`;
 
 /**
  * The state file, or nothing at all (`persistent` false) when there is none that can be written.
@@ -92,9 +95,9 @@ export class StateStore {
     return hash('sha256', this.#salt + key, 'base64url').slice(0, 22);
   }
 
-  /** Every stored row, in no order, one by one: a million of them need no memory here. */
-  *load(): Generator<StateRow, void> {
-    const rows = this.#attempt('read', (db) => db.prepare(SELECT).iterate());
+  /** A group's rows, in no order, one by one: a million of them need no memory here. */
+  *load(group: string): Generator<StateRow, void> {
+    const rows = this.#attempt('read', (db) => db.prepare(SELECT).iterate(group));
     for (;;) {
       const next = this.#attempt('read', () => rows?.next());
       if (next === undefined || next.done === true) return;
@@ -114,7 +117,7 @@ export class StateStore {
         const erase = db.prepare(ERASE);
         for (const row of rows) {
           if (row.model.length > MAX_MODEL_LENGTH) continue;
-          if (row.state === 'ok') erase.run(row.keyId, row.model);
+          if (row.state === 'ok') erase.run(row.group, row.keyId, row.model);
           else upsert.run(...columnsOf(row));
         }
       });
@@ -124,23 +127,27 @@ export class StateStore {
   }
 
   /**
-   * After the key file was read: marks rows of keys that are no longer in it, unmarks those that
-   * came back, and deletes what is of no use any more: KEEP_ABSENT_KEYS_MS, KEEP_ENDED_RESTS_MS.
+   * After the key file of a group was read: marks rows of keys that are no longer in it, unmarks
+   * those that came back, and deletes what is of no use any more: KEEP_ABSENT_KEYS_MS,
+   * KEEP_ENDED_RESTS_MS.
    * Costs one step per stored row.
    */
-  sweep(isKnown: (keyId: string) => boolean, nowMs: number): void {
+  sweep(group: string, isKnown: (keyId: string) => boolean, nowMs: number): void {
     this.#attempt('write', (db) => {
       const changed: string[] = [];
-      const select = 'SELECT key_id AS id, max(absent_since_ms) AS since FROM key_state';
-      for (const row of db.prepare(`${select} GROUP BY key_id`).iterate()) {
+      const select =
+        'SELECT key_id AS id, max(absent_since_ms) AS since FROM key_state WHERE group_name = ?';
+      for (const row of db.prepare(`${select} GROUP BY key_id`).iterate(group)) {
         const id = String(row.id);
         if (isKnown(id) !== (row.since === null)) changed.push(id);
       }
       inTransaction(db, () => {
-        const mark = db.prepare('UPDATE key_state SET absent_since_ms = ? WHERE key_id = ?');
-        for (const id of changed) mark.run(isKnown(id) ? null : nowMs, id);
+        const mark = db.prepare(
+          'UPDATE key_state SET absent_since_ms = ? WHERE group_name = ? AND key_id = ?',
+        );
+        for (const id of changed) mark.run(isKnown(id) ? null : nowMs, group, id);
         const purge = db.prepare(PURGE);
-        purge.run(nowMs - KEEP_ABSENT_KEYS_MS, nowMs - KEEP_ENDED_RESTS_MS);
+        purge.run(group, nowMs - KEEP_ABSENT_KEYS_MS, nowMs - KEEP_ENDED_RESTS_MS);
       });
     });
   }
@@ -196,6 +203,7 @@ export class StateStore {
 
 function columnsOf(row: StateRow): SQLInputValue[] {
   return [
+    row.group,
     row.keyId,
     row.model,
     row.state,

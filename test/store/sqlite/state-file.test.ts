@@ -37,7 +37,7 @@ for (const [name, spoil, why] of UNUSABLE) {
     using store = StateStore.open(file, log);
     assert.equal(store.persistent, true);
     assert.equal(store.write([deadRow(store, KEY)]), true);
-    assert.equal([...store.load()].length, 1);
+    assert.equal([...store.load('default')].length, 1);
     assert.deepEqual(readFileSync(`${file}.damaged-1`), before);
     assert.equal(log.lines.length, 1);
     assert.match(log.lines[0] ?? '', why);
@@ -54,11 +54,11 @@ test('state store replaces a file that breaks while in use and says that all mus
   const bytes = readFileSync(file);
   // Not through rename: SQLite keeps the file open, as it would when a disk goes bad under it.
   writeFileSync(file, bytes.fill(0x5a, 4096), { flag: 'r+' });
-  assert.equal([...store.load()].length, 0);
+  assert.equal([...store.load('default')].length, 0);
   assert.equal(store.era, 1);
   assert.equal(store.keyId(KEY), id);
   assert.equal(store.write([deadRow(store, KEY)]), true);
-  assert.equal([...store.load()].length, 1);
+  assert.equal([...store.load('default')].length, 1);
   assert.match(log.lines.join('\n'), /set aside as/);
 });
 
@@ -71,7 +71,7 @@ test('state store runs from memory with one warning where no file can be', (t) =
     using store = StateStore.open(path, log);
     assert.equal(store.persistent, false);
     assert.equal(store.write([deadRow(store, KEY)]), true);
-    assert.deepEqual([...store.load()], []);
+    assert.deepEqual([...store.load('default')], []);
     assert.equal(log.lines.length, 1);
     assert.match(log.lines[0] ?? '', /kept in memory only/);
   }
@@ -119,3 +119,42 @@ function tear(file: string): void {
   const bytes = readFileSync(file);
   writeFileSync(file, bytes.fill(0x5a, 4096));
 }
+
+test('a file of the first release, which knew no groups, is read and taken over', (t) => {
+  const path = join(folder(t), 'gpt-load.db');
+  const first = new DatabaseSync(path);
+  first.exec(`CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
+    CREATE TABLE key_state (
+      key_id TEXT NOT NULL, model TEXT NOT NULL, state TEXT NOT NULL, reason TEXT NOT NULL,
+      until_ms INTEGER NOT NULL, since_ms INTEGER NOT NULL,
+      rest_count INTEGER NOT NULL, dead_count INTEGER NOT NULL, absent_since_ms INTEGER,
+      PRIMARY KEY (key_id, model)
+    ) STRICT, WITHOUT ROWID;
+    INSERT INTO meta VALUES ('salt', 'pepper');
+    INSERT INTO key_state VALUES ('id', 'gpt-4o', 'cooling', 'rate_limit', 5, 4, 3, 2, NULL);
+    PRAGMA application_id = ${0x4750544c};
+    PRAGMA user_version = 1;`);
+  first.close();
+  const log = listener();
+  for (let start = 0; start < 2; start += 1) {
+    using store = StateStore.open(path, log);
+    assert.deepEqual(
+      [...store.load('default')].map((row) => ({ ...row })),
+      [
+        {
+          group: 'default',
+          keyId: 'id',
+          model: 'gpt-4o',
+          state: 'cooling',
+          reason: 'rate_limit',
+          untilMs: 5,
+          sinceMs: 4,
+          restCount: 3,
+          deadCount: 2,
+        },
+      ],
+    );
+    assert.deepEqual([...store.load('other')], []);
+  }
+  assert.deepEqual(log.lines, []);
+});

@@ -25,5 +25,5 @@ export function listener(): Logger & { lines: string[] } {
 }
 
 export function deadRow(store: StateStore, key: string, more: Partial<StateRow> = {}): StateRow {
-  return { keyId: store.keyId(key), ...DEAD, ...TIMES, ...more };
+  return { group: 'default', keyId: store.keyId(key), ...DEAD, ...TIMES, ...more };
 }

@@ -28,7 +28,7 @@ test('state store gives back after a restart what was written', (t) => {
   })();
   using store = StateStore.open(file, log);
   const key = (row: StateRow) => row.model;
-  const loaded = [...store.load()].map((row) => ({ ...row }));
+  const loaded = [...store.load('default')].map((row) => ({ ...row }));
   assert.deepEqual(
     loaded.sort((a, b) => key(a).localeCompare(key(b))),
     rows,
@@ -46,7 +46,7 @@ test('state store erases a row that is ok again and keeps the last of several', 
   ]);
   store.write([deadRow(store, 'one', { state: 'ok' })]);
   assert.deepEqual(
-    [...store.load()].map((row) => row.deadCount),
+    [...store.load('default')].map((row) => row.deadCount),
     [7],
   );
 });
@@ -85,11 +85,11 @@ test('state of a key that left the key file is deleted after a month, not when i
   using store = StateStore.open(join(folder(t), 'a.db'), listener());
   store.write([deadRow(store, 'stays'), deadRow(store, 'leaves'), deadRow(store, 'returns')]);
   const left = new Set([store.keyId('stays')]);
-  store.sweep((id) => left.has(id), 1_000);
-  store.sweep((id) => left.has(id) || id === store.keyId('returns'), 2_000);
-  store.sweep((id) => left.has(id), 3_000);
-  store.sweep((id) => left.has(id), 2_000 + KEEP_ABSENT_KEYS_MS);
-  const ids = [...store.load()].map((row) => row.keyId);
+  store.sweep('default', (id) => left.has(id), 1_000);
+  store.sweep('default', (id) => left.has(id) || id === store.keyId('returns'), 2_000);
+  store.sweep('default', (id) => left.has(id), 3_000);
+  store.sweep('default', (id) => left.has(id), 2_000 + KEEP_ABSENT_KEYS_MS);
+  const ids = [...store.load('default')].map((row) => row.keyId);
   assert.deepEqual(ids.sort(), [store.keyId('stays'), store.keyId('returns')].sort());
 });
 
@@ -97,11 +97,11 @@ test('a rest that ended a day ago is deleted, a death is not', (t) => {
   using store = StateStore.open(join(folder(t), 'a.db'), listener());
   const ended = { state: 'cooling', untilMs: 1_000 };
   store.write([deadRow(store, 'rested', ended), deadRow(store, 'dead', { untilMs: 1_000 })]);
-  store.sweep(() => true, 1_000 + KEEP_ENDED_RESTS_MS);
-  assert.equal([...store.load()].length, 2);
-  store.sweep(() => true, 1_001 + KEEP_ENDED_RESTS_MS);
+  store.sweep('default', () => true, 1_000 + KEEP_ENDED_RESTS_MS);
+  assert.equal([...store.load('default')].length, 2);
+  store.sweep('default', () => true, 1_001 + KEEP_ENDED_RESTS_MS);
   assert.deepEqual(
-    [...store.load()].map((row) => row.keyId),
+    [...store.load('default')].map((row) => row.keyId),
     [store.keyId('dead')],
   );
 });
@@ -109,5 +109,5 @@ test('a rest that ended a day ago is deleted, a death is not', (t) => {
 test('state store refuses to store a model name beyond its limit', (t) => {
   using store = StateStore.open(join(folder(t), 'a.db'), listener());
   store.write([deadRow(store, KEY, { model: 'm'.repeat(MAX_MODEL_LENGTH + 1) })]);
-  assert.deepEqual([...store.load()], []);
+  assert.deepEqual([...store.load('default')], []);
 });

@@ -10,6 +10,7 @@ import {
 } from '../../../src/store/sqlite/state-writer.ts';
 
 const ROW: StateRow = {
+  group: 'default',
   keyId: 'id',
   model: '',
   state: 'dead',

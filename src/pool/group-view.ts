@@ -1,0 +1,51 @@
+// One group as a thread sees it: a name, settings, and the memory in which its keys, upstreams and
+// counters are. Nothing here says how many groups there are.
+
+import type { GroupSettings } from '../config/group-settings.ts';
+import { AttemptCounts } from './counts/attempt-counts.ts';
+import { KeyTable, type TableBuffers } from './table/key-table.ts';
+import { type UpstreamBuffers, UpstreamPool } from './upstreams/upstream-pool.ts';
+
+/** The memory of one group, which all threads share. */
+export interface GroupMemory {
+  readonly table: TableBuffers;
+  readonly upstreams: UpstreamBuffers;
+  readonly attempts: SharedArrayBuffer;
+}
+
+/** A group as the coordinator hands it to a thread. */
+export interface GroupStart {
+  readonly name: string;
+  readonly settings: GroupSettings;
+  readonly memory: GroupMemory;
+}
+
+/** A group as any thread may read it and change its keys' states. */
+export interface GroupView {
+  readonly name: string;
+  readonly settings: GroupSettings;
+  readonly table: KeyTable;
+  readonly upstreams: UpstreamPool;
+  readonly attempts: AttemptCounts;
+}
+
+/** Reserves the memory of a group. @param epochMs Unix time from which its times are counted */
+export function createGroup(name: string, settings: GroupSettings, epochMs: number): GroupStart {
+  const memory = {
+    table: KeyTable.create({ epochMs }),
+    upstreams: UpstreamPool.create(settings.upstreams, epochMs),
+    attempts: AttemptCounts.create(),
+  };
+  return { name, settings, memory };
+}
+
+/** One thread's view of a group. */
+export function attachGroup({ name, settings, memory }: GroupStart): GroupView {
+  return {
+    name,
+    settings,
+    table: KeyTable.attach(memory.table, settings),
+    upstreams: UpstreamPool.attach(memory.upstreams, settings),
+    attempts: new AttemptCounts(memory.attempts),
+  };
+}

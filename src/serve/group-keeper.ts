@@ -1,0 +1,75 @@
+// The coordinator's care for one group: its keys are loaded and read again, what was learned about
+// them comes back, idle lanes are reclaimed, and an upstream that rejects every key is suspected.
+
+import type { Logger } from '../log/log.ts';
+import type { GroupView } from '../pool/group-view.ts';
+import { Suspicion } from '../pool/suspicion.ts';
+import { tellSuspects } from './banner.ts';
+import { KeySource } from './key-source.ts';
+import type { StateKeeper } from './state-keeper.ts';
+import type { ReloadReport } from './worker-protocol.ts';
+
+export class GroupKeeper {
+  readonly #group: GroupView;
+  readonly #keys: KeySource;
+  readonly #suspicion: Suspicion;
+  readonly #log: Logger;
+  #keyCount = 0;
+
+  constructor(group: GroupView, state: StateKeeper, log: Logger) {
+    const { table, upstreams, settings } = group;
+    const onAdded = (rows: readonly number[]): void => {
+      const remembered = state.restore(group, rows, Date.now());
+      if (remembered > 0) log.info('keys remembered from an earlier run', { keys: remembered });
+    };
+    this.#group = group;
+    this.#keys = new KeySource({ path: settings.keysFile, table, upstreams, log, onAdded });
+    this.#suspicion = new Suspicion(table, upstreams);
+    this.#log = log;
+  }
+
+  /** Keys found when the file was first read. */
+  get keyCount(): number {
+    return this.#keyCount;
+  }
+
+  /**
+   * Reads the keys for the first time, and again whenever the file changes, until disposed of.
+   * @throws ConfigError when the file cannot be used
+   */
+  async load(): Promise<Disposable> {
+    // Watched before it is read: a change in between must not go unseen.
+    const watch = await this.#keys.watch();
+    try {
+      const { total } = await this.#keys.load(this.#group.settings.startIndex);
+      this.#keyCount = total;
+      return watch;
+    } catch (error) {
+      watch[Symbol.dispose]();
+      throw error;
+    }
+  }
+
+  /** Reads the key file again; never rejects. */
+  readAgain(): void {
+    void this.#keys.again();
+  }
+
+  /** Reads the key file again and forgets what was learned about its keys. */
+  reset(): Promise<ReloadReport> {
+    return this.#keys.reset();
+  }
+
+  /** What is due once a second. */
+  tend(nowMs: number): void {
+    this.#group.table.tend(nowMs);
+    tellSuspects(this.#log, this.#suspicion.check(nowMs));
+  }
+}
+
+/** Resets every group. The report is the first failure, if there is one. */
+export async function resetAll(keepers: readonly GroupKeeper[]): Promise<ReloadReport> {
+  const reports = await Promise.all(keepers.map((keeper) => keeper.reset()));
+  const failed = reports.find(({ ok }) => !ok);
+  return failed ?? reports[0] ?? { ok: false, message: 'there is no group' };
+}
