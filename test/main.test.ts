@@ -8,7 +8,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { COMMANDS } from '../src/cli/command-table.ts';
-import { VARIABLES } from '../src/config/config-table.ts';
+import { VARIABLES } from '../src/config/variables.ts';
 
 const MAIN = join(import.meta.dirname, '../src/main.ts');
 const directory = mkdtempSync(join(tmpdir(), 'gpt-load-main-'));

@@ -3,7 +3,7 @@
 
 import { accessSync, constants } from 'node:fs';
 import { type Config, effectiveConfig, type Shown } from '../config/config.ts';
-import { GROUPS, VARIABLES } from '../config/config-table.ts';
+import { SECTIONS, VARIABLES } from '../config/variables.ts';
 import type { CommandRuntime } from './command-runtime.ts';
 
 /** Exit code: 0 fine, 1 a file that is named cannot be read. */
@@ -24,8 +24,8 @@ export async function checkConfig(
 /** As a .env file; what differs from its default says so. */
 function envText(values: Readonly<Record<string, Shown>>, envFile: string | undefined): string {
   const lines = [envFile === undefined ? '# no .env file' : `# environment and ${envFile}`];
-  for (const { title, fields } of GROUPS) {
-    lines.push('', `# ${title}`);
+  for (const { title, fields } of SECTIONS) {
+    lines.push('', `# ${title.en}`);
     for (const field of fields) {
       const { name, default: standard } = VARIABLES[field];
       const text = String(values[name]);

@@ -1,7 +1,6 @@
 // `gpt-load --help`, and the help of one command: the tables of commands and of variables, as text.
 
-import { ABOUT } from '../config/config-about.ts';
-import { GROUPS, VARIABLES } from '../config/config-table.ts';
+import { SECTIONS, VARIABLES } from '../config/variables.ts';
 import { COMMANDS, type Command, type CommandName, GLOBAL_OPTIONS } from './command-table.ts';
 
 /** All of it, or what one command takes. */
@@ -23,14 +22,18 @@ function programHelp(): string {
     columns(optionRows(GLOBAL_OPTIONS)),
     '',
     'Environment variables, also read from .env, with their defaults:',
-    ...GROUPS.flatMap(({ title, fields }) => ['', `${title}:`, ...fields.flatMap(variableLines)]),
+    ...SECTIONS.flatMap(({ title, fields }) => [
+      '',
+      `${title.en}:`,
+      ...fields.flatMap(variableLines),
+    ]),
     '',
   ].join('\n');
 }
 
-function variableLines(field: keyof typeof ABOUT): string[] {
-  const { name, default: value } = VARIABLES[field];
-  return [`  ${name}=${value}`, `      ${ABOUT[field]}`];
+function variableLines(field: keyof typeof VARIABLES): string[] {
+  const { name, default: value, meaning } = VARIABLES[field];
+  return [`  ${name}=${value}`, `      ${meaning.en}`];
 }
 
 function commandHelp(name: CommandName): string {

@@ -1,60 +1,17 @@
 // From environment variables to one frozen Config, or to a ConfigError that lists every problem at
-// once. What each variable is called, defaults to and must be is data in config-table.ts; reading
+// once. What each variable is called, defaults to and must be is data in variables.ts; reading
 // .env is env-file.ts.
 
 import { dirname, join, resolve } from 'node:path';
 import { ConfigError } from '../errors.ts';
 import { redact } from '../policy/redact.ts';
-import { type Settings, VARIABLES, type Variable } from './config-table.ts';
+import { type Settings, VARIABLES, type Variable } from './variables.ts';
+
+/** The outgoing proxies are read together. */
+type ProxyField = 'httpProxy' | 'httpsProxy' | 'allProxy' | 'noProxy' | 'upstreamProxies';
 
 /** Everything that can be set. Plain and clonable, so that it can be handed to workers. */
-export interface Config {
-  readonly port: number;
-  readonly host: string;
-  readonly workers: number;
-  readonly maxConcurrentRequests: number;
-  readonly enableGzip: boolean;
-  readonly authKey: string;
-  readonly trustedProxies: readonly string[];
-  readonly tlsCertFile: string;
-  readonly tlsKeyFile: string;
-  readonly keysFile: string;
-  readonly stateFile: string;
-  readonly startIndex: number;
-  readonly blacklistThreshold: number;
-  readonly maxRetries: number;
-  readonly maxReplayBodyBytes: number;
-  readonly keyCooldownMs: number;
-  readonly keyCooldownMaxMs: number;
-  readonly deadKeyProbeMs: number;
-  readonly modelAccessMs: number;
-  readonly upstreams: readonly string[];
-  readonly upstreamFailureThreshold: number;
-  readonly upstreamCooldownMs: number;
-  readonly upstreamHttp2: boolean;
-  readonly extraCaFile: string;
-  readonly proxies: Proxies;
-  readonly connectTimeoutMs: number;
-  readonly requestTimeoutMs: number;
-  readonly responseTimeoutMs: number;
-  readonly firstEventTimeoutMs: number;
-  readonly streamIdleTimeoutMs: number;
-  readonly idleConnTimeoutMs: number;
-  readonly serverReadTimeoutMs: number;
-  readonly serverWriteTimeoutMs: number;
-  readonly serverIdleTimeoutMs: number;
-  readonly gracefulShutdownTimeoutMs: number;
-  readonly enableCors: boolean;
-  readonly allowedOrigins: readonly string[];
-  readonly allowedMethods: readonly string[];
-  readonly allowedHeaders: readonly string[];
-  readonly allowCredentials: boolean;
-  readonly logLevel: 'debug' | 'info' | 'warn' | 'error';
-  readonly logFormat: 'text' | 'json';
-  readonly logEnableRequest: boolean;
-  readonly logEnableFile: boolean;
-  readonly logFilePath: string;
-}
+export type Config = Omit<Settings, ProxyField> & { readonly proxies: Proxies };
 
 /** Outgoing proxies as curl reads them; '' = none. `no` lists hosts that are reached directly. */
 export interface Proxies {

@@ -5,8 +5,8 @@ import { join } from 'node:path';
 import { parseEnv } from 'node:util';
 import { ConfigError } from '../errors.ts';
 import type { Env } from './config.ts';
-import { VARIABLES } from './config-table.ts';
 import { nearest } from './nearest.ts';
+import { VARIABLES } from './variables.ts';
 
 export interface LoadedEnv {
   readonly env: Env;

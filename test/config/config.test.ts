@@ -4,8 +4,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { type Env, effectiveConfig, parseConfig } from '../../src/config/config.ts';
-import { ABOUT } from '../../src/config/config-about.ts';
-import { GROUPS, VARIABLES } from '../../src/config/config-table.ts';
+import { SECTIONS, VARIABLES } from '../../src/config/variables.ts';
 import { ConfigError } from '../../src/errors.ts';
 
 /** The problems that parseConfig finds; none: it must not throw. */
@@ -237,9 +236,9 @@ test('a refused value is shown on one line, bounded, without control characters'
 });
 
 test('every variable is in one group and says what it is for', () => {
-  const fields = GROUPS.flatMap((group) => group.fields);
+  const fields = SECTIONS.flatMap((group) => group.fields);
   assert.deepEqual([...fields].sort(), Object.keys(VARIABLES).sort());
-  for (const field of fields) assert.match(ABOUT[field], /^.{10,90}[^.]$/);
+  for (const field of fields) assert.match(VARIABLES[field].meaning.en, /^.{10,90}[^.]$/);
 });
 
 test('STATE_FILE may not be the key file', () => {

@@ -7,7 +7,7 @@ import { test } from 'node:test';
 import { parseEnv } from 'node:util';
 import { envDocs, envExample } from '../../build/env-docs.ts';
 import { parseConfig } from '../../src/config/config.ts';
-import { VARIABLES } from '../../src/config/config-table.ts';
+import { VARIABLES } from '../../src/config/variables.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
 

@@ -2,7 +2,7 @@
 // accepted and how a mistake is told; nothing is read from disk here.
 
 import type { Config } from '../../config/config.ts';
-import { integer, seconds } from '../../config/config-rules.ts';
+import { integer, seconds } from '../../config/rules.ts';
 import { parseUpstreamUrl } from '../../pool/upstreams/upstream-list.ts';
 
 export interface ValidateOptions {

@@ -1,5 +1,5 @@
 // The rules that a configuration value can be held to: each has its wording for people and a strict
-// parser. Knows no variable by name (config-table.ts does) and no combination of variables
+// parser. Knows no variable by name (variables.ts does) and no combination of variables
 // (config.ts does).
 
 /**
