@@ -101,7 +101,9 @@ export class H2Session extends Waiter {
   }
 
   get hasRoom(): boolean {
-    return !this.#retired && !this.#session.closed && this.#active < this.#limit;
+    // A destroyed session is not `closed` before its own event says so, a turn later.
+    const open = !this.#retired && !this.#session.closed && !this.#session.destroyed;
+    return open && this.#active < this.#limit;
   }
 
   /** Bytes received so far on the connection. */
@@ -152,8 +154,11 @@ export class H2Session extends Waiter {
   expire(nowMs: number): void {
     const { deadlines } = this.#options;
     if (this.#session.destroyed) return;
-    if (this.#pinging) this.#session.destroy();
-    else if (this.#active === 0) this.close();
+    if (this.#pinging) {
+      // Retired first: its streams end at once, and what they carried must find another session.
+      this.#retire();
+      this.#session.destroy();
+    } else if (this.#active === 0) this.close();
     else if (this.bytesRead === this.#bytesSeen) this.#ping();
     else {
       this.#bytesSeen = this.bytesRead;

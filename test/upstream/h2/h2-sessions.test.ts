@@ -9,7 +9,7 @@ import type { AddressInfo } from 'node:net';
 import { PassThrough } from 'node:stream';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { createServer as createTlsServer } from 'node:tls';
+import { createServer as createTlsServer, type TLSSocket } from 'node:tls';
 import * as h2 from '../../support/h2-frames.ts';
 import { h2Client, h2Request, h2Server, told } from '../../support/h2-harness.ts';
 import { certificate } from '../../support/tls-fixture.ts';
@@ -209,4 +209,26 @@ test('a connection that cannot be opened fails every request that waits for it, 
     'connect',
   ]);
   assert.equal(await told(client.send()), 'connect');
+});
+
+test('a connection that answers no PING is replaced: the request moves to one new connection', async () => {
+  const served = new Map<TLSSocket, number>();
+  await using server = await h2.frameServer(({ type, stream }, socket) => {
+    if (type !== h2.HEADERS) return;
+    const before = served.get(socket) ?? 0;
+    served.set(socket, before + 1);
+    // A peer that has gone away after its first answer, without a word.
+    if (before === 0) {
+      socket.write(h2.frame(h2.HEADERS, stream, h2.STATUS_200, h2.END_HEADERS | h2.END_STREAM));
+    }
+  });
+  using client = h2Client(server.port);
+  assert.equal(await told(client.send()), '200 ');
+  await sleep(50);
+  client.advance(15_000);
+  const outcome = client.send({ headersTimeoutMs: 3_600_000 });
+  await sleep(250);
+  client.advance(10_500);
+  assert.equal(await told(outcome), '200 ');
+  assert.deepEqual([...served.values()], [2, 1]);
 });
