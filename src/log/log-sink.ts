@@ -18,7 +18,7 @@ const RETRY_MS = 100;
 const MAX_FLUSH_MS = 1000;
 
 export interface LogSink {
-  /** Queues one line; returns at once, never throws. Lines of one tick are written together. */
+  /** Queues one line or several; returns at once, never throws. Lines of one tick are written together. */
   write(line: string): void;
   /** Opens the file anew, after something else renamed it (SIGHUP). Nothing to do for a stream. */
   reopen(): void;
@@ -26,7 +26,7 @@ export interface LogSink {
    * Settles when what is queued is written or lost, after a second at the latest. Never rejects.
    */
   flush(): Promise<void>;
-  /** Lines lost to a full queue or a failing disk. */
+  /** Lines (not writes) lost to a full queue or a failing disk. */
   readonly dropped: number;
 }
 
@@ -74,7 +74,7 @@ class Sink implements LogSink {
 
   write(line: string): void {
     if (this.#queuedChars + line.length > MAX_QUEUED_CHARS) {
-      this.dropped += 1;
+      this.dropped += lineCount(line);
       return;
     }
     this.#queue.push(line);
@@ -107,23 +107,23 @@ class Sink implements LogSink {
     if (lines.length === 0) {
       this.#rest();
     } else if (this.#descriptor === undefined) {
-      this.dropped += lines.length;
+      this.dropped += lineCount(lines.join(''));
       this.#later();
     } else {
-      this.#writeAll(this.#descriptor, Buffer.from(lines.join('')), lines.length);
+      this.#writeAll(this.#descriptor, Buffer.from(lines.join('')));
     }
   }
 
-  #writeAll(descriptor: number, bytes: Buffer, lines: number): void {
+  #writeAll(descriptor: number, bytes: Buffer): void {
     write(descriptor, bytes, 0, bytes.length, null, (error, written) => {
       if (error === null) {
         this.#failing = false;
-        if (written < bytes.length) this.#writeAll(descriptor, bytes.subarray(written), lines);
+        if (written < bytes.length) this.#writeAll(descriptor, bytes.subarray(written));
         else this.#writeBatch();
       } else if (error.code === 'EAGAIN') {
-        setTimeout(() => this.#writeAll(descriptor, bytes, lines), RETRY_MS);
+        setTimeout(() => this.#writeAll(descriptor, bytes), RETRY_MS);
       } else {
-        this.dropped += lines;
+        this.dropped += lineCount(bytes);
         this.#fail(error);
         this.#writeBatch();
       }
@@ -159,4 +159,13 @@ class Sink implements LogSink {
     if (!this.#failing) this.#complain(error);
     this.#failing = true;
   }
+}
+
+const NEWLINE = 0x0a;
+
+/** A worker sends the lines of one tick as one text: what counts is how many it holds. */
+function lineCount(text: string | Buffer): number {
+  let count = 0;
+  for (const byte of Buffer.from(text)) if (byte === NEWLINE) count += 1;
+  return count;
 }

@@ -10,7 +10,7 @@ import { ConfigError } from '../errors.ts';
 import { isPortServed, listenAddresses, removeStaleSocket } from '../front/listen-address.ts';
 import { createLogger } from '../log/log.ts';
 import { type LogSink, openLogFile, openLogStream } from '../log/log-sink.ts';
-import { Counters } from '../pool/counts/counters.ts';
+import { COORDINATOR, Counters, WorkerCounters } from '../pool/counts/counters.ts';
 import { WorkerVitals } from '../pool/counts/worker-vitals.ts';
 import { attachGroup, createGroup } from '../pool/group-view.ts';
 import { Semaphore } from '../pool/semaphore.ts';
@@ -80,6 +80,7 @@ export async function serve(given: Config, runtime: ServeRuntime): Promise<numbe
       onStart: runtime.onWorker ?? (() => {}),
     },
   );
+  const countDropped = droppedLines(sinks, shared);
   const signals = new Signals();
   const onFault = (error: unknown): void => log.error('unexpected error (main thread)', { error });
   process.on('uncaughtException', onFault);
@@ -88,6 +89,7 @@ export async function serve(given: Config, runtime: ServeRuntime): Promise<numbe
     state.start();
     const housekeeping = setInterval(() => {
       for (const keeper of keepers) keeper.tend(Date.now());
+      countDropped();
     }, HOUSEKEEPING_MS);
     const bound = address.kind === 'tcp' ? { ...address, port } : address;
     tellStart(log, config, {
@@ -151,6 +153,17 @@ function openSinks(config: Config): LogSink[] {
   if (!config.logEnableFile) return [stream];
   const warn = (message: string): void => stream.write(`gpt-load: ${message}\n`);
   return [stream, openLogFile(config.logFilePath, warn)];
+}
+
+/** Counts, at each call, the log lines that were lost since the last one. */
+function droppedLines(sinks: readonly LogSink[], shared: SharedMemory): () => void {
+  const own = new WorkerCounters(shared.counters, COORDINATOR);
+  let counted = 0;
+  return () => {
+    const dropped = sinks.reduce((sum, sink) => sum + sink.dropped, 0);
+    own.add('logLinesDropped', dropped - counted);
+    counted = dropped;
+  };
 }
 
 function createShared(config: Config): SharedMemory {

@@ -43,6 +43,8 @@ interface Member {
   startedMs: number;
   deaths: number;
   drained: boolean;
+  /** It has died, and is replaced when this is due. */
+  restart: NodeJS.Timeout | undefined;
 }
 
 /** All workers of one process. */
@@ -76,7 +78,10 @@ export class WorkerFleet {
     const gone = new Promise<void>((resolve) => {
       this.#gone = resolve;
     });
-    for (const member of this.#members) this.#tell(member.worker, { kind: 'drain' });
+    for (const member of this.#members) {
+      if (this.#cancelRestart(member)) member.drained = true;
+      else this.#tell(member.worker, { kind: 'drain' });
+    }
     this.#checkGone();
     await gone;
   }
@@ -89,6 +94,7 @@ export class WorkerFleet {
   /** Ends all at once. */
   async terminate(): Promise<void> {
     this.#draining = true;
+    for (const member of this.#members) this.#cancelRestart(member);
     await Promise.all(this.#members.map(({ worker }) => worker.terminate()));
   }
 
@@ -110,7 +116,13 @@ export class WorkerFleet {
         ? new Worker(__WORKER_SOURCE__, { eval: true, workerData, resourceLimits: HEAP })
         : new Worker(new URL('./worker.ts', import.meta.url), { workerData, resourceLimits: HEAP });
     const deaths = this.#members[workerId]?.deaths ?? 0;
-    this.#members[workerId] = { worker, startedMs: Date.now(), deaths, drained: false };
+    this.#members[workerId] = {
+      worker,
+      startedMs: Date.now(),
+      deaths,
+      drained: false,
+      restart: undefined,
+    };
     worker.on('message', (message: FromWorker) => this.#onMessage(workerId, message));
     worker.on('error', (error) =>
       this.#events.log.error('worker failed', { worker: workerId, error }),
@@ -166,9 +178,15 @@ export class WorkerFleet {
       worker: workerId,
       lived_ms: lived,
     });
-    setTimeout(() => {
-      if (!this.#draining) this.#spawn(workerId);
-    }, delay);
+    member.restart = setTimeout(() => this.#spawn(workerId), delay);
+  }
+
+  /** Whether the member was dead and waited to be replaced; it no longer does. */
+  #cancelRestart(member: Member): boolean {
+    if (member.restart === undefined) return false;
+    clearTimeout(member.restart);
+    member.restart = undefined;
+    return true;
   }
 
   #checkGone(): void {

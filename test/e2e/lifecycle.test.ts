@@ -2,7 +2,7 @@
 // keys while it runs.
 
 import assert from 'node:assert/strict';
-import { writeFileSync } from 'node:fs';
+import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -157,3 +157,17 @@ test('a worker that dies is replaced and gives its permits back', {
 function binarySkip(): string | false {
   return process.env.GPT_LOAD_BINARY ? 'a packed binary takes no --import' : false;
 }
+
+test('log lines that a full disk takes are counted in /metrics', {
+  skip: !existsSync('/dev/full'),
+}, async () => {
+  await using proxy = await startGptLoad({
+    keys: ['sk-test-full-disk-0123456789abcdef'],
+    upstreams: ['http://127.0.0.1:9'],
+    env: { LOG_ENABLE_FILE: 'true', LOG_FILE_PATH: '/dev/full' },
+  });
+  await eventually('lost lines are counted', async () => {
+    const { body } = await proxy.ask('/metrics');
+    return Number(/^gpt_load_log_lines_dropped_total (\d+)$/m.exec(body)?.[1]) > 0;
+  });
+});

@@ -11,6 +11,9 @@ import { startGptLoad } from '../support/start-gpt-load.ts';
 const keys = ['sk-test-fault-0123456789abcdef', 'sk-test-fault-fedcba9876543210'];
 const stream =
   'HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n';
+/** Bodies whose only end is the connection's. */
+const unframed = 'HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n\r\n';
+const unframedStream = 'HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n';
 const event = 'data: {"choices":[{"delta":{"content":"hi"}}]}\n\n';
 const chunk = `${event.length.toString(16)}\r\n${event}\r\n`;
 const chat = requestBytes(
@@ -33,6 +36,8 @@ const truncated: readonly (readonly [name: string, handler: RawHandler])[] = [
   ['a chunked stream that is reset', faults.thenReset(`${stream}${chunk}`)],
   ['a chunked stream that is closed without its end', faults.thenClose(`${stream}${chunk}`)],
   ['a body that is shorter than announced', faults.shortBody],
+  ['a document without length that is reset', faults.thenReset(`${unframed}{"a":1`)],
+  ['a stream without length that is reset', faults.thenReset(`${unframedStream}${event}`)],
 ];
 
 for (const [name, handler] of truncated) {
@@ -96,6 +101,12 @@ test('a kept connection that is reset on reuse is asked again, unseen by the cli
   }
   const stats = JSON.parse((await proxy.ask('/stats')).body);
   assert.equal(stats.keys.healthy, keys.length);
+});
+
+test('a body without length that ends in the orderly way is whole', async () => {
+  const { answer } = await ask(faults.thenClose(`${unframedStream}${event}`));
+  assert.equal(answer.complete, true);
+  assert.equal(answer.body.toString(), event);
 });
 
 test('an answer that drips in byte by byte arrives whole', async () => {

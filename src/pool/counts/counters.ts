@@ -1,9 +1,13 @@
-// What has been counted, by each worker in a block of its own: requests, attempts, bytes,
+// What has been counted, by each thread in a block of its own: requests, attempts, bytes,
 // latencies. Every number has one writer, so adding is a plain 53-bit addition; readers may be a
-// moment behind. What is shown of it, and how, is http/'s business.
+// moment behind. What is shown of it, and how, is decided in admin/.
 
 import type { VerdictKind } from '../../policy/verdict.ts';
 import { MAX_WORKERS } from '../semaphore.ts';
+
+/** The coordinator's block, after those of the workers. */
+export const COORDINATOR = MAX_WORKERS;
+const BLOCKS = MAX_WORKERS + 1;
 
 const TOTALS = [
   'requests',
@@ -102,12 +106,12 @@ export class Counters {
   }
 
   static create(): SharedArrayBuffer {
-    return new SharedArrayBuffer(MAX_WORKERS * STRIDE * 8);
+    return new SharedArrayBuffer(BLOCKS * STRIDE * 8);
   }
 
   sum(): CounterSums {
     const cells = new Float64Array(STRIDE);
-    for (let worker = 0; worker < MAX_WORKERS; worker++) {
+    for (let worker = 0; worker < BLOCKS; worker++) {
       const own = cellsOf(this.#buffer, worker);
       for (let i = 0; i < STRIDE; i++) cells[i] = (cells[i] ?? 0) + (own[i] ?? 0);
     }
@@ -129,7 +133,7 @@ export class Counters {
 }
 
 function cellsOf(buffer: SharedArrayBuffer, workerId: number): Float64Array {
-  if (workerId < 0 || workerId >= MAX_WORKERS) throw new RangeError(`worker ${workerId}`);
+  if (workerId < 0 || workerId >= BLOCKS) throw new RangeError(`worker ${workerId}`);
   return new Float64Array(buffer, workerId * STRIDE * 8, STRIDE);
 }
 

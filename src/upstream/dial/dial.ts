@@ -98,10 +98,12 @@ export class Dialer {
   connect(target: DialTarget, done: (error: Error | null, socket?: Socket) => void): void {
     const offered = this.#spare.take(authorityOf(target));
     if (offered !== undefined) return void process.nextTick(done, null, offered);
-    this.dial(target).then((dialed) => {
+    const onDialed = (dialed: Dialed): void => {
       if (dialed.kind === 'socket') done(null, dialed.socket);
       else done(new DialError(dialed));
-    });
+    };
+    // Faults are values: a rejection is a bug of ours, and must not leave the request waiting.
+    this.dial(target).then(onDialed, (error: Error) => done(error));
   }
 
   /** Hands over an open HTTP/1.1 connection that `connect` is soon to ask for. */

@@ -53,6 +53,8 @@ class Http1Call extends UpstreamCall {
   readonly #agent: UpstreamAgent;
   #client: CallRequest;
   #resent = false;
+  #message: IncomingMessage | undefined;
+  #brokeOff = false;
   #bytesReadBefore = 0;
   #abortCode: FaultCode | undefined;
 
@@ -144,6 +146,7 @@ class Http1Call extends UpstreamCall {
   }
 
   #answer(message: IncomingMessage): void {
+    this.#message = message;
     this.settle({
       kind: 'answer',
       status: message.statusCode ?? 502,
@@ -151,7 +154,7 @@ class Http1Call extends UpstreamCall {
       rawHeaders: message.rawHeaders,
       body: message,
       trailers: () => message.rawTrailers,
-      complete: () => message.complete,
+      complete: () => message.complete && !this.#brokeOff,
     });
   }
 
@@ -169,7 +172,12 @@ class Http1Call extends UpstreamCall {
   }
 
   onError(error: NodeJS.ErrnoException & { fault?: Fault }): void {
-    if (this.settled) return;
+    if (this.settled) {
+      // Told before Node's parser ends a body that has no other end than the connection's: only a
+      // FIN is that end (RFC 9112 8), an error is a cut.
+      this.#brokeOff ||= this.#message?.complete === false;
+      return;
+    }
     const replayable = this.request.source === undefined;
     if (replayable && !this.#resent && this.#isStale(error)) {
       this.#resent = true;

@@ -2,8 +2,12 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { BUCKETS, Counters, WorkerCounters } from '../../../src/pool/counts/counters.ts';
-import { MAX_WORKERS } from '../../../src/pool/semaphore.ts';
+import {
+  BUCKETS,
+  COORDINATOR,
+  Counters,
+  WorkerCounters,
+} from '../../../src/pool/counts/counters.ts';
 
 test('what workers count adds up', () => {
   const buffer = Counters.create();
@@ -57,6 +61,6 @@ test('latencies fall into the bucket whose bound they do not exceed', () => {
 });
 
 test('a worker that cannot be is refused', () => {
-  assert.throws(() => new WorkerCounters(Counters.create(), MAX_WORKERS), RangeError);
+  assert.throws(() => new WorkerCounters(Counters.create(), COORDINATOR + 1), RangeError);
   assert.throws(() => new WorkerCounters(Counters.create(), -1), RangeError);
 });
