@@ -20,6 +20,8 @@ INSTALLED := node_modules/.package-lock.json
 BINARY    := build/gpt-load
 ALL_TESTS := test/**/*.test.ts
 TESTS     ?= $(ALL_TESTS)
+# What a test imports that starts another process.
+OTHER_PROCESS := node:child_process|start-gpt-load|peer-process|sdk-ways|-facts\.ts|confined
 NODE_TEST := node --test --test-timeout=180000
 
 # The client commands use the binary where there is one, else the sources.
@@ -63,13 +65,16 @@ reset-keys: $(CLIENT_NEEDS) ## Give every blacklisted key another chance and rea
 	@$(CLIENT) reset-keys $(ARGS)
 
 ##@ Develop
-.PHONY: dev test test-binary coverage bench lint fmt tidy env-docs
+.PHONY: dev test test-fast test-binary coverage bench lint fmt tidy env-docs
 dev: $(INSTALLED) ## Start the proxy and restart it whenever a source changes
 	@node --watch src/main.ts $(ARGS)
 
 test: $(INSTALLED) ## Run all tests, the packed binary's too (TESTS=test/log.test.ts for some)
 	@$(NODE_TEST) '$(TESTS)'
 	@if [ '$(TESTS)' = '$(ALL_TESTS)' ]; then $(MAKE) --no-print-directory build test-binary; fi
+
+test-fast: $(INSTALLED) ## Run the tests that start no other process: what one runs while working
+	@$(NODE_TEST) --test-concurrency=3 $$(grep -rLE "$(OTHER_PROCESS)" --include='*.test.ts' test)
 
 test-binary: $(INSTALLED) ## Run the end-to-end tests against build/gpt-load
 	@test -x $(BINARY) || { echo 'make: no $(BINARY) yet; run `make build` first' >&2; exit 1; }

@@ -17,7 +17,7 @@ import { sendMetrics } from './metrics-endpoint.ts';
 import type { MetricsSources } from './metrics-snapshot.ts';
 import { heapUsage, residentBytes } from './process-memory.ts';
 
-/** What came of a reset: told to whoever asked for it. */
+/** How a reset went, for the client that asked for it. */
 export interface ResetReport {
   readonly ok: boolean;
   readonly message: string;

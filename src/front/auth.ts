@@ -1,6 +1,6 @@
 // Whether a request may pass: AUTH_KEY compared in constant time, wherever clients put their
-// credential. With no AUTH_KEY everything may. What is answered to those who may not is the
-// router's business.
+// credential. With no AUTH_KEY everything may. What is answered to those who may not is
+// up to the router.
 
 import type { IncomingMessage } from 'node:http';
 import { subprotocolKey } from '../policy/websocket.ts';

@@ -57,7 +57,7 @@ function addNetwork(list: BlockList, network: string): void {
 }
 
 /**
- * An IPv4 address as such when it comes in IPv6 clothes: `::ffff:10.0.0.1` on a dual-stack socket.
+ * An IPv4 address as such when it is mapped into IPv6: `::ffff:10.0.0.1` on a dual-stack socket.
  */
 function plain(address: string): string {
   const mapped = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(address)?.[1];

@@ -1,5 +1,5 @@
 // The listening side: one HTTP/1.1 server per worker with header and time limits. What a request
-// means is the handler's business; draining is decided here because only the server knows its idle
+// means is up to the handler; draining is decided here because only the server knows its idle
 // connections.
 
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';

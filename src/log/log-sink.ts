@@ -18,7 +18,10 @@ const RETRY_MS = 100;
 const MAX_FLUSH_MS = 1000;
 
 export interface LogSink {
-  /** Queues one line or several; returns at once, never throws. Lines of one tick are written together. */
+  /**
+   * Queues one line or several; returns at once, never throws. Lines of one tick are written
+   * together.
+   */
   write(line: string): void;
   /** Opens the file anew, after something else renamed it (SIGHUP). Nothing to do for a stream. */
   reopen(): void;

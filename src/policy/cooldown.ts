@@ -1,5 +1,5 @@
 // How long a key rests, or a retry waits, when nobody named a time: exponential backoff with
-// jitter. Times that an upstream names are retry-after.ts's business and never pass through here.
+// jitter. Times that an upstream names are read by retry-after.ts and never pass through here.
 
 /** Doubling stops here: far beyond every cap, and still an exact power of two. */
 const MAX_DOUBLINGS = 40;

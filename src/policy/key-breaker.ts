@@ -46,7 +46,7 @@ export type KeyEvent =
   /** One request takes the probe of a dead key; `force`: although it is not due (half-open). */
   | { readonly kind: 'claim_probe'; readonly nowMs: number; readonly force: boolean }
   /** The upstream is suspected, not the key: probe it at `untilMs` if that is sooner. */
-  | { readonly kind: 'hasten'; readonly untilMs: number }
+  | { readonly kind: 'bring_forward'; readonly untilMs: number }
   | { readonly kind: 'reset' }
   | { readonly kind: 'vacate' }
   | { readonly kind: 'restore'; readonly status: Omit<KeyStatus, 'generation'> };
@@ -89,7 +89,7 @@ export function reduceKey(status: KeyStatus, event: KeyEvent, limits: KeyLimits)
       if (status.state !== 'dead' || (!event.force && status.untilMs > event.nowMs)) return status;
       return newEra(status, { untilMs: event.nowMs + PROBE_CLAIM_MS });
     }
-    case 'hasten':
+    case 'bring_forward':
       if (status.state !== 'dead' || status.untilMs <= event.untilMs) return status;
       return { ...status, untilMs: event.untilMs };
     case 'reset':

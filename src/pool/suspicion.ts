@@ -38,13 +38,13 @@ export class Suspicion {
       const wasSuspect = Atomics.load(list.suspect, index) !== 0;
       if (!wasSuspect && !this.#rejectedAllAtOnce(index)) continue;
       Atomics.store(list.suspect, index, 1);
-      this.#hastenProbes(index, nowMs);
+      this.#bringProbesForward(index, nowMs);
       if (!wasSuspect) suspected.push(list.get(index));
     }
     return suspected;
   }
 
-  /** All keys that may go to this upstream are dead by its word, and died within the window. */
+  /** This upstream rejected every key that may go to it, all of them within the window. */
   #rejectedAllAtOnce(index: number): boolean {
     const { account, rows } = this.#table;
     const { rowCount } = rows;
@@ -69,7 +69,7 @@ export class Suspicion {
     return pin === index || (pin === UNPINNED && index < this.#upstreams.list.defaults);
   }
 
-  #hastenProbes(index: number, nowMs: number): void {
+  #bringProbesForward(index: number, nowMs: number): void {
     const table = this.#table;
     const nowTick = table.tick(nowMs);
     const untilMs = table.sinceEpoch(nowMs) + SUSPECT_PROBE_MS;
@@ -78,7 +78,7 @@ export class Suspicion {
       const isDead = stateOf(table.account.words.low(row)) === DEAD;
       if (!isDead || table.rows.blamed[row] !== index) continue;
       const cause = { nowTick, reason: 'none' } as const;
-      table.apply(ACCOUNT, row, { kind: 'hasten', untilMs }, cause);
+      table.apply(ACCOUNT, row, { kind: 'bring_forward', untilMs }, cause);
     }
   }
 }

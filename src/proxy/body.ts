@@ -1,5 +1,5 @@
 // Reads a request's body once: kept for replay up to a limit, streamed through beyond it. Decides
-// only which of the two; sending is the transport's business.
+// only which of the two; sending is left to the transport.
 
 import type { IncomingMessage, ServerResponse } from 'node:http';
 
@@ -45,7 +45,7 @@ export class ReplayBudget {
     this.#free -= bytes;
   }
 
-  /** Uncounts them once they are let go. */
+  /** Uncounts them once they are released. */
   giveBack(bytes: number): void {
     this.#free += bytes;
   }

@@ -61,8 +61,8 @@ export class GroupKeeper {
   }
 
   /** What is due once a second. */
-  tend(nowMs: number): void {
-    this.#group.table.tend(nowMs);
+  keepHouse(nowMs: number): void {
+    this.#group.table.reclaimIdleLanes(nowMs);
     tellSuspects(this.#log, this.#suspicion.check(nowMs));
   }
 }

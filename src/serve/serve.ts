@@ -88,7 +88,7 @@ export async function serve(given: Config, runtime: ServeRuntime): Promise<numbe
     const port = await fleet.launch(config.workers);
     state.start();
     const housekeeping = setInterval(() => {
-      for (const keeper of keepers) keeper.tend(Date.now());
+      for (const keeper of keepers) keeper.keepHouse(Date.now());
       countDropped();
     }, HOUSEKEEPING_MS);
     const bound = address.kind === 'tcp' ? { ...address, port } : address;

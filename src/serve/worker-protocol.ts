@@ -31,7 +31,7 @@ export interface WorkerStart {
   readonly shared: SharedMemory;
 }
 
-/** What became of reading the key file again. */
+/** How reading the key file again went. */
 export interface ReloadReport {
   readonly ok: boolean;
   readonly message: string;

@@ -1,5 +1,5 @@
 // The narrow waist to upstreams: one request out, one Outcome back. Network faults are values here,
-// never exceptions. What an outcome means is classify's business; HTTP/1.1 and HTTP/2 look the same
+// never exceptions. What an outcome means is decided by classify; HTTP/1.1 and HTTP/2 look the same
 // from above.
 
 import type { Readable } from 'node:stream';

@@ -81,6 +81,6 @@ test('a lane whose taker died over its name is free again after a while', () => 
   const taken = table.directory.take('m', 0, table.tick(NOW));
   assert.equal(taken, 1);
   assert.equal(table.laneFor('m', table.tick(NOW)), 0);
-  table.tend(NOW + 120_000);
+  table.reclaimIdleLanes(NOW + 120_000);
   assert.equal(table.directory.take('other', 0, table.tick(NOW)), 1);
 });

@@ -72,7 +72,7 @@ test('threads killed in the midst, keys replaced meanwhile: what they left half 
     await Promise.all(threads.map((thread) => thread.terminate()));
     for (const workerId of [0, 1]) new Counters(counters).workerDied(workerId);
     table.healAfterCrash(Date.now());
-    table.tend(Date.now());
+    table.reclaimIdleLanes(Date.now());
   }
   load(keyNames(60));
   const later = Date.now() + LIMITS.deadKeyProbeMs + LIMITS.modelAccessMs;

@@ -1,4 +1,4 @@
-// How often each upstream was tried and what came of it, in shared memory, for /metrics. Nothing
+// How often each upstream was tried and with which verdict, in shared memory, for /metrics. Nothing
 // decides by these numbers: health is upstream-pool.ts, and what a verdict does to a key is the
 // lease's.
 

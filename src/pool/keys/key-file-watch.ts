@@ -1,6 +1,6 @@
 // When the key file may have changed: by the file system's notice where there is one, by looking
 // now and then where there is none (network mounts, bind mounts). Decides only when to read again;
-// reading, and what becomes of a bad file, is the caller's business.
+// reading, and what becomes of a bad file, is up to the caller.
 //
 // The directory is watched, not the file: editors replace the file, Kubernetes swaps the link
 // `..data`.
@@ -33,7 +33,7 @@ export class KeyFileWatch {
   #settling: NodeJS.Timeout | undefined;
   #stopped = false;
   /** Looks in a row that found the file different from the look before. */
-  #restless = 0;
+  #unstableLooks = 0;
   #told: Signature;
   #seen: Signature;
 
@@ -105,19 +105,19 @@ export class KeyFileWatch {
     if (this.#stopped) return;
     if (now === this.#told) {
       this.#seen = now;
-      this.#restless = 0;
+      this.#unstableLooks = 0;
       return;
     }
     const { patienceMs, settleMs } = this.#times;
-    if (now !== this.#seen && this.#restless * settleMs < patienceMs) {
-      this.#restless++;
+    if (now !== this.#seen && this.#unstableLooks * settleMs < patienceMs) {
+      this.#unstableLooks++;
       this.#seen = now;
       // A file that is being replaced is missing for a moment; one that is gone can wait for the
       // next look.
       if (now !== MISSING) this.#settle();
       return;
     }
-    this.#restless = 0;
+    this.#unstableLooks = 0;
     this.#seen = now;
     this.#told = now;
     this.#onChange();

@@ -1,5 +1,5 @@
 // What the table has learned, leaving and entering it: for the state file, which forgets nothing at
-// a restart, and for /reset-keys, which forgets everything. How it is stored is store/'s business.
+// a restart, and for /reset-keys, which forgets everything. How it is stored is up to store/.
 
 import type { KeyState, KeyStatus } from '../../policy/key-breaker.ts';
 import { REASONS, type Reason } from '../../policy/reason.ts';

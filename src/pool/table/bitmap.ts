@@ -1,6 +1,6 @@
 // A set of rows in shared memory that finds its next member in a few loads, however few there are.
-// Three levels: a bit a row, a bit for each word of those, a bit for each word of these. What the
-// bits mean, and when they are right, is their owner's business.
+// Three levels: one bit per row, one bit per word of those, one bit per word of these. What the
+// bits mean, and when they are right, is up to their owner.
 
 const WORD_BITS = 32;
 

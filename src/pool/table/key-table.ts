@@ -144,13 +144,13 @@ export class KeyTable {
     const place = this.lane(lane);
     const change = place.words.changeKey(row, (status) => reduceKey(status, event, this.limits));
     if (change === null) return null;
-    if (event.kind !== 'claim_probe' && event.kind !== 'hasten') {
+    if (event.kind !== 'claim_probe' && event.kind !== 'bring_forward') {
       place.reasons[row] = REASONS.indexOf(cause.reason);
     }
     if (change.before.state !== change.after.state || change.after.state === 'cooling') {
       place.since[row] = cause.nowTick;
     }
-    if (event.kind !== 'hasten') place.tried[row] = cause.nowTick;
+    if (event.kind !== 'bring_forward') place.tried[row] = cause.nowTick;
     this.changed.add(row);
     this.publish(lane, row, cause.nowTick);
     return change;
@@ -180,7 +180,7 @@ export class KeyTable {
    * Gives up lanes of models for which nothing rests, or that nobody asks for. Coordinator only,
    * now and then.
    */
-  tend(nowMs: number): void {
+  reclaimIdleLanes(nowMs: number): void {
     const nowTick = this.tick(nowMs);
     const { directory } = this;
     const graceTicks = LANE_GRACE_MS / TICK_MS;

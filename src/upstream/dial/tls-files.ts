@@ -1,6 +1,6 @@
 // Certificates and keys from files: TLS_CERT_FILE and TLS_KEY_FILE for clients, EXTRA_CA_FILE for
 // upstreams. Decides whether what is in them can be used, and notices when it changes; serving with
-// it is the server's business.
+// that is up to the server.
 
 import { readFileSync, statSync } from 'node:fs';
 import { ConfigError } from '../../errors.ts';

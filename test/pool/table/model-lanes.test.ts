@@ -120,16 +120,16 @@ test('a lane is given up when nothing rests in it or nobody asks, and is then an
   use(cooldown(60_000, 'model'), NOW, GPT);
   use(cooldown(3 * LANE_IDLE_MS, 'model'), NOW, MINI);
   assert.equal(table.directory.active().length, 2);
-  table.tend(NOW + 30_000);
+  table.reclaimIdleLanes(NOW + 30_000);
   assert.equal(table.directory.active().length, 2);
-  table.tend(NOW + 100_000);
+  table.reclaimIdleLanes(NOW + 100_000);
   assert.deepEqual(
     table.directory.active().map((lane) => table.directory.model(lane)),
     ['gpt-4o-mini'],
   );
-  table.tend(NOW + 100_000 + LANE_IDLE_MS);
+  table.reclaimIdleLanes(NOW + 100_000 + LANE_IDLE_MS);
   assert.equal(table.directory.active().length, 0);
-  table.tend(NOW + 200_000 + LANE_IDLE_MS);
+  table.reclaimIdleLanes(NOW + 200_000 + LANE_IDLE_MS);
   const later = NOW + 300_000 + LANE_IDLE_MS;
   use(cooldown(60_000, 'model'), later, forModel('other'));
   assert.equal(table.directory.model(1), 'other');
@@ -141,8 +141,8 @@ test('a late result of a lane that was given up does not touch the model that ha
   const { use, must, table } = makePool({ keys: ['only'] });
   use(cooldown(1_000, 'model'), NOW, GPT);
   const late = must(GPT, NOW + 2_000);
-  table.tend(NOW + 100_000);
-  table.tend(NOW + 200_000);
+  table.reclaimIdleLanes(NOW + 100_000);
+  table.reclaimIdleLanes(NOW + 200_000);
   use(cooldown(1_000, 'model'), NOW + 201_000, MINI);
   late.settle(cooldown(3_600_000, 'model'), NOW + 210_000);
   assert.equal(use(OK, NOW + 211_000, MINI), 'only');
