@@ -110,11 +110,14 @@ export class LaneDirectory {
     }
     if (free <= reserve) return ACCOUNT;
     for (let lane = 1; lane < MAX_LANES; lane++) {
+      if (Atomics.load(this.#state, lane) !== FREE) continue;
+      // Before the lane is claimed: one that is being named but was used long ago passes for one
+      // whose taker died, and would be freed under this thread's hands (retiredBefore).
+      Atomics.store(this.#lastUse, lane, nowTick | 0);
       if (Atomics.compareExchange(this.#state, lane, FREE, NAMING) !== FREE) continue;
       const name = Buffer.from(model);
       name.copy(this.#names, lane * MAX_MODEL_BYTES, 0, MAX_MODEL_BYTES);
       this.#nameLength[lane] = name.length;
-      Atomics.store(this.#lastUse, lane, nowTick | 0);
       return lane;
     }
     return ACCOUNT;

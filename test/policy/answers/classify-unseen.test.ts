@@ -26,6 +26,20 @@ const answers = JSON.parse(
   readFileSync(new URL('../../fixtures/unseen-errors.json', import.meta.url), 'utf8'),
 ) as Answer[];
 
+/** Every name that a case may use: one that is misspelt would assert nothing. */
+const NAMES = new Set(
+  'id provider host status headers body note evidence verdict reason scope retry_after_ms resume_at in_stream'.split(
+    ' ',
+  ),
+);
+
+test('no case has a name that nothing reads', () => {
+  for (const answer of answers) {
+    const unknown = Object.keys(answer).filter((name) => !NAMES.has(name));
+    assert.deepEqual(unknown, [], answer.id);
+  }
+});
+
 describe('classify knows', () => {
   for (const answer of answers) {
     test(answer.id, () => {
