@@ -76,10 +76,8 @@ export class H2Front {
       if (answer?.complete !== true) far.destroy();
       request.destroy();
     });
-    request.on('information', ({ statusCode }: { statusCode: number }) => {
-      if (!stream.headersSent && !stream.destroyed) {
-        stream.additionalHeaders({ ':status': statusCode });
-      }
+    request.on('information', (information: AnswerHead) => {
+      if (!stream.headersSent && !stream.destroyed) stream.additionalHeaders(h2Head(information));
     });
     request.on('response', (response) => {
       answer = response;
@@ -145,7 +143,10 @@ function http1Head(rawHeaders: readonly string[], hasBody: boolean) {
   return { method: pseudo[':method'] ?? 'GET', path: pseudo[':path'] ?? '/', fields };
 }
 
-function h2Head(response: IncomingMessage): Record<string, number | string[]> {
+/** What an answer and an interim one (1xx) have in common. */
+type AnswerHead = Pick<IncomingMessage, 'statusCode' | 'rawHeaders'>;
+
+function h2Head(response: AnswerHead): Record<string, number | string[]> {
   const head: Record<string, number | string[]> = { ':status': response.statusCode ?? 502 };
   const fields = responseFields(response.rawHeaders);
   for (let i = 0; i < fields.length; i += 2) {

@@ -9,7 +9,7 @@ import {
   FirstEventScanner,
   refusedByHead,
 } from '../policy/answers/first-event.ts';
-import { fieldValue } from '../policy/headers.ts';
+import { fieldValue, responseFields } from '../policy/headers.ts';
 import { redactExact } from '../policy/redact.ts';
 import type { Fault, FaultCode, Verdict } from '../policy/verdict.ts';
 import type { Lease } from '../pool/lease.ts';
@@ -169,8 +169,8 @@ function informationFor(exchange: Exchange, key: string): UpstreamRequest['onInf
     const socket = response.socket;
     if (status === 100 || socket === null || response.headersSent || !socket.writable) return;
     let text = `HTTP/1.1 ${status} \r\n`;
-    for (let i = 0; i < rawHeaders.length; i += 2)
-      text += `${rawHeaders[i]}: ${rawHeaders[i + 1]}\r\n`;
+    const fields = responseFields(rawHeaders);
+    for (let i = 0; i < fields.length; i += 2) text += `${fields[i]}: ${fields[i + 1]}\r\n`;
     socket.write(redactExact(`${text}\r\n`, [key]), 'latin1');
   };
 }

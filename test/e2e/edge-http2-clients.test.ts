@@ -9,6 +9,8 @@ import type { AddressInfo } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { test } from 'node:test';
 import { eventually } from '../support/eventually.ts';
+import { rawAnswer } from '../support/raw-faults.ts';
+import { startRawUpstream } from '../support/raw-upstream.ts';
 import { startGptLoad } from '../support/start-gpt-load.ts';
 import { fixturePath, testCa } from '../support/tls-fixture.ts';
 
@@ -101,4 +103,31 @@ test('an HTTP/2 client that leaves ends its request, whatever it was doing', asy
   // Node's own client ends a stream that it cancels; a connection that vanishes ends nothing.
   assert.ok(!whole.includes('/v1/vanish/uploads-much'));
   assert.ok(!whole.some((url) => url.endsWith('/uploads')));
+});
+
+test('an HTTP/2 client gets the fields of Early Hints, but for those of one connection', async () => {
+  await using upstream = await startRawUpstream(
+    rawAnswer(
+      'HTTP/1.1 103 Early Hints\r\nLink: </a>\r\nLink: </b>\r\nConnection: X-Hop\r\nX-Hop: 1\r\n\r\n' +
+        'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok',
+    ),
+  );
+  await using app = await startGptLoad({
+    keys: [KEY],
+    upstreams: [upstream.url],
+    env: { TLS_CERT_FILE: fixturePath('server.pem'), TLS_KEY_FILE: fixturePath('server.key') },
+    waitUntilReady: false,
+  });
+  await app.waitForLog(/listens on/);
+  const session = connect(`https://localhost:${app.port}`, { ca: testCa });
+  try {
+    const stream = session.request({ ':path': '/v1/models' });
+    const [hints] = (await once(stream, 'headers')) as [Record<string, string>];
+    assert.equal(hints[':status'], 103);
+    assert.equal(hints.link, '</a>, </b>');
+    assert.equal(hints['x-hop'], undefined);
+    assert.equal(await text(stream), 'ok');
+  } finally {
+    session.destroy();
+  }
 });
