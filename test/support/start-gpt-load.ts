@@ -126,6 +126,8 @@ function launch(options: StartOptions, directory: string, own: Record<string, st
     cwd: directory,
     env: {
       PATH: process.env.PATH,
+      // Set under `make coverage`, whose report is to count what runs in there.
+      NODE_V8_COVERAGE: process.env.NODE_V8_COVERAGE,
       HOME: directory,
       HOST: '127.0.0.1',
       WORKERS: '1',
