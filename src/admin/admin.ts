@@ -13,6 +13,7 @@ import {
   summarise,
 } from '../pool/keys/key-report.ts';
 import { sendError, sendJson } from '../proxy/own-answer.ts';
+import { badKeyFile, methodNotAllowed } from '../proxy/own-errors.ts';
 import { sendMetrics } from './metrics-endpoint.ts';
 import type { MetricsSources } from './metrics-snapshot.ts';
 import { heapUsage, residentBytes } from './process-memory.ts';
@@ -65,14 +66,7 @@ export class Admin {
     const { method } = request;
     const allowed = path === '/reset-keys' ? 'GET, HEAD, POST' : 'GET, HEAD';
     if (method === undefined || !allowed.split(', ').includes(method)) {
-      const message = `${path} takes ${allowed}`;
-      const error = {
-        status: 405,
-        type: 'invalid_request_error',
-        code: 'method_not_allowed',
-        message,
-      };
-      return sendError(response, error, ['Allow', allowed]);
+      return sendError(response, methodNotAllowed(path, allowed), ['Allow', allowed]);
     }
     // A body is of no interest here; unread, it would be taken for the next request.
     request.resume();
@@ -161,15 +155,7 @@ export class Admin {
 
   async #reset(response: ServerResponse): Promise<void> {
     const report = await this.#parts.reset();
-    if (!report.ok) {
-      const { message } = report;
-      return sendError(response, {
-        status: 500,
-        type: 'server_error',
-        code: 'bad_key_file',
-        message,
-      });
-    }
+    if (!report.ok) return sendError(response, badKeyFile(report.message));
     const nowMs = Date.now();
     const { total, healthy } = this.#summary(nowMs);
     const body = {

@@ -13,7 +13,8 @@ import type { Group } from '../pool/group.ts';
 import type { Answers } from '../proxy/answer.ts';
 import type { Cors } from '../proxy/cors.ts';
 import { Exchange } from '../proxy/exchange.ts';
-import { type OwnError, sendError } from '../proxy/own-answer.ts';
+import { sendError } from '../proxy/own-answer.ts';
+import { INTERNAL_ERROR, REFUSED_METHOD, UNAUTHORIZED } from '../proxy/own-errors.ts';
 import type { RequestProxy } from '../proxy/proxy.ts';
 import type { Deadlines } from '../upstream/deadlines.ts';
 import type { Auth } from './auth.ts';
@@ -181,24 +182,3 @@ export class Router {
     });
   }
 }
-
-const UNAUTHORIZED: OwnError = {
-  status: 401,
-  type: 'invalid_request_error',
-  code: 'invalid_api_key',
-  message: 'this gpt-load asks for its AUTH_KEY, where an API key usually goes',
-};
-
-const REFUSED_METHOD: OwnError = {
-  status: 405,
-  type: 'invalid_request_error',
-  code: 'method_not_allowed',
-  message: 'this method is not proxied',
-};
-
-const INTERNAL_ERROR: OwnError = {
-  status: 500,
-  type: 'server_error',
-  code: 'internal_error',
-  message: 'gpt-load failed; its log says why',
-};

@@ -4,6 +4,7 @@
 import type { IncomingMessage } from 'node:http';
 import type { RequestTarget } from '../policy/request-target.ts';
 import type { OwnError } from '../proxy/own-answer.ts';
+import { BAD_HOST, BAD_TARGET, UNKNOWN_CODING } from '../proxy/own-errors.ts';
 
 /** What is wrong with a request's form; undefined: nothing. Such a connection is not kept. */
 export function malformation(
@@ -25,26 +26,3 @@ function hostFields(rawHeaders: readonly string[]): number {
   }
   return count;
 }
-
-const BAD_TARGET: OwnError = {
-  status: 400,
-  type: 'invalid_request_error',
-  code: 'malformed_request',
-  message: 'the request target must begin with /',
-};
-
-/** RFC 9112 3.2. */
-const BAD_HOST: OwnError = {
-  status: 400,
-  type: 'invalid_request_error',
-  code: 'malformed_request',
-  message: 'an HTTP/1.1 request must have exactly one Host field',
-};
-
-/** RFC 9112 6.1: a coding that is not understood cannot be taken off, nor passed on. */
-const UNKNOWN_CODING: OwnError = {
-  status: 501,
-  type: 'invalid_request_error',
-  code: 'unsupported_transfer_coding',
-  message: 'the only transfer coding understood is chunked',
-};

@@ -17,8 +17,8 @@ import { AttemptHistory } from './attempt-history.ts';
 import { type ReplayBudget, type RequestBody, readBody } from './body.ts';
 import type { Exchange } from './exchange.ts';
 import type { HeldAnswer } from './held-answer.ts';
+import { CONCURRENCY_LIMIT, withoutAnswer, withoutKey } from './own-errors.ts';
 import { Plan } from './plan.ts';
-import { CONCURRENCY_LIMIT, withoutAnswer, withoutKey } from './refusals.ts';
 import type { Tunnels } from './tunnel.ts';
 import { logConsequences } from './verdict-log.ts';
 

@@ -1,5 +1,5 @@
-// What a client is told when no upstream's answer can be given: why there is no key, or what went
-// wrong on the way. Decides status, code and words; the shape is own-answer.ts.
+// The errors that this proxy itself answers with, all of them: status, code and words. Their shape
+// is own-answer.ts; what Node's parser refuses is front/malformed.ts.
 
 import { redact } from '../policy/redact.ts';
 import type { Fault } from '../policy/verdict.ts';
@@ -15,6 +15,65 @@ export const CONCURRENCY_LIMIT: OwnError = {
   message: 'gpt-load is at MAX_CONCURRENT_REQUESTS',
   retryAfterSeconds: 1,
 };
+
+/** AUTH_KEY is set, and the request does not carry it. */
+export const UNAUTHORIZED: OwnError = {
+  status: 401,
+  type: 'invalid_request_error',
+  code: 'invalid_api_key',
+  message: 'this gpt-load asks for its AUTH_KEY, where an API key usually goes',
+};
+
+/** TRACE and its like. */
+export const REFUSED_METHOD: OwnError = {
+  status: 405,
+  type: 'invalid_request_error',
+  code: 'method_not_allowed',
+  message: 'this method is not proxied',
+};
+
+/** A bug of ours. */
+export const INTERNAL_ERROR: OwnError = {
+  status: 500,
+  type: 'server_error',
+  code: 'internal_error',
+  message: 'gpt-load failed; its log says why',
+};
+
+/** RFC 9112 3.2. */
+export const BAD_TARGET: OwnError = {
+  status: 400,
+  type: 'invalid_request_error',
+  code: 'malformed_request',
+  message: 'the request target must begin with /',
+};
+
+/** RFC 9112 3.2. */
+export const BAD_HOST: OwnError = {
+  status: 400,
+  type: 'invalid_request_error',
+  code: 'malformed_request',
+  message: 'an HTTP/1.1 request must have exactly one Host field',
+};
+
+/** RFC 9112 6.1: a coding that is not understood cannot be taken off, nor passed on. */
+export const UNKNOWN_CODING: OwnError = {
+  status: 501,
+  type: 'invalid_request_error',
+  code: 'unsupported_transfer_coding',
+  message: 'the only transfer coding understood is chunked',
+};
+
+/** An endpoint of ours was asked with a method that it does not take. */
+export function methodNotAllowed(path: string, allowed: string): OwnError {
+  const message = `${path} takes ${allowed}`;
+  return { status: 405, type: 'invalid_request_error', code: 'method_not_allowed', message };
+}
+
+/** /reset-keys found a key file that cannot be used. */
+export function badKeyFile(message: string): OwnError {
+  return { status: 500, type: 'server_error', code: 'bad_key_file', message };
+}
 
 /** Names of models come from clients; a longer one is not repeated. */
 const MAX_SHOWN_MODEL = 128;
