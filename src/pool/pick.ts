@@ -10,8 +10,11 @@ import type { Lane } from './table/lane.ts';
  * for less.
  */
 const MAX_SKIPPED_ROWS = 4096;
-/** Times that other threads may win the race for the cursor before a pick goes without it. */
-const MAX_LOST_RACES = 64;
+/**
+ * Times that other threads may win the race for the cursor before a pick goes without it. A thread
+ * that has just started runs uncompiled, and was seen to lose 64 in a row to those that are warm.
+ */
+const MAX_LOST_RACES = 1_024;
 
 /** 0: suits. Higher: only if nothing better is left. `NO_WAY`: never. */
 export type Rank = (row: number) => number;
