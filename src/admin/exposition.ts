@@ -1,5 +1,5 @@
 // Metric families as text: Prometheus' exposition format 0.0.4 and OpenMetrics 1.0, whichever is
-// asked for. Decides syntax only: names, escaping, order, number forms. What is measured is
+// asked for. Syntax only: names, escaping, order, number forms. What is measured is
 // metrics.ts.
 // https://prometheus.io/docs/instrumenting/exposition_formats/ and
 // https://prometheus.io/docs/specs/om/open_metrics_spec/

@@ -1,5 +1,5 @@
 // What a command may say and where: text for people or machines, complaints, and how wide a line
-// may be. Decides nothing about content; commands take one of these, so that tests read what a
+// may be. Content is up to the callers; commands take one of these, so that tests read what a
 // person would.
 
 /** The two streams of a command. */

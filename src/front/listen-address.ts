@@ -1,5 +1,5 @@
 // Where the server listens: HOST and PORT, `unix:/path`, or sockets that systemd opened
-// (sd_listen_fds(3)). Decides the addresses only; listening is left to the server.
+// (sd_listen_fds(3)). The addresses only; listening is left to the server.
 
 import { lstatSync, unlinkSync } from 'node:fs';
 import { connect, type NetConnectOpts } from 'node:net';

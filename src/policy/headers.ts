@@ -1,4 +1,4 @@
-// Which header fields may cross this proxy, and where the leased key goes. Decides names only; the
+// Which header fields may cross this proxy, and where the leased key goes. Names only; the
 // transport frames the message and the relay writes it. Header lists are flat: name, value, name,
 // value.
 

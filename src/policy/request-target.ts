@@ -1,5 +1,5 @@
 // The request target on its way through: path and query byte for byte, the client's `key` parameter
-// out, the upstream's base path in front. Decides strings only.
+// out, the upstream's base path in front. Strings only.
 
 /** A client's request target, taken apart once per request. */
 export interface RequestTarget {

@@ -1,6 +1,6 @@
 // One attempt: sends the request with a leased key and finds out what the result means. Holds an
 // answer back until that is certain: an error's bounded prefix, a stream's first real event.
-// Decides nothing about going again.
+// Whether to go again is not decided here.
 
 import { AwsFirstEventScanner } from '../policy/answers/aws-first-event.ts';
 import { classify, classifyFault } from '../policy/answers/classify.ts';

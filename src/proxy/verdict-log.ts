@@ -1,5 +1,5 @@
 // Puts into words what an attempt's verdict changed: keys blacklisted, resting or back, upstreams
-// ejected or back. Decides levels and wording only; nothing here names a key beyond its preview.
+// ejected or back. Levels and wording only; nothing here names a key beyond its preview.
 
 import type { Logger } from '../log/log.ts';
 import { reasonText } from '../policy/reason.ts';

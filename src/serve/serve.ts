@@ -122,8 +122,8 @@ export async function serve(given: Config, runtime: ServeRuntime): Promise<numbe
 
 async function assertFree({ host, port }: { host: string; port: number }): Promise<void> {
   if (!(await isPortServed(host, port))) return;
-  const problem = `PORT: must be free to listen on, got ${port}, where somebody listens already`;
-  throw new ConfigError([`${problem}; stop that, or set another PORT`]);
+  const problem = `PORT: ${port} is already in use (address already in use)`;
+  throw new ConfigError([`${problem}; stop what listens there, or set another PORT`]);
 }
 
 /** SDKs read OPENAI_BASE_URL too: exported for them, it makes gpt-load call itself. */

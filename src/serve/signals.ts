@@ -1,5 +1,5 @@
 // Signals as promises: the first SIGTERM or SIGINT asks for an orderly end, a second one for an end
-// at once; SIGHUP asks to read files again. Decides nothing about what follows.
+// at once; SIGHUP asks to read files again. What follows is up to its caller.
 
 /** What this process listens for while it lives. */
 export class Signals implements Disposable {

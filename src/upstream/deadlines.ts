@@ -1,6 +1,6 @@
 // One coarse sweep instead of timers per request: whoever waits registers a deadline, a single
-// interval looks at all of them. Decides only that time is up; what that means is the waiter's
-// business.
+// interval looks at all of them. It only says that time is up; what that means is up to the
+// waiter.
 
 /** Deadlines are noticed this much late at most; every limit that uses them is far longer. */
 const SWEEP_INTERVAL_MS = 100;
