@@ -52,7 +52,9 @@ export async function demo(given: Config, runtime: CommandRuntime): Promise<numb
     writeFileSync(keysFile, demoKeys.map(({ key }) => `${key}\n`).join(''), { mode: 0o600 });
     const port = await freePort(config);
     if (port === undefined) {
-      terminal.complain(`gpt-load demo: port ${config.port}: address already in use; set PORT to a free one\n`);
+      terminal.complain(
+        `gpt-load demo: port ${config.port}: address already in use; set PORT to a free one\n`,
+      );
       return 1;
     }
     const url = `http://${urlHost(config.host)}:${port}`;
