@@ -14,8 +14,7 @@ import {
 } from '../pool/keys/key-report.ts';
 import { sendError, sendJson } from '../proxy/own-answer.ts';
 import { badKeyFile, methodNotAllowed } from '../proxy/own-errors.ts';
-import { sendMetrics } from './metrics-endpoint.ts';
-import type { MetricsSources } from './metrics-snapshot.ts';
+import { type MetricsSources, sendMetrics } from './metrics.ts';
 import { heapUsage, residentBytes } from './process-memory.ts';
 
 /** How a reset went, for the client that asked for it. */

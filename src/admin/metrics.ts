@@ -1,10 +1,120 @@
-// What /metrics tells, as metric families: names, units and help by Prometheus' conventions
-// (https://prometheus.io/docs/practices/naming/). Pure: metrics-snapshot.ts gathers what was
-// counted. No label per key: a million keys would be a million series, and a scrape is no place for
-// them.
+// GET /metrics: what was counted, from shared memory and the process, as metric families with
+// names, units and help by Prometheus' conventions (prometheus.io/docs/practices/naming). A pass
+// over the keys for each answer, milliseconds for a million. No label per key: a million keys would
+// be a million series, and a scrape is no place for them.
 
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Config } from '../config/config.ts';
 import type { VerdictKind } from '../policy/verdict.ts';
-import type { Family, Labels, Sample } from './exposition.ts';
+import { BUCKETS, type Histogram as Counted, type Counters } from '../pool/counts/counters.ts';
+import { DELAY_BOUNDS_MS, type Vitals, WorkerVitals } from '../pool/counts/worker-vitals.ts';
+import type { GroupView } from '../pool/group-view.ts';
+import { summarise } from '../pool/keys/key-report.ts';
+import {
+  CONTENT_TYPE,
+  exposition,
+  type Family,
+  type Labels,
+  negotiateFormat,
+  type Sample,
+} from './exposition.ts';
+import { residentBytes } from './process-memory.ts';
+
+/** Answers 200 with all families; never fails for a format, text is the default. */
+export function sendMetrics(
+  request: IncomingMessage,
+  response: ServerResponse,
+  sources: MetricsSources,
+): void {
+  const format = negotiateFormat(request.headers.accept);
+  const body = exposition(metricFamilies(metricsSnapshot(sources, Date.now())), format);
+  response.writeHead(200, {
+    'Content-Type': CONTENT_TYPE[format],
+    'Content-Length': Buffer.byteLength(body),
+    'Cache-Control': 'no-store',
+    'X-Content-Type-Options': 'nosniff',
+    Vary: 'Accept',
+  });
+  response.end(body);
+}
+
+const MS_PER_SECOND = 1e3;
+const US_PER_SECOND = 1e6;
+
+/** Where the numbers are. */
+export interface MetricsSources {
+  readonly config: Config;
+  readonly version: string;
+  readonly groups: readonly GroupView[];
+  readonly counters: Counters;
+  /** Memory of all workers' vitals. */
+  readonly vitals: SharedArrayBuffer;
+  /** Unix time in milliseconds. */
+  readonly startedAtMs: number;
+}
+
+/** The numbers at `nowMs`, in base units (seconds, bytes) as Prometheus wants them. */
+export function metricsSnapshot(sources: MetricsSources, nowMs: number): MetricsSnapshot {
+  const { config, version, startedAtMs } = sources;
+  const { totals, gauges, histograms } = sources.counters.sum();
+  const { user, system } = process.cpuUsage();
+  return {
+    version,
+    startSeconds: startedAtMs / MS_PER_SECOND,
+    requests: { success: totals.succeeded, failure: totals.failed },
+    rejected: totals.rejected,
+    retries: totals.retries,
+    inFlight: gauges.inFlight,
+    maxInFlight: config.maxConcurrentRequests,
+    openStreams: gauges.openStreams,
+    firstByte: inSeconds(histograms.firstByteMs, MS_PER_SECOND),
+    duration: inSeconds(histograms.totalMs, MS_PER_SECOND),
+    bytes: { received: totals.bytesIn, sent: totals.bytesOut },
+    groups: sources.groups.map((group) => groupSnapshot(group, nowMs)),
+    openLeases: gauges.openLeases,
+    workers: WorkerVitals.readAll(sources.vitals).map(workerSnapshot),
+    logLinesDropped: totals.logLinesDropped,
+    cpuSeconds: (user + system) / US_PER_SECOND,
+    residentBytes: residentBytes(),
+  };
+}
+
+function groupSnapshot(group: GroupView, nowMs: number): GroupSnapshot {
+  const { healthy, resting, blacklisted, restingForModel } = summarise(group.table, nowMs);
+  return {
+    name: group.name,
+    upstreams: upstreamSnapshots(group),
+    keys: { healthy, resting, blacklisted },
+    restingModels: restingForModel,
+  };
+}
+
+function upstreamSnapshots({ upstreams, attempts }: GroupView): UpstreamSnapshot[] {
+  return Array.from({ length: upstreams.list.count }, (_, index) => {
+    const { state, failures, suspect } = upstreams.status(index);
+    return {
+      name: upstreams.get(index).href,
+      attempts: attempts.of(index),
+      available: state === 'closed',
+      consecutiveFailures: failures,
+      suspect,
+    };
+  });
+}
+
+function workerSnapshot({ delays, delaySumMs, ...vitals }: Vitals): WorkerSnapshot {
+  const eventLoopDelay = {
+    boundsSeconds: DELAY_BOUNDS_MS.map((ms) => ms / MS_PER_SECOND),
+    buckets: delays,
+    sumSeconds: delaySumMs / MS_PER_SECOND,
+  };
+  return { ...vitals, eventLoopDelay };
+}
+
+function inSeconds({ counts, sum }: Counted, perSecond: number): Histogram {
+  const boundsSeconds = BUCKETS.map((bound) => bound / perSecond);
+  return { boundsSeconds, buckets: counts, sumSeconds: sum / perSecond };
+}
 
 /** All that was counted since the start, over all workers. Durations in seconds, sizes in bytes. */
 export interface MetricsSnapshot {

@@ -2,7 +2,7 @@
 // is still there and whom to tell when it leaves; decides nothing about keys or upstreams.
 
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import type { AccessAttempt } from '../log/access-line.ts';
+import type { AccessAttempt } from '../log/access-log.ts';
 import type { RequestTarget } from '../policy/request-target.ts';
 
 /** The state of one request. */

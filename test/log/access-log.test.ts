@@ -4,8 +4,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { type AccessFields, accessLine } from '../../src/log/access-line.ts';
-import { AccessLog } from '../../src/log/access-log.ts';
+import { type AccessFields, AccessLog, accessLine } from '../../src/log/access-log.ts';
 import { createLogger, type LoggerOptions } from '../../src/log/log.ts';
 
 const odd = fc.oneof(

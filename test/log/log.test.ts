@@ -6,7 +6,7 @@ import { existsSync, mkdtempSync, readFileSync, renameSync, rmSync, statSync } f
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
-import { type AccessFields, accessLine } from '../../src/log/access-line.ts';
+import { type AccessFields, accessLine } from '../../src/log/access-log.ts';
 import { createLogger, type Logger, type LoggerOptions } from '../../src/log/log.ts';
 import { MAX_QUEUED_CHARS, openLogFile } from '../../src/log/log-sink.ts';
 
