@@ -35,6 +35,12 @@ export function tellStart(
   }
 }
 
+/** What was read at the start and is not as it seems. @param unused sockets that nobody serves */
+export function tellWarnings(log: Logger, warnings: readonly string[], unused: number): void {
+  for (const warning of warnings) log.warn(warning);
+  if (unused > 0) log.warn('systemd passed several sockets; only the first is served', { unused });
+}
+
 /** Says loudly that an upstream rejects every key: hardly all of them died at once. */
 export function tellSuspects(log: Logger, suspects: readonly Upstream[]): void {
   for (const { href } of suspects) {

@@ -15,7 +15,7 @@ import { WorkerVitals } from '../pool/counts/worker-vitals.ts';
 import { attachGroup, createGroup } from '../pool/group-view.ts';
 import { Semaphore } from '../pool/semaphore.ts';
 import { loadTlsFiles } from '../upstream/dial/tls-files.ts';
-import { tellStart } from './banner.ts';
+import { tellStart, tellWarnings } from './banner.ts';
 import { GroupKeeper, resetAll } from './group-keeper.ts';
 import type { Runtime } from './runtime.ts';
 import { Signals } from './signals.ts';
@@ -38,7 +38,7 @@ const HOUSEKEEPING_MS = 1_000;
  * @throws ConfigError for keys, files or addresses that cannot be used
  */
 export async function serve(given: Config, runtime: ServeRuntime): Promise<number> {
-  const [address] = listenAddresses(given.host, given.port, runtime.activation);
+  const [address, ...others] = listenAddresses(given.host, given.port, runtime.activation);
   if (address === undefined) throw new RangeError('listenAddresses gave none');
   const config = { ...given, workers: address.inEveryWorker ? workerCount(given.workers) : 1 };
   if (address.kind === 'tcp') await assertFree(address);
@@ -52,7 +52,7 @@ export async function serve(given: Config, runtime: ServeRuntime): Promise<numbe
   };
   const { logLevel: level, logFormat: format } = config;
   const log = createLogger({ level, format, colour: runtime.colour, write, clock: Date.now });
-  for (const warning of runtime.warnings) log.warn(warning);
+  tellWarnings(log, runtime.warnings, others.length);
 
   const shared = createShared(config);
   const groups = [createGroup(DEFAULT_GROUP, config, Date.now())];

@@ -64,7 +64,7 @@ test('HOST=unix:/path serves on that socket and takes a stale one away', async (
   rmSync(dir, { recursive: true });
 });
 
-test('a socket that systemd opened is served', async () => {
+test('a socket that systemd opened is served, and that others are not is said', async () => {
   await using behind = await upstream();
   const listener = createNetServer().listen(0, '127.0.0.1');
   await once(listener, 'listening');
@@ -75,9 +75,10 @@ test('a socket that systemd opened is served', async () => {
   const main = join(import.meta.dirname, '../../src/main.ts');
   const child = spawn('sh', ['-c', `LISTEN_PID=$$ exec ${process.execPath} ${main} serve`], {
     cwd: dir,
-    env: { PATH: process.env.PATH, LISTEN_FDS: '1', OPENAI_BASE_URL: behind.url, WORKERS: '2' },
-    stdio: ['ignore', 'ignore', 'ignore', fd],
+    env: { PATH: process.env.PATH, LISTEN_FDS: '2', OPENAI_BASE_URL: behind.url, WORKERS: '2' },
+    stdio: ['ignore', 'pipe', 'ignore', fd, fd],
   });
+  const output = text(child.stdout as NodeJS.ReadableStream);
   listener.close();
   const url = `http://127.0.0.1:${port}/v1/x`;
   const answer = await eventually('it answers', async () => {
@@ -88,6 +89,7 @@ test('a socket that systemd opened is served', async () => {
   child.kill('SIGTERM');
   const [code] = await once(child, 'exit');
   assert.equal(code, 0);
+  assert.match(await output, /only the first is served unused=1/);
   rmSync(dir, { recursive: true });
 });
 

@@ -84,3 +84,13 @@ test('a lane whose taker died over its name is free again after a while', () => 
   table.reclaimIdleLanes(NOW + 120_000);
   assert.equal(table.directory.take('other', 0, table.tick(NOW)), 1);
 });
+
+test('healing makes rows findable that a death within the bitmap has hidden', (t) => {
+  const { use, table } = makePool({ keys: keyNames(40) });
+  use(cooldown(60_000, 'model'), NOW, forModel('m'));
+  const repairs = [table.changed, ...[0, 1].map((lane) => table.lane(lane).available)].map(
+    (bitmap) => t.mock.method(bitmap, 'repair'),
+  );
+  table.healAfterCrash(NOW);
+  for (const repair of repairs) assert.equal(repair.mock.callCount(), 1);
+});

@@ -69,6 +69,18 @@ export class Bitmap {
     }
   }
 
+  /**
+   * Makes every member findable again. A thread that dies within `add` or `delete` may leave a word
+   * with members that the levels above do not know, and rows that nobody finds are never used.
+   */
+  repair(): void {
+    for (let w = 0; w < this.#bits.length; w++) {
+      if (Atomics.load(this.#bits, w) === 0) continue;
+      raise(this.#summary, w);
+      raise(this.#top, w >>> 5);
+    }
+  }
+
   /** The first member at `from` or after it, going round at the end; -1 when there is none. */
   next(from: number): number {
     const start = from >>> 5 < this.#bits.length ? from : 0;

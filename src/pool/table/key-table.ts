@@ -200,6 +200,8 @@ export class KeyTable {
   healAfterCrash(nowMs: number): void {
     const nowTick = this.tick(nowMs);
     const { rowCount } = this.rows;
+    this.changed.repair();
+    for (const lane of [ACCOUNT, ...this.directory.active()]) this.lane(lane).available.repair();
     for (let row = 0; row < rowCount; row++) {
       this.publish(ACCOUNT, row, nowTick);
       if (stateOf(this.account.words.low(row)) !== READY) this.changed.add(row);

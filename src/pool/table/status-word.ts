@@ -53,7 +53,13 @@ export function isSpotless(low: number): boolean {
   return (low & SPOTLESS_MASK) === 0;
 }
 
-/** An array of status words over shared memory. Index: row or upstream. */
+/**
+ * An array of status words over shared memory. Index: row or upstream. Halves are read by 32-bit
+ * atomics, whole words changed by 64-bit ones: ECMAScript promises no order between accesses of
+ * different sizes, but on x86-64 and arm64 an aligned access of either size is indivisible. What a
+ * half says is therefore a hint that was true at some moment; every decision that must hold is made
+ * by compare-and-swap on the whole word.
+ */
 export class StatusWords {
   /**
    * Both halves of each word, low first (every platform that Node is built for here is

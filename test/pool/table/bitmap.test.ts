@@ -65,3 +65,22 @@ test('bitmap takes all of another and keeps its own', () => {
   assert.equal(one.next(0), -1);
   assert.equal(other.next(0), 40_000);
 });
+
+test('repair makes members findable that a thread left hidden when it died', () => {
+  const capacity = 65_536;
+  const buffer = new SharedArrayBuffer(bitmapBytes(capacity));
+  const bitmap = new Bitmap(buffer, 0, capacity);
+  const rows = [5, 1_500, 40_000];
+  for (const row of rows) bitmap.add(row);
+  // As if killed between the lowest level and those above it.
+  new Int32Array(buffer).fill(0, capacity / 32);
+  assert.equal(bitmap.next(6), 5);
+  assert.equal(bitmap.next(1_600), 5);
+  bitmap.repair();
+  assert.deepEqual(
+    rows.map((row) => bitmap.next(row - 1)),
+    rows,
+  );
+  bitmap.delete(5);
+  assert.equal(bitmap.next(0), 1_500);
+});
