@@ -44,7 +44,7 @@ test('the demo does not take a port that is in use', async () => {
     waitUntilReady: false,
   });
   assert.equal(await demo.exited, 1);
-  assert.match(demo.output(), new RegExp(`port ${port} is taken; set PORT`));
+  assert.match(demo.output(), new RegExp(`port ${port}: address already in use; set PORT`));
   await demo.stop(1);
   other.close();
 });
