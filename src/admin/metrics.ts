@@ -74,6 +74,7 @@ export function metricsSnapshot(sources: MetricsSources, nowMs: number): Metrics
     openLeases: gauges.openLeases,
     workers: WorkerVitals.readAll(sources.vitals).map(workerSnapshot),
     logLinesDropped: totals.logLinesDropped,
+    strayAnswers: totals.strayAnswers,
     cpuSeconds: (user + system) / US_PER_SECOND,
     residentBytes: residentBytes(),
   };
@@ -137,6 +138,7 @@ export interface MetricsSnapshot {
   readonly openLeases: number;
   readonly workers: readonly WorkerSnapshot[];
   readonly logLinesDropped: number;
+  readonly strayAnswers: number;
   readonly cpuSeconds: number;
   readonly residentBytes: number;
 }
@@ -182,6 +184,11 @@ export function metricFamilies(snapshot: MetricsSnapshot): Family[] {
   return [
     ...requestFamilies(snapshot),
     ...upstreamFamilies(snapshot.groups),
+    counter(
+      'upstream_stray_answers',
+      'Connections ended because the upstream sent bytes that nobody had asked for.',
+      one(snapshot.strayAnswers),
+    ),
     ...keyFamilies(snapshot),
     ...workerFamilies(snapshot.workers),
     ...processFamilies(snapshot),

@@ -7,7 +7,7 @@ import type { ServerHttp2Session, ServerHttp2Stream } from 'node:http2';
 import { type Duplex, duplexPair } from 'node:stream';
 import type { TLSSocket } from 'node:tls';
 import { responseFields } from '../policy/headers.ts';
-import { trailerPairs } from '../upstream/http1/http1-framing.ts';
+import { trailerPairs } from '../policy/trailers.ts';
 import { http2 } from '../upstream/on-demand.ts';
 
 /** Streams that one client may have open; the concurrency limit refuses far fewer. */

@@ -33,6 +33,12 @@ export class HeldAnswer extends Waiter {
     this.answer = answer;
     this.isStream = isStream;
     this.#deadlines = deadlines;
+    if (answer.whole !== undefined) {
+      if (answer.whole.length > 0) this.#chunks.push(answer.whole);
+      this.#bytes = answer.whole.length;
+      this.#ended = true;
+      return;
+    }
     // They stay for good: a held answer may break while another attempt runs, and a body whose last
     // byte was read with its end in the same packet ends although it is paused.
     answer.body.on('end', this.#onEnd).on('error', this.#onBroken).on('close', this.#onBroken);
@@ -80,6 +86,10 @@ export class HeldAnswer extends Waiter {
 
   /** Reads until a chunk is enough, the body ends, the limit is reached or the time is up. */
   fill(isEnough: (chunk: Buffer) => boolean, waitMs: number): Promise<void> {
+    if (this.#ended) {
+      for (const chunk of this.#chunks) if (isEnough(chunk)) break;
+      return Promise.resolve();
+    }
     return new Promise((resolve) => {
       this.#isEnough = isEnough;
       this.#done = resolve;

@@ -4,12 +4,15 @@
 
 import type { ServerResponse } from 'node:http';
 import type { Readable, Writable } from 'node:stream';
+import { trailerPairs } from '../policy/trailers.ts';
 import type { FaultCode } from '../policy/verdict.ts';
 import { passedOn } from '../upstream/bulk-memory.ts';
 import { type Deadlines, Waiter } from '../upstream/deadlines.ts';
-import { trailerPairs } from '../upstream/http1/http1-framing.ts';
 import type { Exchange } from './exchange.ts';
 import type { HeldAnswer } from './held-answer.ts';
+
+/** Larger bodies are written from where they lie; smaller ones are cheaper to copy. */
+const MAX_JOINED_BYTES = 16 * 1024;
 
 /** The time an answer is given once it has begun, in milliseconds. */
 export interface RelayLimits {
@@ -28,7 +31,6 @@ export class Relay extends Waiter {
   fault: FaultCode | undefined;
   readonly #exchange: Exchange;
   readonly #held: HeldAnswer;
-  readonly #body: Readable;
   readonly #response: ServerResponse;
   readonly #sink: Writable;
   readonly #deadlines: Deadlines;
@@ -48,7 +50,6 @@ export class Relay extends Waiter {
     super();
     this.#exchange = exchange;
     this.#held = held;
-    this.#body = held.answer.body;
     this.#response = exchange.response;
     this.#sink = sink;
     this.#deadlines = timing.deadlines;
@@ -69,20 +70,11 @@ export class Relay extends Waiter {
   }
 
   #begin(): void {
-    const { bytes: heldBytes, ended, broken } = this.#held;
-    const body = this.#body;
-    // A small answer is all there already: one read and one write, and no listeners.
-    const isWhole = this.#bytesLeft > 0 && body.readableLength === this.#bytesLeft;
-    if (isWhole && heldBytes === 0 && !broken && this.#held.answer.complete()) {
-      this.#onData(body.read() as Buffer);
-      if (!this.#sink.writableEnded) this.#finish();
-      this.#awaitClient();
-      return;
-    }
+    const { ended, broken } = this.#held;
     const chunks = this.#held.takeChunks();
     for (const chunk of chunks) this.#onData(chunk);
     if (ended) this.#onEnd();
-    else if (broken || this.#body.destroyed) this.#break('reset');
+    else if (broken) this.#break('reset');
     else this.#readOn(chunks.length === 0);
   }
 
@@ -98,6 +90,11 @@ export class Relay extends Waiter {
     if (!this.#clientSlow) body.resume();
   }
 
+  /** Made on demand: an answer that came as a whole has no use for it. */
+  get #body(): Readable {
+    return this.#held.answer.body;
+  }
+
   readonly #onData = (chunk: Buffer): void => {
     const exchange = this.#exchange;
     if (exchange.firstByteMs < 0) {
@@ -106,11 +103,14 @@ export class Relay extends Waiter {
     exchange.bytesOut += chunk.length;
     this.#lastMoveMs = this.#deadlines.nowMs;
     this.#bytesLeft -= chunk.length;
-    // The last byte is known to be the last: header, body and end leave in one write.
-    if (this.#bytesLeft === 0 && this.#held.answer.trailers().length === 0) this.#sink.end(chunk);
-    else if (!this.#sink.write(chunk)) {
+    // The last byte is known to be the last: header, body and end leave in one write. A small body
+    // joins the header in one string: two buffers would cost a writev.
+    if (this.#bytesLeft === 0 && this.#held.answer.trailers().length === 0) {
+      if (chunk.length <= MAX_JOINED_BYTES) this.#sink.end(chunk.toString('latin1'), 'latin1');
+      else this.#sink.end(chunk);
+    } else if (!this.#sink.write(chunk)) {
       this.#clientSlow = true;
-      this.#body.pause();
+      if (!this.#held.ended) this.#body.pause();
     }
     passedOn(chunk.length);
   };
@@ -118,7 +118,7 @@ export class Relay extends Waiter {
   readonly #onDrain = (): void => {
     this.#clientSlow = false;
     this.#moved();
-    this.#body.resume();
+    if (!this.#held.ended) this.#body.resume();
   };
 
   readonly #onEnd = (): void => {
@@ -146,7 +146,7 @@ export class Relay extends Waiter {
   }
 
   readonly #onError = (): void => {
-    if (!this.#body.readableEnded && !this.#sink.writableEnded) this.#break('reset');
+    if (!this.#held.ended && !this.#sink.writableEnded) this.#break('reset');
   };
 
   readonly #onClientLeft = (): void => {
@@ -154,13 +154,13 @@ export class Relay extends Waiter {
     // The body broke first when a fault is already known: then the client did not leave, we hung
     // up.
     this.fault ??= 'client_left';
-    if (!this.#body.readableEnded) this.#body.destroy();
+    if (!this.#held.ended) this.#body.destroy();
     if (this.#sink !== this.#response) this.#sink.destroy();
   };
 
   #break(code: FaultCode): void {
     this.fault ??= code;
-    this.#body.destroy();
+    if (!this.#held.ended) this.#body.destroy();
     if (this.#response.destroyed) return;
     const { socket, chunkedEncoding } = this.#response;
     // An HTTP/1.0 body that ends with the connection must not look whole; TLS shows it by itself.

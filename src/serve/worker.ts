@@ -33,6 +33,9 @@ import { serveOn } from './worker-listener.ts';
 import type { FromWorker, WorkerStart } from './worker-protocol.ts';
 import { secureServer } from './worker-tls.ts';
 
+const STRAY =
+  'the upstream sent bytes that nobody had asked for; its connections serve one request each for an hour';
+
 /** Wires one worker's request path; its lines are the path. */
 function startWorker(start: WorkerStart, port: MessagePort): void {
   const { config, workerId, shared } = start;
@@ -51,7 +54,10 @@ function startWorker(start: WorkerStart, port: MessagePort): void {
     authorities: trustedAuthorities(config.extraCaFile),
   });
   const idleTimeoutMs = config.idleConnTimeoutMs;
-  const http1 = new Http1Transport(dialer, deadlines, idleTimeoutMs);
+  const http1 = new Http1Transport(dialer, deadlines, idleTimeoutMs, ({ href }, isNews) => {
+    counters.add('strayAnswers');
+    if (isNews) log.warn(STRAY, { upstream: href });
+  });
   const transport = config.upstreamHttp2
     ? new H2Transport({ dialer, http1, deadlines, idleTimeoutMs })
     : http1;

@@ -44,6 +44,10 @@ export interface UpstreamAnswer {
   readonly statusMessage: string;
   /** Flat, as received; for HTTP/2 without pseudo-header fields. */
   readonly rawHeaders: string[];
+  /**
+   * The body, when it came as a whole with its head: then nothing has to be read from `body`.
+   */
+  readonly whole: Buffer | undefined;
   readonly body: Readable;
   /** Flat trailer fields, known after the body's end. */
   trailers(): readonly string[];

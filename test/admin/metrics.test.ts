@@ -56,6 +56,7 @@ const SNAPSHOT: MetricsSnapshot = {
     },
   ],
   logLinesDropped: 0,
+  strayAnswers: 0,
   cpuSeconds: 1.25,
   residentBytes: 8e7,
 };

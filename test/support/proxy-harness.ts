@@ -111,8 +111,8 @@ class ScriptedCall extends UpstreamCall {
     body.once('end', () => {
       whole = true;
     });
-    const answer = { kind: 'answer', status, statusMessage: '', rawHeaders, body } as const;
-    this.settle({ ...answer, trailers: () => [], complete: () => whole });
+    const about = { status, statusMessage: '', rawHeaders, whole: undefined, body } as const;
+    this.settle({ kind: 'answer', ...about, trailers: () => [], complete: () => whole });
     for (const chunk of chunks) body.write(chunk);
     if (ending === 'end') body.end();
     else if (ending === 'cut') setTimeout(() => this.record.cut(), 20);

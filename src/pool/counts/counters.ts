@@ -18,6 +18,7 @@ const TOTALS = [
   'bytesIn',
   'bytesOut',
   'logLinesDropped',
+  'strayAnswers',
   'attempt.success',
   'attempt.key_dead',
   'attempt.key_cooldown',

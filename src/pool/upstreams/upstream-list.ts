@@ -13,6 +13,8 @@ const MAX_UPSTREAM_BYTES = 512;
 export interface Upstream {
   readonly index: number;
   readonly href: string;
+  /** Scheme, host and port: where connections lead. */
+  readonly origin: string;
   readonly protocol: 'http:' | 'https:';
   /** Without the brackets of an IPv6 address, as sockets want it. */
   readonly hostname: string;
@@ -134,5 +136,15 @@ function describe(index: number, href: string): Upstream {
   const port = url.port === '' ? (protocol === 'http:' ? 80 : 443) : Number(url.port);
   const basePath = url.pathname.replace(/\/+$/, '');
   const provider = providerOf(hostname);
-  return { index, href, protocol, hostname, port, host: url.host, basePath, provider };
+  return {
+    index,
+    href,
+    origin: url.origin,
+    protocol,
+    hostname,
+    port,
+    host: url.host,
+    basePath,
+    provider,
+  };
 }

@@ -155,6 +155,7 @@ export class H2Call extends UpstreamCall implements StreamClaim {
       status,
       statusMessage: STATUS_CODES[status] ?? '',
       rawHeaders: h2AnswerFields(rawHeaders),
+      whole: undefined,
       body: stream,
       trailers: () => trailers,
       complete: this.#ended,

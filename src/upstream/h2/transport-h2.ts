@@ -20,7 +20,7 @@ export interface H2TransportOptions {
 /** Both protocols for all upstreams of one worker. */
 export class H2Transport implements Transport {
   readonly #options: H2TransportOptions;
-  readonly #origins = new Map<number, H2Origin>();
+  readonly #origins = new Map<string, H2Origin>();
 
   constructor(options: H2TransportOptions) {
     this.#options = options;
@@ -36,7 +36,7 @@ export class H2Transport implements Transport {
 
   /** Open HTTP/2 connections to an upstream. */
   sessionCount(upstream: Upstream): number {
-    return this.#origins.get(upstream.index)?.sessionCount ?? 0;
+    return this.#origins.get(upstream.origin)?.sessionCount ?? 0;
   }
 
   close(): void {
@@ -45,11 +45,11 @@ export class H2Transport implements Transport {
   }
 
   #originOf(upstream: Upstream): H2Origin {
-    const known = this.#origins.get(upstream.index);
+    const known = this.#origins.get(upstream.origin);
     if (known !== undefined) return known;
     const { dialer, deadlines, idleTimeoutMs } = this.#options;
     const origin = new H2Origin(upstream, dialer, deadlines, idleTimeoutMs);
-    this.#origins.set(upstream.index, origin);
+    this.#origins.set(upstream.origin, origin);
     return origin;
   }
 }

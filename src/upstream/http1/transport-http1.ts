@@ -1,8 +1,6 @@
-// HTTP/1.1 to upstreams over node:http and node:https, keep-alive, last in first out. Decides
-// framing, socket reuse and which network error is which fault; connecting itself (DNS, TLS,
-// outgoing proxies) is the dialer's.
+// HTTP/1.1 to upstreams, over sockets of our own: framing, connection reuse, and which network
+// error is which fault; connecting itself (DNS, TLS, outgoing proxies) is left to the dialer.
 
-import http, { type ClientRequest, type IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Fault, FaultCode } from '../../policy/verdict.ts';
 import type { Upstream } from '../../pool/upstreams/upstream-list.ts';
@@ -10,228 +8,238 @@ import { passedOn } from '../bulk-memory.ts';
 import type { Deadlines } from '../deadlines.ts';
 import type { Dialer } from '../dial/dial.ts';
 import { faultCode, faultMessage } from '../faults.ts';
-import { type Transport, UpstreamCall, type UpstreamRequest } from '../transport.ts';
-import { http1Fields, trailerPairs } from './http1-framing.ts';
-import { UpstreamAgent } from './upstream-agent.ts';
+import {
+  type Transport,
+  type UpstreamAnswer,
+  UpstreamCall,
+  type UpstreamRequest,
+} from '../transport.ts';
+import { type ConnectionClaim, ConnectionPool, type PoolOptions } from './connection-pool.ts';
+import type { ConnectionUser, Http1Connection } from './http1-connection.ts';
+import { isChunked, lastChunk, requestHead, writeChunk, writeRequest } from './request-writer.ts';
+import type { ResponseError, ResponseHead } from './response-parser.ts';
 
 /** A body larger than this is given time by its progress, not by one deadline for all. */
 const LARGE_BODY_BYTES = 1024 * 1024;
-/** Field bytes of an answer; some providers send long policies. */
-const MAX_ANSWER_HEADER_BYTES = 64 * 1024;
 
 /** HTTP/1.1 for all upstreams of one worker. */
 export class Http1Transport implements Transport {
-  readonly #agents = new Map<number, UpstreamAgent>();
+  readonly #pools = new Map<string, ConnectionPool>();
   readonly #dialer: Dialer;
   readonly #deadlines: Deadlines;
   readonly #idleTimeoutMs: number;
+  readonly #onStray: PoolOptions['onStray'];
 
-  /** @param idleTimeoutMs IDLE_CONN_TIMEOUT in milliseconds */
-  constructor(dialer: Dialer, deadlines: Deadlines, idleTimeoutMs: number) {
+  /**
+   * @param idleTimeoutMs IDLE_CONN_TIMEOUT in milliseconds
+   * @param onStray an upstream sent bytes that nobody had asked for
+   */
+  constructor(
+    dialer: Dialer,
+    deadlines: Deadlines,
+    idleTimeoutMs: number,
+    onStray: PoolOptions['onStray'] = () => undefined,
+  ) {
     this.#dialer = dialer;
     this.#deadlines = deadlines;
     this.#idleTimeoutMs = idleTimeoutMs;
+    this.#onStray = onStray;
   }
 
   send(upstream: Upstream, request: UpstreamRequest): UpstreamCall {
-    let agent = this.#agents.get(upstream.index);
-    if (agent === undefined) {
-      agent = new UpstreamAgent(upstream, this.#dialer, this.#idleTimeoutMs);
-      this.#agents.set(upstream.index, agent);
-    }
-    return new Http1Call(agent, request, this.#deadlines);
+    return new Http1Call(this.#poolOf(upstream), request, this.#deadlines);
   }
 
   close(): void {
-    for (const agent of this.#agents.values()) agent.destroy();
+    for (const pool of this.#pools.values()) pool.close();
+  }
+
+  #poolOf(upstream: Upstream): ConnectionPool {
+    const known = this.#pools.get(upstream.origin);
+    if (known !== undefined) return known;
+    const pool = new ConnectionPool(upstream, {
+      dialer: this.#dialer,
+      deadlines: this.#deadlines,
+      idleTimeoutMs: this.#idleTimeoutMs,
+      onStray: this.#onStray,
+    });
+    this.#pools.set(upstream.origin, pool);
+    return pool;
   }
 }
 
-type CallRequest = ClientRequest & { call: Http1Call };
-
-class Http1Call extends UpstreamCall {
-  readonly #agent: UpstreamAgent;
-  #client: CallRequest;
+class Http1Call extends UpstreamCall implements ConnectionUser, ConnectionClaim {
+  readonly #pool: ConnectionPool;
+  readonly #head: string;
+  #connection: Http1Connection | undefined;
+  /** Bytes of the request may have left. */
+  #sent = false;
   #resent = false;
-  #message: IncomingMessage | undefined;
-  #brokeOff = false;
-  #bytesReadBefore = 0;
-  #abortCode: FaultCode | undefined;
+  #aborted = false;
+  /** Takes the listeners off a body that is streamed through. */
+  #stopUpload: (() => void) | undefined;
 
-  constructor(agent: UpstreamAgent, request: UpstreamRequest, deadlines: Deadlines) {
+  constructor(pool: ConnectionPool, request: UpstreamRequest, deadlines: Deadlines) {
     super(request, deadlines);
-    this.#agent = agent;
-    this.#client = this.#start();
+    this.#pool = pool;
+    const { forwarding } = pool;
+    const target = forwarding === null ? request.path : forwarding.prefix + request.path;
+    this.#head = requestHead(request, target, forwarding?.authorization);
+    if (this.#isLarge) this.awaitProgress();
+    else this.awaitHeaders();
+    this.#start();
   }
 
-  #start(): CallRequest {
-    const { method, path, bytes, source } = this.request;
-    const { forwarding } = this.#agent;
-    // The agent brings TLS: http.request serves both protocols.
-    const client = http.request({
-      agent: this.#agent,
-      protocol: this.#agent.protocol,
-      method,
-      path: forwarding === null ? path : forwarding.prefix + path,
-      headers: http1Fields(this.request, forwarding?.authorization),
-      maxHeaderSize: MAX_ANSWER_HEADER_BYTES,
-    }) as CallRequest;
-    client.call = this;
-    client.on('socket', onSocket).on('response', onResponse).on('error', onError);
-    client.on('upgrade', this.request.upgrade ? onUpgrade : onUnaskedUpgrade);
-    if (this.request.onInformation !== undefined) client.on('information', onInformation);
-    if (source === undefined && bytes <= LARGE_BODY_BYTES) this.awaitHeaders();
-    else {
-      this.awaitProgress();
-      client.on('finish', onFinish);
-    }
-    this.#sendBody(client);
-    return client;
+  get #isLarge(): boolean {
+    return this.request.source !== undefined || this.request.bytes > LARGE_BODY_BYTES;
   }
 
-  #sendBody(client: ClientRequest): void {
-    const { chunks, source, trailers } = this.request;
-    if (source === undefined) {
-      if (trailers.length > 0) client.addTrailers(trailerPairs(trailers));
-      const last = chunks.length - 1;
-      for (let i = 0; i < last; i += 1) client.write(chunks[i]);
-      client.end(chunks[last]);
-      return;
+  #start(): void {
+    const idle = this.#pool.take();
+    if (idle === undefined) this.#pool.open(this);
+    else this.#use(idle);
+  }
+
+  granted(connection: Http1Connection): void {
+    if (this.#aborted) this.#pool.keep(connection);
+    else this.#use(connection);
+  }
+
+  failed(fault: Fault): void {
+    this.#dropSource();
+    this.settle(fault);
+  }
+
+  #use(connection: Http1Connection): void {
+    const { request } = this;
+    this.#connection = connection;
+    this.#sent = true;
+    connection.begin(this, request.method === 'HEAD');
+    if (request.source !== undefined) this.#upload(connection);
+    else if (this.#isLarge) {
+      writeRequest(connection.socket, this.#head, request, () => {
+        connection.isSent = true;
+        this.awaitHeaders();
+      });
+    } else {
+      connection.isSent = true;
+      writeRequest(connection.socket, this.#head, request);
     }
+  }
+
+  /** Sends a body as its client sends it, at the slower one's pace. */
+  #upload(connection: Http1Connection): void {
+    const { request } = this;
+    const source = request.source as NonNullable<UpstreamRequest['source']>;
+    const { socket } = connection;
+    const chunked = isChunked(request);
+    writeRequest(socket, this.#head, request);
     // Sent once and never again: nobody else needs them any more.
-    for (const chunk of chunks.splice(0)) client.write(chunk);
+    request.chunks.length = 0;
     const onData = (chunk: Buffer): void => {
-      if (!client.write(chunk)) {
+      if (writeChunk(socket, chunk, chunked)) this.awaitClient();
+      else {
         this.awaitProgress();
         source.pause();
-      } else this.awaitClient();
+      }
       passedOn(chunk.length);
     };
-    source.on('data', onData);
-    client.on('drain', () => {
+    const onDrain = (): void => {
       this.awaitClient();
       source.resume();
-    });
-    source.on('end', () => this.awaitProgress()).on('end', () => client.end());
-    source.on('error', () => this.abort('client_left'));
-    // An upstream that answers early does not want the rest; the client still sends it.
-    const stop = (): unknown => client.writableFinished || client.destroy();
-    client.on('response', (answer) => answer.on('end', stop));
-    client.on('close', () => source.off('data', onData).resume());
+    };
+    const onEnd = (): void => {
+      this.awaitProgress();
+      socket.write(chunked ? lastChunk([]) : '', 'latin1', () => {
+        connection.isSent = true;
+        this.awaitHeaders();
+      });
+    };
+    const onError = (): void => this.abort('client_left');
+    this.#stopUpload = () => {
+      this.#stopUpload = undefined;
+      socket.off('drain', onDrain);
+      // Nobody wants the rest; the client still sends it.
+      source.off('data', onData).off('end', onEnd).resume();
+    };
+    socket.on('drain', onDrain);
+    source.on('data', onData).on('end', onEnd).on('error', onError);
     source.resume();
   }
 
   abort(code: FaultCode): void {
-    this.#abortCode ??= code;
+    this.#aborted = true;
     this.settle(this.#fault(code, faultMessage(code)));
-    this.#client.destroy();
+    this.#connection?.destroy();
+    this.#dropSource();
   }
 
-  onSocket(socket: Socket): void {
-    this.#bytesReadBefore = socket.bytesRead;
-  }
-
-  onFinish(): void {
-    this.awaitHeaders();
-  }
-
-  onInformation(status: number, rawHeaders: readonly string[]): void {
+  onInterim({ status, rawHeaders }: ResponseHead): void {
     this.request.onInformation?.(status, rawHeaders);
   }
 
-  onResponse(message: IncomingMessage): void {
-    // Node's parser takes any three digits; nothing can be answered with these (RFC 9110 15).
-    if ((message.statusCode ?? 0) < 100) this.abort('protocol');
-    else this.#answer(message);
+  onAnswer(answer: UpstreamAnswer): void {
+    this.settle(answer);
   }
 
-  #answer(message: IncomingMessage): void {
-    this.#message = message;
+  onUpgrade(head: ResponseHead, socket: Socket): void {
+    this.#connection = undefined;
+    this.#stopUpload?.();
+    if (!this.request.upgrade) {
+      socket.destroy();
+      this.settle(this.#fault('protocol', 'the upstream switched protocols unasked'));
+      return;
+    }
     this.settle({
       kind: 'answer',
-      status: message.statusCode ?? 502,
-      statusMessage: message.statusMessage ?? '',
-      rawHeaders: message.rawHeaders,
-      body: message,
-      trailers: () => message.rawTrailers,
-      complete: () => message.complete && !this.#brokeOff,
-    });
-  }
-
-  onUpgrade(message: IncomingMessage, socket: Socket, head: Buffer): void {
-    if (head.length > 0) socket.unshift(head);
-    this.settle({
-      kind: 'answer',
-      status: 101,
-      statusMessage: message.statusMessage ?? '',
-      rawHeaders: message.rawHeaders,
+      status: head.status,
+      statusMessage: head.statusMessage,
+      rawHeaders: head.rawHeaders,
+      whole: undefined,
       body: socket,
       trailers: () => [],
       complete: () => true,
     });
   }
 
-  onError(error: NodeJS.ErrnoException & { fault?: Fault }): void {
-    if (this.settled) {
-      // Told before Node's parser ends a body that has no other end than the connection's: only a
-      // FIN is that end (RFC 9112 8), an error is a cut.
-      this.#brokeOff ||= this.#message?.complete === false;
-      return;
-    }
-    const replayable = this.request.source === undefined;
-    if (replayable && !this.#resent && this.#isStale(error)) {
+  onMalformed(error: ResponseError): void {
+    this.onOver();
+    this.settle(this.#fault('protocol', error.message));
+  }
+
+  onBroken(error: NodeJS.ErrnoException | undefined, untouched: boolean): void {
+    const connection = this.#connection;
+    this.onOver();
+    if (this.settled) return;
+    if (connection?.reused === true && untouched && this.#mayResend(error)) {
       this.#resent = true;
-      this.#agent.dropIdle();
-      this.#client = this.#start();
+      this.#pool.dropIdle();
+      this.#start();
       return;
     }
-    this.settle(error.fault ?? this.#fault(faultCode(error, this.#sent()), error.message));
+    if (error === undefined)
+      this.settle(this.#fault('reset', 'the upstream closed the connection'));
+    else this.settle(this.#fault(faultCode(error, true), error.message));
+  }
+
+  onOver(): void {
+    this.#connection = undefined;
+    this.#stopUpload?.();
   }
 
   /** The upstream closed an idle connection at the moment it was reused (RFC 9112 9.3.1). */
-  #isStale(error: NodeJS.ErrnoException): boolean {
-    if (!this.#client.reusedSocket || this.#abortCode !== undefined) return false;
-    const reset = error.code === 'ECONNRESET' || error.code === 'EPIPE';
-    return reset && (this.#client.socket?.bytesRead ?? 0) === this.#bytesReadBefore;
+  #mayResend(error: NodeJS.ErrnoException | undefined): boolean {
+    if (this.#resent || this.request.source !== undefined) return false;
+    return error === undefined || error.code === 'ECONNRESET' || error.code === 'EPIPE';
   }
 
-  /** The agent hands a socket over only once it is connected. */
-  #sent(): boolean {
-    return this.#client.socket !== null;
+  /** A body that nobody sends any more is still read, so that its client can be answered. */
+  #dropSource(): void {
+    if (this.#stopUpload !== undefined) this.#stopUpload();
+    else this.request.source?.resume();
   }
 
   #fault(code: FaultCode, message: string): Fault {
-    return { kind: 'fault', code, sent: this.#sent(), message };
+    return { kind: 'fault', code, sent: this.#sent, message };
   }
-}
-
-// Shared listeners: one function for all requests instead of closures for each.
-function onSocket(this: ClientRequest, socket: Socket): void {
-  (this as CallRequest).call.onSocket(socket);
-}
-function onFinish(this: ClientRequest): void {
-  (this as CallRequest).call.onFinish();
-}
-function onResponse(this: ClientRequest, message: IncomingMessage): void {
-  (this as CallRequest).call.onResponse(message);
-}
-function onUpgrade(
-  this: ClientRequest,
-  message: IncomingMessage,
-  socket: Socket,
-  head: Buffer,
-): void {
-  (this as CallRequest).call.onUpgrade(message, socket, head);
-}
-function onError(this: ClientRequest, error: Error): void {
-  (this as CallRequest).call.onError(error);
-}
-function onUnaskedUpgrade(this: ClientRequest): void {
-  (this as CallRequest).call.abort('protocol');
-}
-function onInformation(
-  this: ClientRequest,
-  info: { statusCode: number; rawHeaders: string[] },
-): void {
-  (this as CallRequest).call.onInformation(info.statusCode, info.rawHeaders);
 }

@@ -163,6 +163,7 @@ test('an upstream knows what sockets, Host header and classifier need', () => {
   assert.deepEqual(upstreams.get(0), {
     index: 0,
     href: 'https://api.openai.com/v1',
+    origin: 'https://api.openai.com',
     protocol: 'https:',
     hostname: 'api.openai.com',
     port: 443,

@@ -1,0 +1,323 @@
+// One HTTP/1.1 connection to an upstream: its socket, what is read from it, and the call that it
+// serves, one at a time. Bytes that belong to no call end it: whoever sends more than was asked for
+// would give one client another one's answer.
+
+import type { Socket } from 'node:net';
+import type { Readable } from 'node:stream';
+import { Waiter } from '../deadlines.ts';
+import type { UpstreamAnswer } from '../transport.ts';
+import { AnswerBody, type BodySource } from './answer-body.ts';
+import {
+  ResponseError,
+  type ResponseHead,
+  ResponseParser,
+  type ResponseReader,
+} from './response-parser.ts';
+
+/** The call that a connection serves. */
+export interface ConnectionUser {
+  onInterim(head: ResponseHead): void;
+  onAnswer(answer: UpstreamAnswer): void;
+  /** A 101; the socket is the caller's from now on, with what was read behind the head put back. */
+  onUpgrade(head: ResponseHead, socket: Socket): void;
+  /** The answer does not follow HTTP; the connection is closed. */
+  onMalformed(error: ResponseError): void;
+  /**
+   * The connection ended before there was an answer.
+   * @param untouched not a byte of an answer had come
+   */
+  onBroken(error: NodeJS.ErrnoException | undefined, untouched: boolean): void;
+  /** The answer is over, or broke off, and the connection serves this call no longer. */
+  onOver(): void;
+}
+
+/** Whose connection it is, when no call uses it. */
+export interface ConnectionOwner {
+  /** It may carry another call. */
+  onFree(connection: Http1Connection, rawHeaders: readonly string[]): void;
+  onClosed(connection: Http1Connection): void;
+  /** The upstream sent bytes that nobody had asked for. */
+  onStray(): void;
+}
+
+type OwnedSocket = Socket & { connection?: Http1Connection };
+
+const NO_TRAILERS: readonly string[] = [];
+const EMPTY = Buffer.alloc(0);
+
+export class Http1Connection extends Waiter implements ResponseReader, BodySource {
+  readonly socket: Socket;
+  /** It has served a call before: the upstream may close it just when the next one comes. */
+  reused = false;
+  /** The call has sent all of its request. */
+  isSent = true;
+  readonly #owner: ConnectionOwner;
+  readonly #parser = new ResponseParser(this);
+  #user: ConnectionUser | undefined;
+  #answer: Http1Answer | undefined;
+  /** Of the message at hand, while it is not known yet whether its body comes as a whole. */
+  #head: ResponseHead | undefined;
+  #early: Buffer[] = [];
+  #untouched = true;
+  #paused = false;
+
+  constructor(socket: Socket, owner: ConnectionOwner) {
+    super();
+    this.socket = socket;
+    this.#owner = owner;
+    (socket as OwnedSocket).connection = this;
+    socket.setNoDelay(true);
+    socket.setTimeout(0);
+    socket.on('data', onData).on('end', onEnd).on('error', onError).on('close', onClose);
+    socket.resume();
+  }
+
+  /** The connection serves a call from now on; the caller writes its request. */
+  begin(user: ConnectionUser, isHead: boolean): void {
+    this.#user = user;
+    this.#untouched = true;
+    this.isSent = false;
+    this.#parser.begin(isHead);
+  }
+
+  get isUsable(): boolean {
+    return !this.socket.destroyed && this.socket.writable;
+  }
+
+  /** Ends the connection and what it carries. */
+  destroy(): void {
+    this.socket.destroy();
+  }
+
+  /** Idle for too long. */
+  expire(): void {
+    this.socket.destroy();
+  }
+
+  resumeBody(): void {
+    if (!this.#paused) return;
+    this.#paused = false;
+    this.socket.resume();
+  }
+
+  abandonBody(): void {
+    this.#answer = undefined;
+    this.#release();
+    this.socket.destroy();
+  }
+
+  onInterim(head: ResponseHead): void {
+    this.#user?.onInterim(head);
+  }
+
+  onHead(head: ResponseHead): void {
+    this.#head = head;
+  }
+
+  onBody(chunk: Buffer): void {
+    if (this.#head !== undefined) this.#early.push(chunk);
+    else if (this.#answer?.push(chunk) === false && !this.#paused) {
+      this.#paused = true;
+      this.socket.pause();
+    }
+  }
+
+  onMessageEnd(trailers: readonly string[]): void {
+    const head = this.#head;
+    if (head === undefined) {
+      const answer = this.#answer as Http1Answer;
+      this.#answer = undefined;
+      const { rawHeaders } = answer;
+      this.#over(rawHeaders);
+      answer.end(trailers);
+      return;
+    }
+    this.#head = undefined;
+    const user = this.#user;
+    const whole = this.#takeEarly();
+    this.#over(head.rawHeaders);
+    user?.onAnswer(new Http1Answer(head, { whole, trailers }));
+  }
+
+  read(chunk: Buffer): void {
+    if (this.#user === undefined) {
+      this.#stray();
+      return;
+    }
+    this.#untouched = false;
+    try {
+      const used = this.#parser.execute(chunk);
+      if (this.#parser.upgraded) this.#upgrade(chunk.subarray(used));
+      else if (this.#head !== undefined) this.#answerBegins();
+      else if (used < chunk.length) this.#stray();
+    } catch (error) {
+      if (!(error instanceof ResponseError)) throw error;
+      this.#malformed(error);
+    }
+  }
+
+  /** The upstream has sent its last byte. */
+  finish(): void {
+    if (this.#user !== undefined && !this.#parser.finish()) this.broke(undefined);
+    this.socket.destroy();
+  }
+
+  /** The connection is gone: a call that it carries hears of it, once. */
+  broke(error: NodeJS.ErrnoException | undefined): void {
+    const [user, answer] = [this.#user, this.#answer];
+    this.#answer = undefined;
+    this.#release();
+    if (answer !== undefined) answer.breakOff(error ?? new Error('the connection was closed'));
+    else user?.onBroken(error, this.#untouched);
+    if (answer !== undefined) user?.onOver();
+  }
+
+  closed(): void {
+    this.broke(undefined);
+    this.#owner.onClosed(this);
+  }
+
+  /** The head is there, and a part of the body at most. */
+  #answerBegins(): void {
+    const head = this.#head as ResponseHead;
+    const early = this.#early;
+    this.#head = undefined;
+    this.#early = [];
+    const answer = new Http1Answer(head, { source: this });
+    this.#answer = answer;
+    for (const chunk of early) this.onBody(chunk);
+    this.#user?.onAnswer(answer);
+  }
+
+  #takeEarly(): Buffer {
+    const early = this.#early;
+    if (early.length === 0) return EMPTY;
+    this.#early = [];
+    return early.length === 1 ? (early[0] as Buffer) : Buffer.concat(early);
+  }
+
+  /** A message has ended: the connection is free, if it may be and all that we sent was taken. */
+  #over(rawHeaders: readonly string[]): void {
+    const user = this.#user;
+    const { socket } = this;
+    const isReusable = this.#parser.keepAlive && this.isSent && socket.writableLength === 0;
+    this.#release();
+    user?.onOver();
+    if (!isReusable || !this.isUsable) {
+      socket.destroy();
+      return;
+    }
+    this.reused = true;
+    this.resumeBody();
+    this.#owner.onFree(this, rawHeaders);
+  }
+
+  #release(): void {
+    this.#user = undefined;
+    this.#head = undefined;
+    if (this.#early.length > 0) this.#early = [];
+  }
+
+  #stray(): void {
+    this.#owner.onStray();
+    this.socket.destroy();
+  }
+
+  #malformed(error: ResponseError): void {
+    const [user, answer] = [this.#user, this.#answer];
+    this.#answer = undefined;
+    this.#release();
+    this.socket.destroy();
+    if (answer === undefined) user?.onMalformed(error);
+    else {
+      answer.breakOff(error);
+      user?.onOver();
+    }
+  }
+
+  #upgrade(rest: Buffer): void {
+    const head = this.#head as ResponseHead;
+    const [user, { socket }] = [this.#user, this];
+    this.#release();
+    socket.off('data', onData).off('end', onEnd).off('error', onError).off('close', onClose);
+    socket.on('error', ignore).pause();
+    this.#owner.onClosed(this);
+    if (rest.length > 0) socket.unshift(rest);
+    user?.onUpgrade(head, socket);
+  }
+}
+
+/** An answer whose body is there as a whole, or comes from a connection. */
+class Http1Answer implements UpstreamAnswer {
+  readonly kind = 'answer';
+  readonly status: number;
+  readonly statusMessage: string;
+  readonly rawHeaders: string[];
+  readonly whole: Buffer | undefined;
+  #body: AnswerBody | undefined;
+  #trailers: readonly string[] = NO_TRAILERS;
+  #isComplete = false;
+
+  constructor(
+    head: ResponseHead,
+    from: { whole: Buffer; trailers: readonly string[] } | { source: BodySource },
+  ) {
+    this.status = head.status;
+    this.statusMessage = head.statusMessage;
+    this.rawHeaders = head.rawHeaders;
+    if ('source' in from) this.#body = new AnswerBody(from.source);
+    else {
+      this.whole = from.whole;
+      this.#trailers = from.trailers;
+      this.#isComplete = true;
+    }
+  }
+
+  /** Made when first needed: a body that is there as a whole is usually taken as it is. */
+  get body(): Readable {
+    if (this.#body === undefined) {
+      this.#body = new AnswerBody(undefined);
+      if (this.whole !== undefined && this.whole.length > 0) this.#body.push(this.whole);
+      this.#body.end();
+    }
+    return this.#body;
+  }
+
+  trailers(): readonly string[] {
+    return this.#trailers;
+  }
+
+  complete(): boolean {
+    return this.#isComplete;
+  }
+
+  /** False when the reader has enough for now. */
+  push(chunk: Buffer): boolean {
+    return this.#body?.push(chunk) ?? true;
+  }
+
+  end(trailers: readonly string[]): void {
+    this.#trailers = trailers;
+    this.#isComplete = true;
+    this.#body?.end();
+  }
+
+  breakOff(error: Error): void {
+    this.#body?.breakOff(error);
+  }
+}
+
+// Shared listeners: one function for all connections instead of closures for each.
+function onData(this: Socket, chunk: Buffer): void {
+  (this as OwnedSocket).connection?.read(chunk);
+}
+function onEnd(this: Socket): void {
+  (this as OwnedSocket).connection?.finish();
+}
+function onError(this: Socket, error: Error): void {
+  (this as OwnedSocket).connection?.broke(error);
+}
+function onClose(this: Socket): void {
+  (this as OwnedSocket).connection?.closed();
+}
+function ignore(): void {}

@@ -1,0 +1,387 @@
+// Reads HTTP/1.1 answers from a connection's bytes (RFC 9112). Strict, because what it accepts is
+// what a client believes: whatever two readers could understand differently is refused. Nothing is
+// copied but the header section; body chunks are slices of what was read.
+
+/** Status line and fields of an answer together. */
+export const MAX_HEAD_BYTES = 64 * 1024;
+/** Fields of an answer, and of its trailer section. */
+const MAX_FIELDS = 1_000;
+/** One chunk's size line, extensions included. */
+const MAX_CHUNK_LINE_BYTES = 4 * 1024;
+/** Hexadecimal digits of a chunk's size: 4 GiB less one byte. */
+const MAX_CHUNK_DIGITS = 8;
+/** Digits of Content-Length: what a double counts exactly. */
+const MAX_LENGTH_DIGITS = 15;
+/** Interim answers before the final one. */
+const MAX_INTERIM = 32;
+
+const CR = 13;
+const LF = 10;
+
+/** The head of an answer. */
+export interface ResponseHead {
+  readonly status: number;
+  readonly statusMessage: string;
+  /** Flat, as received. */
+  readonly rawHeaders: string[];
+}
+
+/** Who hears of what was read. */
+export interface ResponseReader {
+  /** A 1xx answer but 101; the final one is still to come. */
+  onInterim(head: ResponseHead): void;
+  /** The final answer; a 101 ends here, and what follows it is no longer HTTP. */
+  onHead(head: ResponseHead): void;
+  onBody(chunk: Buffer): void;
+  /** The message is over as its framing promised. Trailers are flat. */
+  onMessageEnd(trailers: readonly string[]): void;
+}
+
+/** What is read next. */
+const IDLE = 0;
+const HEAD = 1;
+const BY_LENGTH = 2;
+const CHUNK_SIZE = 3;
+const CHUNK_DATA = 4;
+const CHUNK_END = 5;
+const TRAILERS = 6;
+const BY_CLOSE = 7;
+
+const NO_TRAILERS: readonly string[] = [];
+
+/** RFC 9110 5.6.2: what a field name is made of. */
+const TOKEN = new Uint8Array(256);
+for (const char of "!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ") {
+  TOKEN[char.charCodeAt(0)] = 1;
+}
+/** RFC 9110 5.5: no control characters but the tab. */
+const BAD_VALUE = /[^\t\x20-\x7e\x80-\xff]/;
+/** RFC 9112 4. */
+const STATUS_LINE = /^HTTP\/1\.([01]) ([1-5]\d\d|[6-9]\d\d)(?: (.*))?$/;
+/** RFC 9112 7.1 and 7.1.1, without the white space that it calls bad. */
+const CHUNK_LINE =
+  /^([0-9A-Fa-f]+)(?:;[!#$%&'*+.^_`|~\w-]+(?:=(?:[!#$%&'*+.^_`|~\w-]+|"[^"\\]*"))?)*$/;
+
+/** What is wrong with an answer; for people. */
+export class ResponseError extends Error {}
+
+export class ResponseParser {
+  readonly #reader: ResponseReader;
+  #state: number = IDLE;
+  /** The beginning of a head, a chunk's size line or a trailer section that is not whole yet. */
+  #partial: Buffer | undefined;
+  /** Bytes of the body, or of its chunk, that are still to come. */
+  #left = 0;
+  #isHead = false;
+  #interim = 0;
+  #keepAlive = false;
+  #upgraded = false;
+  #trailers: string[] = [];
+  /** Where the head or line that was last read ends in the chunk at hand. */
+  #sectionEnd = 0;
+
+  constructor(reader: ResponseReader) {
+    this.#reader = reader;
+  }
+
+  /** No answer is due: bytes that come now belong to nothing. */
+  get isIdle(): boolean {
+    return this.#state === IDLE;
+  }
+
+  /** After a message's end: whether the connection may carry another one (RFC 9112 9.3). */
+  get keepAlive(): boolean {
+    return this.#keepAlive;
+  }
+
+  /** The connection no longer speaks HTTP. */
+  get upgraded(): boolean {
+    return this.#upgraded;
+  }
+
+  /** An answer is due. @param isHead to a HEAD request: it has no body, whatever its fields say */
+  begin(isHead: boolean): void {
+    this.#state = HEAD;
+    this.#isHead = isHead;
+    this.#interim = 0;
+    this.#keepAlive = false;
+  }
+
+  /**
+   * Takes what was read. Stops at the message's end.
+   * @returns the bytes that belong to the message; fewer than given: more followed it
+   * @throws ResponseError, after which the connection is of no use
+   */
+  execute(chunk: Buffer): number {
+    let at = 0;
+    while (at < chunk.length && this.#state !== IDLE) {
+      const next = this.#step(chunk, at);
+      if (next === at && this.#state !== IDLE) throw new ResponseError('no progress');
+      at = next;
+    }
+    return at;
+  }
+
+  /**
+   * The upstream ends the connection in the orderly way.
+   * @returns false when it does so in mid-message
+   */
+  finish(): boolean {
+    if (this.#state !== BY_CLOSE) return this.#state === IDLE;
+    this.#end(NO_TRAILERS);
+    return true;
+  }
+
+  #step(chunk: Buffer, at: number): number {
+    switch (this.#state) {
+      case HEAD:
+        return this.#readHead(chunk, at);
+      case BY_LENGTH:
+      case CHUNK_DATA:
+        return this.#readCounted(chunk, at);
+      case BY_CLOSE:
+        this.#reader.onBody(at === 0 ? chunk : chunk.subarray(at));
+        return chunk.length;
+      case CHUNK_SIZE:
+        return this.#readSize(chunk, at);
+      case CHUNK_END:
+        return this.#readChunkEnd(chunk, at);
+      default:
+        return this.#readTrailers(chunk, at);
+    }
+  }
+
+  /** A head is parsed only when it is there as a whole. */
+  #readHead(chunk: Buffer, at: number): number {
+    const text = this.#section(chunk, at, MAX_HEAD_BYTES);
+    if (text === undefined) return chunk.length;
+    const lineEnd = text.indexOf('\r\n');
+    const line = lineEnd < 0 ? text : text.slice(0, lineEnd);
+    const match = STATUS_LINE.exec(line);
+    if (match === null) throw new ResponseError('the status line is malformed');
+    const [, minor, digits, reason = ''] = match;
+    const rawHeaders = lineEnd < 0 ? [] : readFields(text, lineEnd + 2);
+    const head = { status: Number(digits), statusMessage: reason, rawHeaders };
+    const end = this.#sectionEnd;
+    if (head.status < 200 && head.status !== 101) {
+      this.#interim += 1;
+      if (this.#interim > MAX_INTERIM) throw new ResponseError('too many interim answers');
+      this.#reader.onInterim(head);
+    } else this.#begin(head, minor === '1');
+    return end;
+  }
+
+  /** How long the body is (RFC 9112 6.3), and then that the head is there. */
+  #begin(head: ResponseHead, isHttp11: boolean): void {
+    const framing = framingOf(head.rawHeaders);
+    const { status } = head;
+    this.#keepAlive = isHttp11 ? !framing.close : framing.keepAlive && !framing.close;
+    if (status === 101) {
+      this.#state = IDLE;
+      this.#keepAlive = false;
+      this.#upgraded = true;
+      this.#reader.onHead(head);
+      return;
+    }
+    if (framing.chunked && !isHttp11) throw new ResponseError('chunks in an HTTP/1.0 answer');
+    const bodiless = this.#isHead || status === 204 || status === 304;
+    if (bodiless || framing.length === 0) this.#state = IDLE;
+    else if (framing.chunked) this.#state = CHUNK_SIZE;
+    else if (framing.length > 0) this.#state = BY_LENGTH;
+    else {
+      this.#state = BY_CLOSE;
+      this.#keepAlive = false;
+    }
+    this.#left = Math.max(0, framing.length);
+    const isOver = this.#state === IDLE;
+    this.#reader.onHead(head);
+    if (isOver) this.#reader.onMessageEnd(NO_TRAILERS);
+  }
+
+  #readCounted(chunk: Buffer, at: number): number {
+    const end = Math.min(chunk.length, at + this.#left);
+    this.#left -= end - at;
+    const isLast = this.#left === 0;
+    const wasChunk = this.#state === CHUNK_DATA;
+    this.#reader.onBody(at === 0 && end === chunk.length ? chunk : chunk.subarray(at, end));
+    if (!isLast) return end;
+    if (wasChunk) this.#state = CHUNK_END;
+    else this.#end(NO_TRAILERS);
+    return end;
+  }
+
+  #readSize(chunk: Buffer, at: number): number {
+    const line = this.#line(chunk, at);
+    if (line === undefined) return chunk.length;
+    const digits = CHUNK_LINE.exec(line)?.[1];
+    if (digits === undefined) throw new ResponseError('a chunk has no proper size');
+    if (digits.length > MAX_CHUNK_DIGITS) throw new ResponseError('a chunk is too large');
+    this.#left = Number.parseInt(digits, 16);
+    this.#state = this.#left === 0 ? TRAILERS : CHUNK_DATA;
+    this.#trailers = [];
+    return this.#sectionEnd;
+  }
+
+  #readChunkEnd(chunk: Buffer, at: number): number {
+    const line = this.#line(chunk, at);
+    if (line === undefined) return chunk.length;
+    if (line !== '') throw new ResponseError('a chunk is longer than its size');
+    this.#state = CHUNK_SIZE;
+    return this.#sectionEnd;
+  }
+
+  #readTrailers(chunk: Buffer, at: number): number {
+    const line = this.#line(chunk, at);
+    if (line === undefined) return chunk.length;
+    const end = this.#sectionEnd;
+    if (line === '') this.#end(this.#trailers);
+    else {
+      const fields = readFields(line, 0);
+      if (this.#trailers.length + fields.length > 2 * MAX_FIELDS) {
+        throw new ResponseError('too many trailer fields');
+      }
+      this.#trailers.push(...fields);
+    }
+    return end;
+  }
+
+  #end(trailers: readonly string[]): void {
+    this.#state = IDLE;
+    this.#reader.onMessageEnd(trailers);
+  }
+
+  /** A head without its final empty line, once it is whole; its parts are kept till then. */
+  #section(chunk: Buffer, at: number, limit: number): string | undefined {
+    const before = this.#partial;
+    if (before === undefined) {
+      const end = chunk.indexOf('\r\n\r\n', at, 'latin1');
+      if (end >= 0) {
+        if (end - at > limit) throw new ResponseError('the head is too long');
+        this.#sectionEnd = end + 4;
+        return chunk.toString('latin1', at, end);
+      }
+    }
+    const rest = chunk.subarray(at);
+    const all = before === undefined ? rest : Buffer.concat([before, rest]);
+    const end = all.indexOf('\r\n\r\n', Math.max(0, (before?.length ?? 0) - 3), 'latin1');
+    if (end < 0) {
+      if (all.length > limit) throw new ResponseError('the head is too long');
+      refuseBareLineFeeds(all, before?.length ?? 0);
+      // A copy: the chunk's memory is the socket's, and may be large.
+      this.#partial = before === undefined ? Buffer.from(all) : all;
+      return undefined;
+    }
+    if (end > limit) throw new ResponseError('the head is too long');
+    this.#partial = undefined;
+    this.#sectionEnd = at + end + 4 - (before?.length ?? 0);
+    return all.toString('latin1', 0, end);
+  }
+
+  /** One line without its end, once it is whole. */
+  #line(chunk: Buffer, at: number): string | undefined {
+    const before = this.#partial;
+    const feed = chunk.indexOf(LF, at);
+    const end = feed < 0 ? chunk.length : feed + 1;
+    const beforeLength = before?.length ?? 0;
+    const isTrailer = this.#state === TRAILERS;
+    const limit = isTrailer ? MAX_HEAD_BYTES : MAX_CHUNK_LINE_BYTES;
+    if (beforeLength + end - at > limit) throw new ResponseError('a line is too long');
+    if (feed < 0) {
+      const rest = chunk.subarray(at);
+      this.#partial = before === undefined ? Buffer.from(rest) : Buffer.concat([before, rest]);
+      return undefined;
+    }
+    this.#partial = undefined;
+    this.#sectionEnd = end;
+    const tail = chunk.toString('latin1', at, end);
+    const line = before === undefined ? tail : before.toString('latin1') + tail;
+    if (line.charCodeAt(line.length - 2) !== CR) throw new ResponseError('a bare line feed');
+    const bare = line.slice(0, -2);
+    if (bare.includes('\r')) throw new ResponseError('a bare carriage return');
+    return bare;
+  }
+}
+
+/** A line feed without its carriage return: the end that is waited for may never come. */
+function refuseBareLineFeeds(bytes: Buffer, from: number): void {
+  let at = bytes.indexOf(LF, from);
+  while (at >= 0) {
+    if (at === 0 || bytes[at - 1] !== CR) throw new ResponseError('a bare line feed');
+    at = bytes.indexOf(LF, at + 1);
+  }
+}
+
+/** The field lines of `text` from `from` on, without the final line end. */
+function readFields(text: string, from: number): string[] {
+  const fields: string[] = [];
+  for (let at = from; at <= text.length; ) {
+    const found = text.indexOf('\r\n', at);
+    const end = found < 0 ? text.length : found;
+    const colon = text.indexOf(':', at);
+    if (colon <= at || colon >= end) throw new ResponseError('a field has no name');
+    for (let i = at; i < colon; i += 1) {
+      // White space before the colon and folded lines end here too (RFC 9112 5.1 and 5.2).
+      if (TOKEN[text.charCodeAt(i)] !== 1) throw new ResponseError('a field name is malformed');
+    }
+    const value = trimmed(text, colon + 1, end);
+    if (BAD_VALUE.test(value)) throw new ResponseError('a field value is malformed');
+    fields.push(text.slice(at, colon), value);
+    if (fields.length > 2 * MAX_FIELDS) throw new ResponseError('too many fields');
+    if (found < 0) break;
+    at = end + 2;
+  }
+  return fields;
+}
+
+/** Without the optional white space around it (RFC 9110 5.6.3). */
+function trimmed(text: string, from: number, to: number): string {
+  let start = from;
+  let end = to;
+  while (start < end && isBlank(text.charCodeAt(start))) start += 1;
+  while (end > start && isBlank(text.charCodeAt(end - 1))) end -= 1;
+  return text.slice(start, end);
+}
+
+function isBlank(code: number): boolean {
+  return code === 32 || code === 9;
+}
+
+/** What the fields say about the body and the connection. */
+interface Framing {
+  /** -1: not given. */
+  readonly length: number;
+  readonly chunked: boolean;
+  readonly close: boolean;
+  readonly keepAlive: boolean;
+}
+
+function framingOf(rawHeaders: readonly string[]): Framing {
+  let length = -1;
+  let chunked = false;
+  let close = false;
+  let keepAlive = false;
+  for (let i = 0; i < rawHeaders.length; i += 2) {
+    const name = rawHeaders[i] as string;
+    // By length first: most fields are none of these three.
+    if (name.length === 14 && name.toLowerCase() === 'content-length') {
+      const value = rawHeaders[i + 1] as string;
+      if (length >= 0) throw new ResponseError('Content-Length is given twice');
+      if (!/^\d+$/.test(value) || value.length > MAX_LENGTH_DIGITS) {
+        throw new ResponseError('Content-Length is not a length');
+      }
+      length = Number(value);
+    } else if (name.length === 17 && name.toLowerCase() === 'transfer-encoding') {
+      // One coding, and that is chunked: any other would reach the client undone.
+      if (chunked || (rawHeaders[i + 1] as string).toLowerCase() !== 'chunked') {
+        throw new ResponseError('a transfer coding other than chunked');
+      }
+      chunked = true;
+    } else if (name.length === 10 && name.toLowerCase() === 'connection') {
+      const options = (rawHeaders[i + 1] as string).toLowerCase();
+      close ||= /(?:^|,)[\t ]*close[\t ]*(?:,|$)/.test(options);
+      keepAlive ||= /(?:^|,)[\t ]*keep-alive[\t ]*(?:,|$)/.test(options);
+    }
+  }
+  if (chunked && length >= 0) throw new ResponseError('Content-Length beside Transfer-Encoding');
+  return { length, chunked, close, keepAlive };
+}
