@@ -22,7 +22,8 @@ ALL_TESTS := test/**/*.test.ts
 TESTS     ?= $(ALL_TESTS)
 # What a test imports that starts another process.
 OTHER_PROCESS := node:child_process|start-gpt-load|peer-process|sdk-ways|-facts\.ts|confined
-NODE_TEST := node --test --test-timeout=180000
+# Two files at once: most of their time is spent waiting.
+NODE_TEST := node --test --test-timeout=180000 --test-concurrency=2
 
 # The client commands use the binary where there is one, else the sources.
 ifneq ($(wildcard $(BINARY)),)
@@ -74,17 +75,18 @@ test: $(INSTALLED) ## Run all tests, the packed binary's too (TESTS=test/log.tes
 	@if [ '$(TESTS)' = '$(ALL_TESTS)' ]; then $(MAKE) --no-print-directory build test-binary; fi
 
 test-fast: $(INSTALLED) ## Run the tests that start no other process: what one runs while working
-	@$(NODE_TEST) --test-concurrency=3 $$(grep -rLE "$(OTHER_PROCESS)" --include='*.test.ts' test)
+	@$(NODE_TEST) $$(grep -rLE "$(OTHER_PROCESS)" --include='*.test.ts' test)
 
 test-binary: $(INSTALLED) ## Run the end-to-end tests against build/gpt-load
 	@test -x $(BINARY) || { echo 'make: no $(BINARY) yet; run `make build` first' >&2; exit 1; }
 	@GPT_LOAD_BINARY='$(CURDIR)/$(BINARY)' $(NODE_TEST) 'test/e2e/**/*.test.ts'
 
-coverage: $(INSTALLED) ## Run all tests, fail under 90 % of lines, write lcov.info
+coverage: $(INSTALLED) ## Run all tests, fail under 90 % of lines (more on the request path), write lcov.info
 	@$(NODE_TEST) --experimental-test-coverage --test-coverage-include='src/**/*.ts' \
 	  --test-coverage-lines=90 \
 	  --test-reporter=spec --test-reporter-destination=stdout \
 	  --test-reporter=lcov --test-reporter-destination=lcov.info '$(TESTS)'
+	@node build/coverage-gate.ts
 
 bench: $(INSTALLED) ## Measure against direct access and nginx, in one run
 	@node test/bench/run.ts $(ARGS)

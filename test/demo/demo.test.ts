@@ -32,9 +32,10 @@ test(
   },
 );
 
-test('the demo does not take a port that is in use', async () => {
+test('the demo does not take a port that is in use', async (t) => {
   const port = await freePort();
   const other = createServer().listen(port, '127.0.0.1');
+  t.after(() => other.close());
   const env = { PORT: String(port) };
   const demo = await startGptLoad({
     args: ['demo'],
@@ -46,5 +47,4 @@ test('the demo does not take a port that is in use', async () => {
   assert.equal(await demo.exited, 1);
   assert.match(demo.output(), new RegExp(`port ${port}: address already in use; set PORT`));
   await demo.stop(1);
-  other.close();
 });
