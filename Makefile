@@ -138,7 +138,7 @@ docker-build: ## Build the container image (IMAGE=gpt-load)
 	  --build-arg GPT_LOAD_COMMIT="$$(git rev-parse --short=12 HEAD 2>/dev/null || echo unknown)" .
 
 docker-run: ## Run the image with .env and keys.txt, on PORT (3000)
-	@test -f keys.txt || { echo 'make: no keys.txt: one API key a line' >&2; exit 1; }
+	@test -f keys.txt || { echo 'make: no keys.txt: one API key per line' >&2; exit 1; }
 	docker run --rm $$(test -t 0 && echo -it) -p $(PORT):3000 -v '$(CURDIR)/keys.txt:/data/keys.txt:ro' \
 	  $(if $(wildcard .env),--env-file .env) -e HOST=0.0.0.0 -e PORT=3000 -e KEYS_FILE=/data/keys.txt \
 	  $(IMAGE) $(ARGS)

@@ -1,6 +1,6 @@
 // From the command line to one command and an exit code: the only reader of process.env and
-// process.argv. Decides which command runs and how bad configuration is told; everything else is
-// the commands' own.
+// process.argv. Picks the command and reports bad configuration; everything else is up to the
+// commands.
 
 import { checkConfig } from './cli/check-config.ts';
 import { type CommandLine, readCommandLine } from './cli/command-line.ts';

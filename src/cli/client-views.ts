@@ -1,6 +1,6 @@
-// How the answers of /health, /stats, /blacklist and /reset-keys look to a person. Decides layout
-// and wording only. Fields that it does not know are shown too: the instance may be newer than this
-// command.
+// How the answers of /health, /stats, /blacklist and /reset-keys look to a person. Layout and
+// wording, nothing else. Fields that it does not know are shown too: the instance may be newer
+// than this command.
 
 import { facts, grouped, span, table } from './table.ts';
 

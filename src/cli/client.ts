@@ -1,7 +1,6 @@
 // `gpt-load health | stats | blacklist | reset-keys`: asks the running instance and shows what it
-// says. Decides where that instance is, what an answer means for a script (exit codes), and how
-// errors read. What is in an answer is the endpoints' business (http/); how it looks as a table is
-// client-views.ts.
+// says. Finds that instance, turns answers into exit codes for scripts, and words errors. What is
+// in an answer is up to admin/; how it looks as a table is client-views.ts.
 
 import { readFileSync } from 'node:fs';
 import type { Config } from '../config/config.ts';

@@ -1,6 +1,5 @@
 // How far a long command is: one line that redraws itself on a terminal, a plain line now and then
-// otherwise. Decides wording and pace; what is counted is the command's. Writes to stderr, so that
-// results can be piped.
+// otherwise. What is counted is up to the command. Writes to stderr, so that results can be piped.
 
 import { grouped, span } from './table.ts';
 import type { Terminal } from './terminal.ts';

@@ -1,5 +1,5 @@
-// Aligned columns for people. Decides widths and what is cut when a terminal is too narrow; a pipe
-// gets everything. What stands in the cells is up to the caller, control characters excepted.
+// Aligned columns for people. Columns are cut where a terminal is too narrow; a pipe gets
+// everything. What stands in the cells is up to the caller, control characters excepted.
 
 /** Between two columns. */
 const GAP = '  ';

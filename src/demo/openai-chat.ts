@@ -1,6 +1,5 @@
 // OpenAI's chat completions, streamed and not, with tool calls, as
-// platform.openai.com/docs/api-reference/chat describes them. Decides the answer's shape; who gets
-// one is behaviour.ts's matter.
+// platform.openai.com/docs/api-reference/chat describes them. Who gets one is up to behaviour.ts.
 
 import { answerText, createdS, pieces, textOf, toolArguments } from './provider-shape.ts';
 import { eventStream, jsonReply, type Reply } from './reply.ts';

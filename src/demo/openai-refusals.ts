@@ -1,6 +1,6 @@
 // How OpenAI says no, in its own bodies and headers (platform.openai.com/docs/guides/error-codes;
-// shapes as recorded in test/fixtures/provider-errors.json). Decides the words; which key gets them
-// is behaviour.ts's matter.
+// shapes as recorded in test/fixtures/provider-errors.json). Which key gets them is up to
+// behaviour.ts.
 
 import type { Refusal } from './behaviour.ts';
 import { eventStream, jsonReply, type Reply } from './reply.ts';

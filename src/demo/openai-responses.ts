@@ -1,5 +1,5 @@
 // OpenAI's Responses API, streamed and not: its stream has named, numbered events and ends without
-// [DONE]. Decides the answer's shape; who gets one is behaviour.ts's matter.
+// [DONE]. Who gets one is up to behaviour.ts.
 
 import { answerText, createdS, pieces, textOf } from './provider-shape.ts';
 import { eventStream, jsonReply, type Reply } from './reply.ts';

@@ -1,6 +1,5 @@
-// What the scripted upstream sends back, as plain data: status, headers, and a body in one piece or
-// in parts. Decides how a reply is written to a response; what a reply says is left to the provider
-// shapes.
+// What the scripted upstream sends back, as plain data: status, headers, and a body in one piece
+// or in parts. What a reply says is up to the provider shapes.
 
 import type { ServerResponse } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';

@@ -1,5 +1,5 @@
 // One request as the scripted upstream saw it: who asked (which key, where it was put), for what,
-// and the body's hash. Decides nothing about the answer: behaviour.ts and the provider shapes do.
+// and the body's hash. The answer is up to behaviour.ts and the provider shapes.
 
 import { createHash } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';

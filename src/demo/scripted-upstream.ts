@@ -1,6 +1,5 @@
-// A provider that does as its script says: speaks OpenAI, Anthropic and Gemini, refuses by key, and
-// remembers who asked what. Decides which shape a path has and sends the answer; words and
-// behaviours live in their own files. For demo and tests.
+// A provider that does as its script says: speaks OpenAI, Anthropic and Gemini, refuses by key,
+// and remembers who asked what. Words and behaviours live in their own files. For demo and tests.
 
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';

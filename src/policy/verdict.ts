@@ -1,6 +1,6 @@
 // The vocabulary of blame: what an attempt came to, and what that means for key, upstream and
-// request. Nothing is decided here: classify.ts turns an answer or a fault into a Verdict, retry.ts
-// acts on it.
+// request. Nothing is decided here: classify.ts turns an answer or a fault into a Verdict,
+// retry.ts acts on it.
 
 import type { Reason } from './reason.ts';
 

@@ -1,6 +1,5 @@
 // Whom to suspect when every key of an upstream is rejected within a minute: the upstream or the
-// way there, hardly all the keys. Decides only that; the coordinator asks now and then, and says it
-// loudly.
+// way there, hardly all the keys. The coordinator asks now and then, and says it loudly.
 
 import { UNPINNED } from './table/key-rows.ts';
 import type { KeyTable } from './table/key-table.ts';

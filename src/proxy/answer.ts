@@ -1,6 +1,6 @@
-// The last step of a request: the chosen answer goes to the client. Decides its final fields (CORS,
-// request id, compression) and keeps a key that the upstream echoed from going out; the bytes
-// themselves are the relay's.
+// The last step of a request: the chosen answer goes to the client. Adds the final fields (CORS,
+// request id, compression) and keeps an echoed key from going out; the bytes themselves are the
+// relay's.
 
 import type { Config } from '../config/config.ts';
 import { fieldValue, responseFields } from '../policy/headers.ts';

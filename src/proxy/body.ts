@@ -1,5 +1,5 @@
-// Reads a request's body once: kept for replay up to a limit, streamed through beyond it. Decides
-// only which of the two; sending is left to the transport.
+// Reads a request's body once: kept for replay up to a limit, streamed through beyond it. Sending
+// is left to the transport.
 
 import type { IncomingMessage, ServerResponse } from 'node:http';
 

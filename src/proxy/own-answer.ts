@@ -1,5 +1,4 @@
-// The answers that this proxy itself gives: JSON bodies, errors in OpenAI's shape. Decides their
-// framing only.
+// The answers that this proxy itself gives: JSON bodies, errors in OpenAI's shape. Framing only.
 
 import type { ServerResponse } from 'node:http';
 import { errorBody } from '../errors.ts';

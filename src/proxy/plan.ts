@@ -1,6 +1,6 @@
 // What all attempts of one request share, prepared once: fields without credentials, body, time
-// limits; and on demand what only some decisions need, such as the model's name. Decides where the
-// leased key goes.
+// limits; and on demand what only some decisions need, such as the model's name. Puts the leased
+// key in its one place.
 
 import {
   type CredentialPlace,

@@ -1,6 +1,6 @@
 // Moves an answer's body to the client: bytes as they come, backpressure both ways, no re-framing
-// of events. Decides when silence is too long; a fault in mid-body breaks the client's connection,
-// so that truncation shows.
+// of events. Silence has its limits; a fault in mid-body breaks the client's connection, so that
+// truncation shows.
 
 import type { ServerResponse } from 'node:http';
 import type { Readable, Writable } from 'node:stream';

@@ -1,5 +1,5 @@
 // The coordinator's side of the key file: read at the start, again when it changes, on SIGHUP and
-// for /reset-keys. Decides that a bad file changes nothing, and what is said about each reading.
+// for /reset-keys. A bad file changes nothing; what each reading did is logged.
 
 import { ConfigError } from '../errors.ts';
 import type { Logger } from '../log/log.ts';

@@ -1,6 +1,6 @@
 // Between the key table and the state file: what was learned goes out in batches and comes back at
-// the start, and when a key returns to the key file. Decides which stored row belongs to which key;
-// how it is stored is up to store/.
+// the start, and when a key returns to the key file. Matches stored rows with keys; how it is
+// stored is up to store/.
 
 import type { Logger } from '../log/log.ts';
 import type { Reason } from '../policy/reason.ts';

@@ -1,5 +1,5 @@
-// A worker's look at itself: how late its event loop turns, and how large its heap is. Decides how
-// often.
+// A worker's look at itself: how late its event loop turns, and how large its heap is. Sampled at
+// a fixed pace.
 
 import { heapUsage } from '../admin/process-memory.ts';
 import type { WorkerVitals } from '../pool/counts/worker-vitals.ts';

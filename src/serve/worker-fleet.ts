@@ -1,5 +1,5 @@
 // The worker threads as the coordinator sees them: started, replaced when they die, drained
-// together. Decides when a dead one is replaced and gives back what it held; what workers do is
+// together. Replaces a dead one after a backoff and gives back what it held; what workers do is
 // worker.ts.
 
 import { setFlagsFromString } from 'node:v8';

@@ -1,5 +1,5 @@
-// A worker's server from listening to drained: what the coordinator's messages do to it. Decides
-// how a drain goes: no new connections, running requests end, idle connections close.
+// A worker's server from listening to drained: what the coordinator's messages do to it. A drain
+// means no new connections, running requests end, idle connections close.
 
 import type { Server } from 'node:http';
 import type { MessagePort } from 'node:worker_threads';

@@ -1,6 +1,6 @@
 // What to ask a provider to learn whether a key works, and what its answer says about the key.
-// Decides the form of the question (path, fields, body) and the result; sending is check-runner.ts.
-// The judgement itself is the proxy's own classifier, so that both always agree.
+// Sending is up to check-runner.ts. The judgement itself is the proxy's own classifier, so that
+// both always agree.
 
 import { classify } from '../../policy/answers/classify.ts';
 import { pushCredential } from '../../policy/headers.ts';

@@ -1,5 +1,5 @@
-// `gpt-load validate-keys`: asks for every key of the key file whether it works, tells what came
-// out and leaves lists. Decides the course of a run: options, file, checks, Ctrl-C, lists, pruning,
+// `gpt-load validate-keys`: asks for every key of the key file whether it works, reports what it
+// found and writes lists. The course of a run: options, file, checks, Ctrl-C, lists, pruning,
 // report, exit code.
 
 import type { Config } from '../../config/config.ts';

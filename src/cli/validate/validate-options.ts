@@ -1,5 +1,5 @@
-// The options of validate-keys, each checked, with defaults from the configuration. Decides what is
-// accepted and how a mistake is told; nothing is read from disk here.
+// The options of validate-keys, each checked, with defaults from the configuration. Nothing is
+// read from disk here.
 
 import type { Config } from '../../config/config.ts';
 import { integer, seconds } from '../../config/rules.ts';

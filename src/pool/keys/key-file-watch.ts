@@ -1,6 +1,6 @@
 // When the key file may have changed: by the file system's notice where there is one, by looking
-// now and then where there is none (network mounts, bind mounts). Decides only when to read again;
-// reading, and what becomes of a bad file, is up to the caller.
+// now and then where there is none (network mounts, bind mounts). Reading it, and what to do about
+// a bad file, is up to the caller.
 //
 // The directory is watched, not the file: editors replace the file, Kubernetes swaps the link
 // `..data`.

@@ -1,5 +1,5 @@
-// What a key file says: one key a line, `#` comments, optionally the upstream that a key is bound
-// to. Decides what is wrong with it, naming file and line and never a key; reading it again when it
+// What a key file says: one key per line, `#` comments, optionally the upstream that a key is
+// bound to. Its problems are named by file and line, never by key; reading it again when it
 // changes is key-file-watch.ts, giving its keys rows is key-reload.ts.
 
 import { readFile } from 'node:fs/promises';

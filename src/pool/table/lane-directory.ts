@@ -1,6 +1,5 @@
 // Which model has a lane of its own: one has, from its first model-scoped rest until nothing rests
-// in it. Decides who gets a lane and when it is free again; what is in a lane is lane.ts and
-// key-table.ts.
+// in it. What is in a lane is lane.ts and key-table.ts.
 
 import { TICK_MS } from './status-word.ts';
 

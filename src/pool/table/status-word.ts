@@ -1,6 +1,5 @@
-// One 64-bit word of shared memory a status, changed by compare-and-swap around a pure reducer: no
-// locks, so nothing stays locked when a worker dies. Decides the layout of the word, not what
-// changes it.
+// One 64-bit word of shared memory per status, changed by compare-and-swap around a pure reducer:
+// no locks, so nothing stays locked when a worker dies. Its layout, not what changes it:
 //
 //   bits 0-1 state | 2-6 rests, trips | 7-16 deaths, faults | 17-31 generation | 32-63 tick
 //

@@ -1,6 +1,6 @@
-// Opens the SQLite file behind state-store.ts: ours and sound, made anew, or not at all. Decides
-// what a file that is there is worth: damaged, foreign and newer ones are set aside under another
-// name, never deleted; one that cannot be written, or that another process holds, is left as it is.
+// Opens the SQLite file behind state-store.ts: ours and sound, made anew, or not at all. Damaged,
+// foreign and newer ones are set aside under another name, never deleted; one that cannot be
+// written, or that another process holds, is left as it is.
 
 import { randomBytes } from 'node:crypto';
 import {

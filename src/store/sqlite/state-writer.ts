@@ -1,6 +1,5 @@
-// Decides when what was learned about keys goes to the state file: in batches, at most once a
-// second, a batch that failed again later, and everything at the end. What to write comes from the
-// pool.
+// When what was learned about keys goes to the state file: in batches, at most once a second, a
+// batch that failed again later, and everything at the end. What to write comes from the pool.
 
 import type { StateRow } from './state-store.ts';
 

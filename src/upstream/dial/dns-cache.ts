@@ -1,6 +1,6 @@
-// Which addresses a host name has, remembered briefly: a burst of new connections asks the resolver
-// once. getaddrinfo blocks one of libuv's few threads for as long as it takes, so a cached answer
-// also keeps file work going. Decides nothing about which address is used: that is dial-tcp.ts.
+// Which addresses a host name has, remembered briefly: a burst of new connections asks the
+// resolver once. getaddrinfo blocks one of libuv's few threads for as long as it takes, so a
+// cached answer also keeps file work going. Which address is used is up to dial-tcp.ts.
 
 import { promises as dns, type LookupAddress } from 'node:dns';
 import { isIP } from 'node:net';

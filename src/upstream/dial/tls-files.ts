@@ -1,6 +1,6 @@
 // Certificates and keys from files: TLS_CERT_FILE and TLS_KEY_FILE for clients, EXTRA_CA_FILE for
-// upstreams. Decides whether what is in them can be used, and notices when it changes; serving with
-// that is up to the server.
+// upstreams. Checks that they can be used and notices when they change; the server serves with
+// them.
 
 import { readFileSync, statSync } from 'node:fs';
 import { ConfigError } from '../../errors.ts';
