@@ -50,6 +50,10 @@ const SERVER = {
     }),
     secret: true,
   },
+  allowedHosts: variable('ALLOWED_HOSTS', '', rule.words, {
+    en: 'Further names by which a gpt-load on loopback may be asked for /stats and the like',
+    zh: '监听回环地址时，访问 /stats 等端点还允许使用的主机名',
+  }),
   trustedProxies: variable('TRUSTED_PROXIES', '', rule.networks, {
     en: 'Addresses whose X-Forwarded-For is believed, for the access log',
     zh: '信任其 X-Forwarded-For 的代理地址，仅用于访问日志',

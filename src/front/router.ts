@@ -7,7 +7,7 @@ import type { Admin } from '../admin/admin.ts';
 import type { Config } from '../config/config.ts';
 import type { AccessLog } from '../log/access-log.ts';
 import type { Logger } from '../log/log.ts';
-import { parseTarget, type RequestTarget } from '../policy/request-target.ts';
+import { loggedTarget, parseTarget, type RequestTarget } from '../policy/request-target.ts';
 import type { WorkerCounters } from '../pool/counts/counters.ts';
 import type { Group } from '../pool/group.ts';
 import type { Answers } from '../proxy/answer.ts';
@@ -19,6 +19,7 @@ import type { RequestProxy } from '../proxy/proxy.ts';
 import type { Deadlines } from '../upstream/deadlines.ts';
 import type { Auth } from './auth.ts';
 import type { TrustedProxies } from './client-address.ts';
+import type { OwnSite } from './own-site.ts';
 import { malformation } from './well-formed.ts';
 
 export interface RouterParts {
@@ -27,6 +28,7 @@ export interface RouterParts {
   readonly groups: readonly Group[];
   readonly admin: Admin;
   readonly auth: Auth;
+  readonly ownSite: OwnSite;
   readonly cors: Cors;
   readonly proxy: RequestProxy;
   readonly answers: Answers;
@@ -113,11 +115,16 @@ export class Router {
   }
 
   #admin(request: IncomingMessage, response: ServerResponse, target: RequestTarget): void {
-    const { admin, auth, log } = this.#parts;
+    const { admin, auth, ownSite, log } = this.#parts;
     // Probes and scrapes come by the minute: their lines are for those who look for them.
     response.on('close', () => {
       log.debug(`${request.method} ${target.path} ${response.statusCode}`);
     });
+    const refusal = admin.isPublic(target.path) ? undefined : ownSite.refusal(request);
+    if (refusal !== undefined) {
+      sendError(response, refusal);
+      return;
+    }
     if (!admin.isPublic(target.path) && !auth.allowsAdmin(request)) {
       const challenge = ['WWW-Authenticate', 'Basic realm="gpt-load", charset="UTF-8"'];
       sendError(response, UNAUTHORIZED, challenge);
@@ -166,12 +173,12 @@ export class Router {
   }
 
   #logAccess(exchange: Exchange, totalMs: number, level: 'info' | 'error'): void {
-    const { request, response, firstByteMs } = exchange;
+    const { response, firstByteMs } = exchange;
     this.#parts.accessLog.write(level, {
       id: exchange.id,
       client: exchange.clientAddress,
       method: exchange.method,
-      path: request.url ?? '',
+      path: loggedTarget(exchange.target),
       status: exchange.clientLeft && !response.headersSent ? 0 : response.statusCode,
       firstByteMs: firstByteMs < 0 ? null : firstByteMs,
       totalMs,

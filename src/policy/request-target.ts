@@ -32,20 +32,38 @@ function originForm(url: string): string | undefined {
   return rest.startsWith('/') ? rest : `/${rest}`;
 }
 
-/** A second `key` parameter is a credential as well, and goes. */
+/** Whether `key` may stand in a query, in any spelling: most queries are let go here. */
+const MAY_HAVE_KEY = /k|%(?:25)*[46]b/i;
+
+/**
+ * A second `key` parameter is a credential as well, and goes; so does one that only some servers
+ * would read as such: in capitals, percent-encoded, or after a semicolon.
+ */
 function splitAtKey(query: string): Omit<RequestTarget, 'path'> {
   const whole = { query, queryAfterKey: '', key: undefined };
-  if (!query.includes('key=')) return whole;
-  const pairs = query.split('&');
-  const at = pairs.findIndex(isKey);
-  if (at < 0) return whole;
-  const after = pairs.slice(at + 1).filter((pair) => !isKey(pair));
-  const key = decode((pairs[at] as string).slice('key='.length));
-  return { query: pairs.slice(0, at).join('&'), queryAfterKey: after.join('&'), key };
+  if (!MAY_HAVE_KEY.test(query)) return whole;
+  // Pairs at even places, what separates them at odd ones.
+  const parts = query.split(/([&;])/);
+  let key: string | undefined;
+  let before = '';
+  let after = '';
+  for (let i = 0; i < parts.length; i += 2) {
+    const pair = parts[i] as string;
+    if (isKey(pair)) key ??= decode(pair.slice(pair.indexOf('=') + 1));
+    else if (key === undefined) before += `${i === 0 ? '' : parts[i - 1]}${pair}`;
+    else after += `${after === '' ? '' : parts[i - 1]}${pair}`;
+  }
+  return key === undefined ? whole : { query: before, queryAfterKey: after, key };
 }
 
 function isKey(pair: string): boolean {
-  return pair.startsWith('key=');
+  const end = pair.indexOf('=');
+  return (
+    end >= 3 &&
+    decode(decode(pair.slice(0, end)))
+      .trim()
+      .toLowerCase() === 'key'
+  );
 }
 
 function decode(value: string): string {
@@ -77,6 +95,38 @@ export function upstreamTarget(
   }
   const query = withKey(target, queryKey);
   return query === undefined ? basePath + path : `${basePath}${path}?${query}`;
+}
+
+/** Dots and slashes in any of their spellings, or a percent sign that may hide one. */
+const MAY_CLIMB = /\.\.|%2e|%25/i;
+
+/**
+ * Whether the target would leave the upstream's base path, by dot segments (RFC 3986 5.2.4) in any
+ * spelling that a server may undo: encoded once or twice, between backslashes, with parameters.
+ */
+export function leavesBase(basePath: string, target: RequestTarget): boolean {
+  if (!MAY_CLIMB.test(target.path)) return false;
+  const sent = upstreamTarget(basePath, { ...target, query: undefined, key: undefined }, undefined);
+  const own = sent
+    .slice(basePath.length)
+    .replace(/%(?:25)+/gi, '%')
+    .replace(/%2e/gi, '.')
+    .replace(/%2f|%5c|\\/gi, '/');
+  let depth = 0;
+  for (const segment of own.split('/')) {
+    const name = segment.split(/;|%3b/i, 1)[0];
+    if (name === '..') depth -= 1;
+    else if (name !== '' && name !== '.') depth += 1;
+    if (depth < 0) return true;
+  }
+  return false;
+}
+
+/** The target as it may be logged: without the value of the client's key. */
+export function loggedTarget({ path, query, queryAfterKey, key }: RequestTarget): string {
+  if (query === undefined) return path;
+  const parts = [query, key === undefined ? '' : 'key=****', queryAfterKey];
+  return `${path}?${parts.filter((part) => part !== '').join('&')}`;
 }
 
 /** The leased key stands where the client's own stood, or last. */

@@ -1,7 +1,8 @@
 // Which fields may follow a body (RFC 9110 6.5.1): not those that must be known before it is read.
 
-/** Framing, routing, authentication, control data, and what tells how the content is to be read. */
+/** Framing, routing, credentials, control data, and what tells how the content is to be read. */
 const NEVER = new Set([
+  'api-key',
   'authorization',
   'cache-control',
   'connection',
@@ -22,6 +23,8 @@ const NEVER = new Set([
   'transfer-encoding',
   'upgrade',
   'www-authenticate',
+  'x-api-key',
+  'x-goog-api-key',
 ]);
 
 /** The trailers of a message that go on, flat; forbidden ones are dropped (RFC 9110 6.5.1). */

@@ -2,6 +2,7 @@
 // request id, compression) and keeps an echoed key from going out; the bytes themselves are the
 // relay's.
 
+import type { Transform } from 'node:stream';
 import type { Config } from '../config/config.ts';
 import { fieldValue, responseFields } from '../policy/headers.ts';
 import { redactExact } from '../policy/redact.ts';
@@ -14,6 +15,7 @@ import { createGzip, gzipChoice, MIN_GZIP_BYTES, markGzipped } from './gzip.ts';
 import type { HeldAnswer } from './held-answer.ts';
 import { KeyMask } from './key-mask.ts';
 import { type OwnError, sendError } from './own-answer.ts';
+import { unreadableError } from './own-errors.ts';
 import { Relay } from './relay.ts';
 
 /**
@@ -58,6 +60,12 @@ export class Answers {
     const { key } = lease;
     const { status, statusMessage, rawHeaders } = held.answer;
     let fields = responseFields(rawHeaders);
+    if (held.refusal && isUnreadable(held)) {
+      held.discard();
+      const error = unreadableError(status);
+      this.refuse(exchange, error, retryAfter(fields));
+      return undefined;
+    }
     fields = withoutKey(fields, held, key);
     if (this.#cors.enabled) this.#cors.mark(fields, exchange.request.headers.origin);
     if (fieldValue(fields, 'x-request-id') === undefined) fields.push('X-Request-Id', exchange.id);
@@ -68,12 +76,13 @@ export class Answers {
       return 'client_left';
     }
     if (this.#draining) response.shouldKeepAlive = false;
+    if (!takesTrailers(exchange, status, fields)) dropField(fields, 'trailer');
     response.writeHead(status, reasonPhrase(statusMessage, key), fields);
     const limits = this.#limits(exchange, held, { lease, attemptStartMs });
-    const timing = { deadlines: this.#deadlines, limits };
-    const filter = compress ? createGzip() : maskFor(held, key);
-    filter?.pipe(response);
-    const relay = new Relay(exchange, held, filter ?? response, timing);
+    const timing = { deadlines: this.#deadlines, limits, key };
+    const filter = filterFor(held, key, compress);
+    filter?.last.pipe(response);
+    const relay = new Relay(exchange, held, filter?.first ?? response, timing);
     const asItIs = filter === undefined && exchange.method !== 'HEAD';
     await relay.run(asItIs ? bodyLength(fields) : Number.NaN);
     return relay.fault;
@@ -138,9 +147,50 @@ function bodyLength(fields: readonly string[]): number {
   return length === undefined ? Number.NaN : Number(length);
 }
 
-/** An error that is longer than what was held of it is masked on its way. */
-function maskFor(held: HeldAnswer, key: string): KeyMask | undefined {
-  return held.refusal && !held.ended ? new KeyMask(key) : undefined;
+/** Where bytes go in, and where they come out towards the client. */
+interface Filter {
+  readonly first: Transform;
+  readonly last: Transform;
+}
+
+/**
+ * What stands between an answer and its client: the mask, for an error that is longer than what was
+ * held of it, and behind it the compressor.
+ */
+function filterFor(held: HeldAnswer, key: string, compress: boolean): Filter | undefined {
+  const mask = held.refusal && !held.ended ? new KeyMask(key) : undefined;
+  const gzip = compress ? createGzip() : undefined;
+  if (mask !== undefined && gzip !== undefined) {
+    mask.pipe(gzip);
+    mask.on('close', () => {
+      if (!mask.readableEnded) gzip.destroy();
+    });
+  }
+  const [first, last] = [mask ?? gzip, gzip ?? mask];
+  return first === undefined || last === undefined ? undefined : { first, last };
+}
+
+/** An encoded error of which it cannot be known what the client would read in it. */
+function isUnreadable(held: HeldAnswer): boolean {
+  return held.codings.length > 0 && held.decodedWhole() === undefined;
+}
+
+function retryAfter(fields: readonly string[]): string[] {
+  const value = fieldValue(fields, 'retry-after');
+  return value === undefined ? [] : ['Retry-After', value];
+}
+
+/** Whether the message that goes to the client is chunked, and so has a place for trailers. */
+function takesTrailers(exchange: Exchange, status: number, fields: readonly string[]): boolean {
+  if (exchange.method === 'HEAD' || status === 204 || status === 304) return false;
+  const chunked = fieldValue(fields, 'content-length') === undefined;
+  return chunked && exchange.request.httpVersionMinor > 0;
+}
+
+function dropField(fields: string[], name: string): void {
+  for (let i = fields.length - 2; i >= 0; i -= 2) {
+    if ((fields[i] as string).toLowerCase() === name) fields.splice(i, 2);
+  }
 }
 
 /**
@@ -154,7 +204,7 @@ function withoutKey(fields: string[], held: HeldAnswer, key: string): string[] {
     clean = fields.map((value) => redactExact(value, [key]));
   }
   if (!held.refusal || !held.ended) return clean;
-  const text = held.decoded()?.toString('utf8');
+  const text = held.decodedWhole()?.toString('utf8');
   const redacted = text === undefined ? text : redactExact(text, [key]);
   if (redacted === undefined || redacted === text) return clean;
   const body = Buffer.from(redacted);

@@ -135,10 +135,35 @@ export class HeldAnswer extends Waiter {
 
   /** The held bytes, decoded by Content-Encoding as far as possible; undefined: not decodable. */
   decoded(): Buffer | undefined {
-    const raw = this.raw();
-    const encoding = fieldValue(this.answer.rawHeaders, 'content-encoding')?.trim().toLowerCase();
-    if (encoding === undefined || encoding === '' || encoding === 'identity') return raw;
-    return decode(raw, encoding);
+    return this.#decode(false);
+  }
+
+  /**
+   * The whole body, decoded in the strict sense: nothing missing, nothing that was not understood.
+   * Undefined: it cannot be known what the client would read.
+   */
+  decodedWhole(): Buffer | undefined {
+    return this.#ended ? this.#decode(true) : undefined;
+  }
+
+  /** The codings that were applied, in that order (RFC 9110 8.4). */
+  get codings(): readonly string[] {
+    const field = fieldValue(this.answer.rawHeaders, 'content-encoding') ?? '';
+    return field
+      .toLowerCase()
+      .split(',')
+      .map((coding) => coding.trim())
+      .filter((coding) => coding !== '' && coding !== 'identity');
+  }
+
+  #decode(strict: boolean): Buffer | undefined {
+    let bytes: Buffer | undefined = this.raw();
+    const { codings } = this;
+    if (codings.length > MAX_CODINGS) return undefined;
+    for (let i = codings.length - 1; i >= 0 && bytes !== undefined; i -= 1) {
+      bytes = decode(bytes, codings[i] as string, strict);
+    }
+    return bytes;
   }
 
   /** The held bytes as they came. */
@@ -164,26 +189,47 @@ export class HeldAnswer extends Waiter {
 
 /** A decoded copy grows no larger than this; error bodies are far smaller. */
 const MAX_DECODED_BYTES = 1024 * 1024;
+/** Nobody encodes more often in earnest. */
+const MAX_CODINGS = 3;
 
-/** Decodes a possibly cut-off prefix; what follows the cut is simply missing. */
-function decode(raw: Buffer, encoding: string): Buffer | undefined {
+/**
+ * Undoes one coding of a copy.
+ * @param strict false: the bytes may be cut off, and what follows the cut is simply missing
+ */
+function decode(raw: Buffer, coding: string, strict: boolean): Buffer | undefined {
   const { Z_SYNC_FLUSH, BROTLI_OPERATION_FLUSH, ZSTD_e_flush } = zlib.constants;
   const limits = { maxOutputLength: MAX_DECODED_BYTES };
+  const zlibLimits = strict ? limits : { ...limits, finishFlush: Z_SYNC_FLUSH };
   try {
-    switch (encoding) {
+    switch (coding) {
       case 'gzip':
       case 'x-gzip':
-        return zlib.gunzipSync(raw, { ...limits, finishFlush: Z_SYNC_FLUSH });
+        return zlib.gunzipSync(raw, zlibLimits);
       case 'deflate':
-        return zlib.inflateSync(raw, { ...limits, finishFlush: Z_SYNC_FLUSH });
+        return inflate(raw, zlibLimits);
       case 'br':
-        return zlib.brotliDecompressSync(raw, { ...limits, finishFlush: BROTLI_OPERATION_FLUSH });
+        return zlib.brotliDecompressSync(
+          raw,
+          strict ? limits : { ...limits, finishFlush: BROTLI_OPERATION_FLUSH },
+        );
       case 'zstd':
-        return zlib.zstdDecompressSync(raw, { ...limits, finishFlush: ZSTD_e_flush });
+        return zlib.zstdDecompressSync(
+          raw,
+          strict ? limits : { ...limits, finishFlush: ZSTD_e_flush },
+        );
       default:
         return undefined;
     }
   } catch {
     return undefined;
+  }
+}
+
+/** "deflate" means zlib's format (RFC 9110 8.4.1.2), and some servers send the bare one. */
+function inflate(raw: Buffer, limits: zlib.ZlibOptions): Buffer {
+  try {
+    return zlib.inflateSync(raw, limits);
+  } catch {
+    return zlib.inflateRawSync(raw, limits);
   }
 }

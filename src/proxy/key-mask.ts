@@ -11,27 +11,28 @@ const MIN_SHOWN_KEY_BYTES = 13;
 
 /** A stream of bytes in which no occurrence of the key survives, wherever chunks are cut. */
 export class KeyMask extends Transform {
-  readonly #key: Buffer;
-  readonly #mask: Buffer;
+  readonly #needles: readonly { readonly key: Buffer; readonly mask: Buffer }[];
+  readonly #longest: number;
   /** The end of what has passed, as far as it may be the beginning of the key. */
   #rest: Buffer = Buffer.alloc(0);
 
   constructor(key: string) {
     super();
-    this.#key = Buffer.from(key);
-    this.#mask = Buffer.alloc(this.#key.length, ASTERISK);
-    if (this.#key.length < MIN_SHOWN_KEY_BYTES) return;
-    this.#key.copy(this.#mask, 0, 0, SHOWN_BYTES);
-    this.#key.copy(this.#mask, this.#key.length - SHOWN_BYTES, this.#key.length - SHOWN_BYTES);
+    // As it is, URL-encoded, and with the slashes that PHP and others escape in JSON.
+    const forms = new Set([key, encodeURIComponent(key), key.replaceAll('/', '\\/')]);
+    this.#needles = [...forms].map((form) => ({ key: Buffer.from(form), mask: maskOf(form) }));
+    this.#longest = Math.max(...this.#needles.map((needle) => needle.key.length));
   }
 
   override _transform(chunk: Buffer, _encoding: BufferEncoding, done: TransformCallback): void {
     const bytes = Buffer.concat([this.#rest, chunk]);
-    for (let at = bytes.indexOf(this.#key); at >= 0; at = bytes.indexOf(this.#key, at)) {
-      this.#mask.copy(bytes, at);
-      at += this.#key.length;
+    for (const { key, mask } of this.#needles) {
+      for (let at = bytes.indexOf(key); at >= 0; at = bytes.indexOf(key, at)) {
+        mask.copy(bytes, at);
+        at += key.length;
+      }
     }
-    const keep = Math.min(bytes.length, this.#key.length - 1);
+    const keep = Math.min(bytes.length, this.#longest - 1);
     this.#rest = bytes.subarray(bytes.length - keep);
     done(null, bytes.subarray(0, bytes.length - keep));
   }
@@ -39,4 +40,13 @@ export class KeyMask extends Transform {
   override _flush(done: TransformCallback): void {
     done(null, this.#rest);
   }
+}
+
+function maskOf(key: string): Buffer {
+  const bytes = Buffer.from(key);
+  const mask = Buffer.alloc(bytes.length, ASTERISK);
+  if (bytes.length < MIN_SHOWN_KEY_BYTES) return mask;
+  bytes.copy(mask, 0, 0, SHOWN_BYTES);
+  bytes.copy(mask, bytes.length - SHOWN_BYTES, bytes.length - SHOWN_BYTES);
+  return mask;
 }

@@ -40,6 +40,43 @@ export const INTERNAL_ERROR: OwnError = {
   message: 'gpt-load failed; its log says why',
 };
 
+/** Dot segments would lead to what is not this proxy's to give. */
+export const CLIMBING_TARGET: OwnError = {
+  status: 400,
+  type: 'invalid_request_error',
+  code: 'malformed_request',
+  message: "the request target leaves the upstream's base path",
+};
+
+/**
+ * An error of the upstream whose body cannot be searched for the key that it may quote.
+ * @param status the upstream's
+ */
+export function unreadableError(status: number): OwnError {
+  return {
+    status: status >= 400 ? status : 502,
+    type: 'server_error',
+    code: 'upstream_error_unreadable',
+    message: 'the upstream sent an error that gpt-load cannot read; it is not passed on as it is',
+  };
+}
+
+/** A page of another origin asks for what is the operator's. */
+export const CROSS_SITE: OwnError = {
+  status: 403,
+  type: 'invalid_request_error',
+  code: 'cross_site',
+  message: 'this endpoint does not answer to pages of another origin',
+};
+
+/** Bound to loopback, and asked for under a name that is not loopback's (DNS rebinding). */
+export const FOREIGN_HOST: OwnError = {
+  status: 403,
+  type: 'invalid_request_error',
+  code: 'cross_site',
+  message: 'this endpoint answers to loopback names only; ALLOWED_HOSTS may name others',
+};
+
 /** RFC 9112 3.2. */
 export const BAD_TARGET: OwnError = {
   status: 400,

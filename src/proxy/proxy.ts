@@ -2,6 +2,7 @@
 // policy/retry alone decides whether to go again. Nothing that is called from here calls back.
 
 import type { Logger } from '../log/log.ts';
+import { leavesBase } from '../policy/request-target.ts';
 import { type NextStep, nextStep } from '../policy/retry.ts';
 import type { Fault, FaultCode, Verdict } from '../policy/verdict.ts';
 import type { WorkerCounters } from '../pool/counts/counters.ts';
@@ -17,7 +18,7 @@ import { AttemptHistory } from './attempt-history.ts';
 import { type ReplayBudget, type RequestBody, readBody } from './body.ts';
 import type { Exchange } from './exchange.ts';
 import type { HeldAnswer } from './held-answer.ts';
-import { CONCURRENCY_LIMIT, withoutAnswer, withoutKey } from './own-errors.ts';
+import { CLIMBING_TARGET, CONCURRENCY_LIMIT, withoutAnswer, withoutKey } from './own-errors.ts';
 import { Plan } from './plan.ts';
 import type { Tunnels } from './tunnel.ts';
 import { logConsequences } from './verdict-log.ts';
@@ -122,6 +123,10 @@ export class RequestProxy {
     for (let attempt = 1; attempt <= settings.maxRetries + 1; attempt += 1) {
       const lease = pool.lease(tries.history, Date.now());
       if (lease.kind === 'unavailable') return this.#noKey(exchange, tries, lease);
+      if (leavesBase(lease.upstream.basePath, exchange.target)) {
+        lease[Symbol.dispose]();
+        return this.#parts.answers.refuse(exchange, CLIMBING_TARGET);
+      }
       const verdict = await this.#attempt(exchange, tries, lease);
       this.#uncharge(tries.plan.body);
       const succeeded = verdict.kind === 'success';

@@ -4,6 +4,7 @@
 
 import type { ServerResponse } from 'node:http';
 import type { Readable, Writable } from 'node:stream';
+import { redactExact } from '../policy/redact.ts';
 import { trailerPairs } from '../policy/trailers.ts';
 import type { FaultCode } from '../policy/verdict.ts';
 import { passedOn } from '../upstream/bulk-memory.ts';
@@ -35,6 +36,8 @@ export class Relay extends Waiter {
   readonly #sink: Writable;
   readonly #deadlines: Deadlines;
   readonly #limits: RelayLimits;
+  /** The leased key, which must not go out in a trailer either. */
+  readonly #key: string;
   /** Bytes still to come by Content-Length; NaN when the length is not known. */
   #bytesLeft = Number.NaN;
   #lastMoveMs = 0;
@@ -45,7 +48,7 @@ export class Relay extends Waiter {
     exchange: Exchange,
     held: HeldAnswer,
     sink: Writable,
-    timing: { deadlines: Deadlines; limits: RelayLimits },
+    timing: { deadlines: Deadlines; limits: RelayLimits; key: string },
   ) {
     super();
     this.#exchange = exchange;
@@ -54,6 +57,7 @@ export class Relay extends Waiter {
     this.#sink = sink;
     this.#deadlines = timing.deadlines;
     this.#limits = timing.limits;
+    this.#key = timing.key;
   }
 
   /**
@@ -141,7 +145,9 @@ export class Relay extends Waiter {
   #finish(): void {
     const trailers = this.#held.answer.trailers();
     if (trailers.length > 0 && this.#response.chunkedEncoding)
-      this.#response.addTrailers(trailerPairs(trailers));
+      this.#response.addTrailers(
+        trailerPairs(trailers.map((value) => redactExact(value, [this.#key]))),
+      );
     this.#sink.end();
   }
 

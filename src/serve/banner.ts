@@ -9,6 +9,10 @@ import type { Identity } from './runtime.ts';
 
 const LOOPBACK = /^(?:127\.|localhost$|::1$|\[::1\]$|unix:)/;
 
+/** ALLOWED_ORIGINS=* lets any page that somebody in this network looks at send requests here. */
+const ANY_PAGE =
+  '; with ENABLE_CORS and ALLOWED_ORIGINS=* so can any web page that somebody there opens';
+
 /** Logs the banner. */
 export function tellStart(
   log: Logger,
@@ -27,9 +31,10 @@ export function tellStart(
     node: identity.node,
   });
   if (config.authKey === '' && !LOOPBACK.test(config.host)) {
+    const anyPage = config.enableCors && config.allowedOrigins.includes('*');
     log.warn(
       'ANYBODY WHO REACHES THIS PORT CAN SPEND YOUR API KEYS: AUTH_KEY is empty and HOST is public; ' +
-        'set AUTH_KEY, or HOST=127.0.0.1',
+        `set AUTH_KEY, or HOST=127.0.0.1${anyPage ? ANY_PAGE : ''}`,
       { host: config.host },
     );
   }

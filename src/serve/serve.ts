@@ -10,6 +10,7 @@ import { ConfigError } from '../errors.ts';
 import { isPortServed, listenAddresses, removeStaleSocket } from '../front/listen-address.ts';
 import { createLogger } from '../log/log.ts';
 import { type LogSink, openLogFile, openLogStream } from '../log/log-sink.ts';
+import { redactExact } from '../policy/redact.ts';
 import { COORDINATOR, Counters, WorkerCounters } from '../pool/counts/counters.ts';
 import { WorkerVitals } from '../pool/counts/worker-vitals.ts';
 import { attachGroup, createGroup } from '../pool/group-view.ts';
@@ -47,9 +48,7 @@ export async function serve(given: Config, runtime: ServeRuntime): Promise<numbe
   const { tlsCertFile, tlsKeyFile } = config;
   const tls = tlsCertFile === '' ? undefined : loadTlsFiles(tlsCertFile, tlsKeyFile);
   const sinks = openSinks(config);
-  const write = (lines: string): void => {
-    for (const sink of sinks) sink.write(lines);
-  };
+  const write = writerTo(sinks, config.authKey);
   const { logLevel: level, logFormat: format } = config;
   const log = createLogger({ level, format, colour: runtime.colour, write, clock: Date.now });
   tellWarnings(log, runtime.warnings, others.length);
@@ -163,6 +162,14 @@ function droppedLines(sinks: readonly LogSink[], shared: SharedMemory): () => vo
     const dropped = sinks.reduce((sum, sink) => sum + sink.dropped, 0);
     own.add('logLinesDropped', dropped - counted);
     counted = dropped;
+  };
+}
+
+/** Whatever it looks like and wherever it stands, AUTH_KEY is in no line. */
+function writerTo(sinks: readonly LogSink[], authKey: string): (lines: string) => void {
+  return (lines) => {
+    const safe = authKey === '' ? lines : redactExact(lines, [authKey]);
+    for (const sink of sinks) sink.write(safe);
   };
 }
 

@@ -5,6 +5,7 @@ import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
 import { Admin } from '../admin/admin.ts';
 import { Auth } from '../front/auth.ts';
 import { TrustedProxies } from '../front/client-address.ts';
+import { OwnSite } from '../front/own-site.ts';
 import { Router } from '../front/router.ts';
 import { createHttpServer } from '../front/server.ts';
 import { createTlsServer } from '../front/server-tls.ts';
@@ -81,6 +82,7 @@ function startWorker(start: WorkerStart, port: MessagePort): void {
   });
   const idPrefix = `${randomWord()}${workerId.toString(36)}`;
   const auth = new Auth(config.authKey);
+  const ownSite = new OwnSite(config.host, config.allowedHosts);
   const trustedProxies = new TrustedProxies(config.trustedProxies);
   const accessLog = new AccessLog(logging);
   const parts = {
@@ -89,6 +91,7 @@ function startWorker(start: WorkerStart, port: MessagePort): void {
     accessLog,
     admin,
     auth,
+    ownSite,
     cors,
     proxy,
     answers,

@@ -72,6 +72,7 @@ test('config defaults are the names and numbers that scripts rely on', () => {
     TLS_CERT_FILE: '',
     TLS_KEY_FILE: '',
     TRUSTED_PROXIES: [],
+    ALLOWED_HOSTS: [],
     http_proxy: '',
     HTTPS_PROXY: '',
     ALL_PROXY: '',

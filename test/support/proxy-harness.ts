@@ -10,6 +10,7 @@ import { Admin } from '../../src/admin/admin.ts';
 import { type Config, type Env, parseConfig } from '../../src/config/config.ts';
 import { Auth } from '../../src/front/auth.ts';
 import { TrustedProxies } from '../../src/front/client-address.ts';
+import { OwnSite } from '../../src/front/own-site.ts';
 import { Router } from '../../src/front/router.ts';
 import { createHttpServer } from '../../src/front/server.ts';
 import { AccessLog } from '../../src/log/access-log.ts';
@@ -128,13 +129,18 @@ class ScriptedCall extends UpstreamCall {
 /** @param script one step for each attempt, in order; the last one repeats */
 export async function proxyHarness(
   script: readonly Step[],
-  setup: { keys?: readonly string[]; env?: Env } = {},
+  setup: {
+    keys?: readonly string[];
+    env?: Env;
+    /** In place of the script. */
+    transport?: (deadlines: Deadlines) => Transport;
+  } = {},
 ): Promise<Harness> {
   const { keys = ['sk-test-a-0123456789', 'sk-test-b-0123456789'], env = {} } = setup;
   const config = parseConfig({ OPENAI_BASE_URL: 'http://one.test', ...env });
   const deadlines = new Deadlines(() => performance.now());
   const sent: Sent[] = [];
-  const transport: Transport = {
+  const scripted: Transport = {
     send: (upstream, request) => {
       const step = script[Math.min(sent.length, script.length - 1)];
       if (step === undefined) throw new Error('the script is empty');
@@ -144,6 +150,7 @@ export async function proxyHarness(
     },
     close: () => undefined,
   };
+  const transport = setup.transport?.(deadlines) ?? scripted;
   const shared = Counters.create();
   const counters = new WorkerCounters(shared, 0);
   const view = attachGroup(createGroup('default', config, Date.now()));
@@ -164,6 +171,7 @@ export async function proxyHarness(
     failures: () => Array.from({ length: list.count }, (_, i) => view.upstreams.status(i).failures),
     held: () => new Counters(shared).sum().gauges,
     [Symbol.asyncDispose]: async () => {
+      transport.close();
       server.closeAllConnections();
       server.close();
       await once(server, 'close');
@@ -221,9 +229,21 @@ function routerOf({
     reset: async () => ({ ok: true, message: '' }),
   });
   const auth = new Auth(config.authKey);
+  const ownSite = new OwnSite(config.host, config.allowedHosts);
   const accessLog = new AccessLog(logging);
   const trustedProxies = new TrustedProxies([]);
-  const parts = { config, groups, admin, auth, cors, proxy, answers, accessLog, trustedProxies };
+  const parts = {
+    config,
+    groups,
+    admin,
+    auth,
+    ownSite,
+    cors,
+    proxy,
+    answers,
+    accessLog,
+    trustedProxies,
+  };
   return new Router({ ...inside, ...parts, idPrefix: 'test' });
 }
 
