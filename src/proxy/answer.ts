@@ -63,6 +63,7 @@ export class Answers {
     if (held.refusal && isUnreadable(held)) {
       held.discard();
       const error = unreadableError(status);
+      exchange.ended = error.code;
       this.refuse(exchange, error, retryAfter(fields));
       return undefined;
     }

@@ -2,6 +2,7 @@
 // is left to the transport.
 
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { trailerFields } from '../policy/trailers.ts';
 
 /** A request's body as the attempts see it. */
 export interface RequestBody {
@@ -89,7 +90,12 @@ async function arrived(
   if (!request.complete || request.readableLength !== length) return collect(request, budget);
   const chunk = request.read() as Buffer;
   budget.take(chunk.length);
-  return { chunks: [chunk], bytes: chunk.length, source: undefined, trailers: request.rawTrailers };
+  return { chunks: [chunk], bytes: chunk.length, source: undefined, trailers: trailersOf(request) };
+}
+
+/** Without those that may be no trailers, credentials among them. */
+function trailersOf({ rawTrailers }: IncomingMessage): readonly string[] {
+  return rawTrailers.length === 0 ? rawTrailers : trailerFields(rawTrailers);
 }
 
 function expectsContinue(request: IncomingMessage): boolean {
@@ -117,7 +123,7 @@ function collect(request: IncomingMessage, budget: ReplayBudget): Promise<Reques
       stop({ chunks, bytes, source: request, trailers: [] });
     };
     const onEnd = (): void =>
-      stop({ chunks, bytes, source: undefined, trailers: request.rawTrailers });
+      stop({ chunks, bytes, source: undefined, trailers: trailersOf(request) });
     const onClose = (): void => stop(undefined);
     request.on('data', onData).on('end', onEnd).on('close', onClose).on('error', onClose);
   });

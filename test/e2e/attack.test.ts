@@ -26,6 +26,7 @@ async function through(
   });
   const answer = await rawRequest(app.port, bytes);
   const text = `${answer.head}\n${answer.body.toString('latin1')}\n${answer.trailers.join('\n')}`;
+  await app.waitForLog(/POST \/v1\/chat\/completions \d{3}/);
   const { heads } = upstream;
   return { answer, text, heads: heads.map((head) => String(head)), log: app.output() };
 }
@@ -78,7 +79,10 @@ for (const [what, answer, expected] of echoes) {
     }
     const { error } = JSON.parse(body.toString());
     if (expected === 'masked') assert.match(error.message, /^bad key sk-l\.\.\.ghij$/);
-    else assert.equal(error.code, 'upstream_error_unreadable');
+    else {
+      assert.equal(error.code, 'upstream_error_unreadable');
+      assert.match(seen.log, /ended=upstream_error_unreadable/);
+    }
   });
 }
 

@@ -19,6 +19,13 @@ const KEEP_ALIVE_MARGIN_MS = 1_000;
  */
 const SINGLE_USE_MS = 3_600_000;
 
+const SPOKE_FIRST: Fault = {
+  kind: 'fault',
+  code: 'protocol',
+  sent: false,
+  message: 'the upstream answered before it was asked',
+};
+
 export interface PoolOptions {
   readonly dialer: Dialer;
   readonly deadlines: Deadlines;
@@ -68,6 +75,13 @@ export class ConnectionPool implements ConnectionOwner {
     this.#options.dialer.connect(this.#target, (error, socket) => {
       if (socket === undefined) {
         claim.failed((error as Error & { fault?: Fault }).fault ?? unforeseen(error));
+        return;
+      }
+      if (socket.readableLength > 0) {
+        // It answers what has not been asked yet.
+        socket.destroy();
+        this.onStray();
+        claim.failed(SPOKE_FIRST);
         return;
       }
       const connection = new Http1Connection(socket, this);
