@@ -88,7 +88,7 @@ export class Router {
 
   async #run(exchange: Exchange): Promise<void> {
     try {
-      await this.#route(exchange);
+      if (this.#mayPass(exchange)) await this.#parts.proxy.handle(exchange, this.#groupFor());
     } catch (error) {
       this.#failed(exchange, error);
     }
@@ -96,15 +96,18 @@ export class Router {
     this.#ended(exchange);
   }
 
-  async #route(exchange: Exchange): Promise<void> {
-    const { cors, auth, proxy, answers } = this.#parts;
+  /** False when the request has been answered here. */
+  #mayPass(exchange: Exchange): boolean {
+    const { cors, auth, answers } = this.#parts;
     const { request, response, target } = exchange;
-    if (cors.answerPreflight(request, response)) return;
+    if (cors.answerPreflight(request, response)) return false;
     if (!auth.allowsProxying(request, target.key)) {
-      return answers.refuse(exchange, UNAUTHORIZED, ['WWW-Authenticate', 'Bearer']);
+      answers.refuse(exchange, UNAUTHORIZED, ['WWW-Authenticate', 'Bearer']);
+      return false;
     }
-    if (REFUSED_METHODS.has(exchange.method)) return answers.refuse(exchange, REFUSED_METHOD);
-    await proxy.handle(exchange, this.#groupFor());
+    if (!REFUSED_METHODS.has(exchange.method)) return true;
+    answers.refuse(exchange, REFUSED_METHOD);
+    return false;
   }
 
   /** Which keys serve a request: those of the first group, of which there is one so far. */

@@ -129,7 +129,7 @@ function joinTokens(known: string | undefined, more: string): string {
 const NEVER_NAMED = new Set(['content-length', 'content-type', 'content-encoding', 'host']);
 
 function withoutNamed(fields: string[], connection: string | undefined): string[] {
-  if (connection === undefined) return fields;
+  if (connection === undefined || COMMON_OPTIONS.has(connection.toLowerCase())) return fields;
   const tokens = connection
     .toLowerCase()
     .split(',')

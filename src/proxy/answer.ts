@@ -24,6 +24,9 @@ import { Relay } from './relay.ts';
  */
 const SIZE_WAIT_MS = 50;
 
+/** Larger bodies are written from where they lie; smaller ones are cheaper to copy. */
+const MAX_JOINED_BYTES = 16 * 1024;
+
 /** Types whose answers are complete documents: REQUEST_TIMEOUT bounds them as a whole. */
 const DOCUMENT = /^\s*(?:application\/(?:[\w.-]+\+)?json|text\/(?:html|plain))\b/i;
 
@@ -70,7 +73,10 @@ export class Answers {
     fields = withoutKey(fields, held, key);
     if (this.#cors.enabled) this.#cors.mark(fields, exchange.request.headers.origin);
     if (fieldValue(fields, 'x-request-id') === undefined) fields.push('X-Request-Id', exchange.id);
-    const compress = await this.#compresses(exchange, held, fields);
+    const choice = this.#gzipChoice(exchange, held, fields);
+    // Not awaited where it is known: most answers then leave without another turn.
+    const compress =
+      choice === 'by size' ? await this.#isWorthGzip(exchange, held) : choice === 'yes';
     if (compress) markGzipped(fields);
     if (exchange.clientLeft) {
       held.discard();
@@ -82,6 +88,16 @@ export class Answers {
     const limits = this.#limits(exchange, held, { lease, attemptStartMs });
     const timing = { deadlines: this.#deadlines, limits, key };
     const filter = filterFor(held, key, compress);
+    if (filter === undefined && isSmallWhole(exchange, held, fields)) {
+      exchange.firstByteMs = this.#deadlines.touch() - exchange.startMs;
+      exchange.bytesOut += held.bytes;
+      // Head and body in one write of one string: two buffers would cost a writev.
+      response.end(held.raw().toString('latin1'), 'latin1');
+      if (response.socket?.writableLength === 0) return undefined;
+      const sent = new Relay(exchange, held, response, timing);
+      await sent.awaitReader();
+      return sent.fault;
+    }
     filter?.last.pipe(response);
     const relay = new Relay(exchange, held, filter?.first ?? response, timing);
     const asItIs = filter === undefined && exchange.method !== 'HEAD';
@@ -130,11 +146,13 @@ export class Answers {
     };
   }
 
-  async #compresses(exchange: Exchange, held: HeldAnswer, fields: string[]): Promise<boolean> {
-    if (!this.#config.enableGzip || exchange.method === 'HEAD') return false;
+  #gzipChoice(exchange: Exchange, held: HeldAnswer, fields: string[]) {
+    if (!this.#config.enableGzip || exchange.method === 'HEAD') return 'no';
     const accepted = exchange.request.headers['accept-encoding'];
-    const choice = gzipChoice(accepted as string | undefined, held.answer.status, fields);
-    if (choice !== 'by size') return choice === 'yes';
+    return gzipChoice(accepted as string | undefined, held.answer.status, fields);
+  }
+
+  async #isWorthGzip(exchange: Exchange, held: HeldAnswer): Promise<boolean> {
     if (held.bytes < MIN_GZIP_BYTES && !held.ended && !held.broken) {
       using _ = exchange.whenClientLeaves(() => held.discard());
       await held.fill(() => held.bytes >= MIN_GZIP_BYTES, SIZE_WAIT_MS);
@@ -143,10 +161,19 @@ export class Answers {
   }
 }
 
+/** An answer that is there as a whole, and short enough to be copied behind its head. */
+function isSmallWhole(exchange: Exchange, held: HeldAnswer, fields: readonly string[]): boolean {
+  if (!held.ended || held.bytes > MAX_JOINED_BYTES || exchange.method === 'HEAD') return false;
+  return held.bytes === bodyLength(fields) && held.answer.trailers().length === 0;
+}
+
 function bodyLength(fields: readonly string[]): number {
   const length = fieldValue(fields, 'content-length');
   return length === undefined ? Number.NaN : Number(length);
 }
+
+/** What encodeURIComponent would change: few keys have any of it. */
+const NEEDS_ENCODING = /[^\w.!~*'()-]/;
 
 /** Where bytes go in, and where they come out towards the client. */
 interface Filter {
@@ -176,6 +203,14 @@ function isUnreadable(held: HeldAnswer): boolean {
   return held.codings.length > 0 && held.decodedWhole() === undefined;
 }
 
+/** Whether a field has the key, as it is or URL-encoded. */
+function quotes(fields: readonly string[], key: string): boolean {
+  for (const value of fields) if (value.includes(key)) return true;
+  if (!NEEDS_ENCODING.test(key)) return false;
+  const encoded = encodeURIComponent(key);
+  return fields.some((value) => value.includes(encoded));
+}
+
 function retryAfter(fields: readonly string[]): string[] {
   const value = fieldValue(fields, 'retry-after');
   return value === undefined ? [] : ['Retry-After', value];
@@ -190,7 +225,8 @@ function takesTrailers(exchange: Exchange, status: number, fields: readonly stri
 
 function dropField(fields: string[], name: string): void {
   for (let i = fields.length - 2; i >= 0; i -= 2) {
-    if ((fields[i] as string).toLowerCase() === name) fields.splice(i, 2);
+    const found = fields[i] as string;
+    if (found.length === name.length && found.toLowerCase() === name) fields.splice(i, 2);
   }
 }
 
@@ -200,8 +236,7 @@ function dropField(fields: string[], name: string): void {
  */
 function withoutKey(fields: string[], held: HeldAnswer, key: string): string[] {
   let clean = fields;
-  const encoded = encodeURIComponent(key);
-  if (fields.some((value) => value.includes(key) || value.includes(encoded))) {
+  if (quotes(fields, key)) {
     clean = fields.map((value) => redactExact(value, [key]));
   }
   if (!held.refusal || !held.ended) return clean;
@@ -222,5 +257,6 @@ function withoutKey(fields: string[], held: HeldAnswer, key: string): string[] {
 
 /** Node's parser lets any byte into a reason phrase, its writer does not (RFC 9112 4). */
 function reasonPhrase(text: string, key: string): string {
-  return /^[\t\x20-\x7e\x80-\xff]*$/.test(text) ? redactExact(text, [key]) : '';
+  if (!/^[\t\x20-\x7e\x80-\xff]*$/.test(text)) return '';
+  return text.length < key.length ? text : redactExact(text, [key]);
 }

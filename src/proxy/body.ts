@@ -12,6 +12,8 @@ export interface RequestBody {
   bytes: number;
   /** The unread rest of a body too large to replay; such a request has exactly one attempt. */
   source: IncomingMessage | undefined;
+  /** This turn's sockets have been read since the request came. */
+  isTurnOver: boolean;
   /** Trailer fields after a chunked body, flat. */
   trailers: readonly string[];
 }
@@ -22,7 +24,7 @@ export interface RequestBody {
  */
 const MAX_REPLAY_TOTAL_BYTES = 512 * 1024 * 1024;
 
-const EMPTY: RequestBody = { chunks: [], bytes: 0, source: undefined, trailers: [] };
+const NO_TRAILERS: readonly string[] = [];
 
 /** How many bytes one worker may keep for replay, per request and in all. */
 export class ReplayBudget {
@@ -69,28 +71,55 @@ export function readBody(
   response: ServerResponse,
   budget: ReplayBudget,
 ): Promise<RequestBody | undefined> {
-  if (!hasBody(request)) return Promise.resolve(EMPTY);
+  if (!hasBody(request)) return Promise.resolve(unread(undefined));
   if (expectsContinue(request)) response.writeContinue();
   const length = Number(request.headers['content-length'] ?? Number.NaN);
   if (length > 0 && !budget.fits(length, length)) {
-    return Promise.resolve({ chunks: [], bytes: 0, source: request, trailers: [] });
+    return Promise.resolve(unread(request));
   }
   return arrived(request, length, budget);
 }
 
+/** Settles once all that this turn of the event loop has to read was read; one for all who wait. */
+let turn: Promise<void> | undefined;
+
+function turnIsOver(): Promise<void> {
+  turn ??= new Promise((resolve) => {
+    setImmediate(() => {
+      turn = undefined;
+      resolve();
+    });
+  });
+  return turn;
+}
+
 /**
- * A small body came with its header and is parsed by the time a microtask runs: one read takes it.
+ * A small body came with its header, and is parsed when this turn's sockets have been read: one
+ * read takes it, and nobody has to listen for its parts.
  */
 async function arrived(
   request: IncomingMessage,
   length: number,
   budget: ReplayBudget,
 ): Promise<RequestBody | undefined> {
-  await undefined;
-  if (!request.complete || request.readableLength !== length) return collect(request, budget);
+  await turnIsOver();
+  if (!request.complete || request.readableLength !== length) {
+    return request.destroyed ? undefined : collect(request, budget);
+  }
   const chunk = request.read() as Buffer;
   budget.take(chunk.length);
-  return { chunks: [chunk], bytes: chunk.length, source: undefined, trailers: trailersOf(request) };
+  return {
+    chunks: [chunk],
+    bytes: chunk.length,
+    isTurnOver: true,
+    source: undefined,
+    trailers: trailersOf(request),
+  };
+}
+
+/** A body of which nothing was read, or none at all. */
+function unread(source: IncomingMessage | undefined): RequestBody {
+  return { chunks: [], bytes: 0, source, isTurnOver: false, trailers: NO_TRAILERS };
 }
 
 /** Without those that may be no trailers, credentials among them. */
@@ -120,10 +149,10 @@ function collect(request: IncomingMessage, budget: ReplayBudget): Promise<Reques
       chunks.push(chunk);
       if (fits) return;
       request.pause();
-      stop({ chunks, bytes, source: request, trailers: [] });
+      stop({ ...unread(request), chunks, bytes });
     };
     const onEnd = (): void =>
-      stop({ chunks, bytes, source: undefined, trailers: trailersOf(request) });
+      stop({ ...unread(undefined), chunks, bytes, trailers: trailersOf(request) });
     const onClose = (): void => stop(undefined);
     request.on('data', onData).on('end', onEnd).on('close', onClose).on('error', onClose);
   });

@@ -65,7 +65,9 @@ export class Plan {
     const { method, target, request } = this.#exchange;
     const place = this.#credentialPlace(lease);
     const fields = this.#fieldsFor(lease, place);
-    const { chunks, bytes, source, trailers } = this.body;
+    const { chunks, bytes, source, trailers, isTurnOver } = this.body;
+    // True for the first attempt only.
+    this.body.isTurnOver = false;
     const length = request.headers['content-length'];
     return {
       method,
@@ -76,6 +78,7 @@ export class Plan {
       source,
       sourceLength: length === undefined ? undefined : Number(length),
       trailers,
+      isTurnOver,
       bodyExpected: BODY_METHODS.has(method),
       upgrade: this.#exchange.upgrade,
       headersTimeoutMs: this.#headersTimeoutMs(lease),

@@ -89,31 +89,25 @@ export class RequestProxy {
       const body = await readBody(exchange.request, exchange.response, budget);
       if (body === undefined) return;
       exchange.bytesIn = body.source === undefined ? body.bytes : announcedBytes(exchange, body);
+      const plan = new Plan(exchange, body);
+      const history = new AttemptHistory(plan);
+      const tries: Tries = {
+        group,
+        plan,
+        history,
+        kept: undefined,
+        latestKept: false,
+        fault: undefined,
+      };
       try {
-        await this.#attempts(exchange, group, new Plan(exchange, body));
+        await this.#loop(exchange, tries);
       } finally {
+        drop(tries.kept);
         budget.giveBack(body.bytes);
       }
     } finally {
       permits.release(permit);
       counters.add('inFlight', -1);
-    }
-  }
-
-  async #attempts(exchange: Exchange, group: Group, plan: Plan): Promise<void> {
-    const history = new AttemptHistory(plan);
-    const tries: Tries = {
-      group,
-      plan,
-      history,
-      kept: undefined,
-      latestKept: false,
-      fault: undefined,
-    };
-    try {
-      await this.#loop(exchange, tries);
-    } finally {
-      drop(tries.kept);
     }
   }
 
@@ -214,17 +208,17 @@ export class RequestProxy {
 
   /** The best answer there is, or an error of our own. */
   async #relayKept(exchange: Exchange, tries: Tries): Promise<void> {
-    const { kept, latestKept, fault } = tries;
-    if (kept === undefined) return this.#parts.answers.refuse(exchange, withoutAnswer(fault));
+    const { kept, latestKept } = tries;
+    if (kept === undefined) {
+      return this.#parts.answers.refuse(exchange, withoutAnswer(tries.fault));
+    }
     // From here on the relay ends the answer; its lease ends with it, and not before.
     tries.kept = undefined;
     using _ = kept.lease;
+    const { held, lease } = kept;
+    const { answers, counters, deadlines, tunnels, log } = this.#parts;
     // An answer that waited for later attempts has its time from now on.
-    await this.#relay(exchange, kept, latestKept ? kept.startMs : this.#parts.deadlines.touch());
-  }
-
-  async #relay(exchange: Exchange, { held, lease }: Kept, startMs: number): Promise<void> {
-    const { answers, counters, tunnels, log } = this.#parts;
+    const startMs = latestKept ? kept.startMs : deadlines.touch();
     const isTunnel = held.answer.status === 101;
     const streams = Number(held.isStream || isTunnel);
     counters.add('openStreams', streams);

@@ -12,9 +12,6 @@ import { type Deadlines, Waiter } from '../upstream/deadlines.ts';
 import type { Exchange } from './exchange.ts';
 import type { HeldAnswer } from './held-answer.ts';
 
-/** Larger bodies are written from where they lie; smaller ones are cheaper to copy. */
-const MAX_JOINED_BYTES = 16 * 1024;
-
 /** The time an answer is given once it has begun, in milliseconds. */
 export interface RelayLimits {
   /** Longest silence of the upstream. */
@@ -73,6 +70,14 @@ export class Relay extends Waiter {
     this.#deadlines.remove(this);
   }
 
+  /** All has been written, and the client has not taken it all yet: it has its time for that. */
+  async awaitReader(): Promise<void> {
+    using _ = this.#exchange.whenClientLeaves(this.#onClientLeft);
+    this.#awaitClient();
+    await this.#exchange.closed;
+    this.#deadlines.remove(this);
+  }
+
   #begin(): void {
     const { ended, broken } = this.#held;
     const chunks = this.#held.takeChunks();
@@ -107,12 +112,9 @@ export class Relay extends Waiter {
     exchange.bytesOut += chunk.length;
     this.#lastMoveMs = this.#deadlines.nowMs;
     this.#bytesLeft -= chunk.length;
-    // The last byte is known to be the last: header, body and end leave in one write. A small body
-    // joins the header in one string: two buffers would cost a writev.
-    if (this.#bytesLeft === 0 && this.#held.answer.trailers().length === 0) {
-      if (chunk.length <= MAX_JOINED_BYTES) this.#sink.end(chunk.toString('latin1'), 'latin1');
-      else this.#sink.end(chunk);
-    } else if (!this.#sink.write(chunk)) {
+    // The last byte is known to be the last: header, body and end leave in one write.
+    if (this.#bytesLeft === 0 && this.#held.answer.trailers().length === 0) this.#sink.end(chunk);
+    else if (!this.#sink.write(chunk)) {
       this.#clientSlow = true;
       if (!this.#held.ended) this.#body.pause();
     }

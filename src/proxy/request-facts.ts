@@ -7,6 +7,7 @@ export const SCAN_LIMIT_BYTES = 256 * 1024;
 /** Longer names are no model's. */
 const MAX_MODEL_BYTES = 256;
 
+const PLAIN_STRING = /^"[\x20\x21\x23-\x5b\x5d-\x7e]+"$/;
 const QUOTE = 0x22;
 const BACKSLASH = 0x5c;
 
@@ -47,6 +48,8 @@ function multipartModel(bytes: Buffer): string | undefined {
 }
 
 function parseString(json: string): string | undefined {
+  // Names of models have nothing that JSON would escape.
+  if (PLAIN_STRING.test(json)) return json.slice(1, -1);
   try {
     const value: unknown = JSON.parse(json);
     return typeof value === 'string' && value !== '' ? value : undefined;

@@ -25,6 +25,8 @@ export interface UpstreamRequest {
   /** The length the client announced, for a streamed body; undefined: chunked. */
   readonly sourceLength: number | undefined;
   readonly trailers: readonly string[];
+  /** This turn's sockets have just been read, those of idle connections among them. */
+  readonly isTurnOver: boolean;
   /** False for methods that define no body, where Content-Length: 0 would be noise. */
   readonly bodyExpected: boolean;
   /** Asks to switch to WebSocket: over HTTP/1.1, and the body of a 101 is the connection itself. */

@@ -62,6 +62,7 @@ export function h2Request(request: Partial<UpstreamRequest> = {}): UpstreamReque
     source: undefined,
     sourceLength: undefined,
     trailers: [],
+    isTurnOver: false,
     bodyExpected: false,
     upgrade: false,
     headersTimeoutMs: 20_000,

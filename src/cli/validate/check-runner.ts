@@ -161,6 +161,7 @@ export class CheckRunner {
       trailers: [],
       upgrade: false,
       bodyExpected: method === 'POST',
+      isTurnOver: false,
       headersTimeoutMs: timeoutMs,
       sendIdleTimeoutMs: timeoutMs,
       onInformation: undefined,

@@ -68,10 +68,29 @@ export class Http1Transport implements Transport {
   }
 }
 
+/**
+ * Calls that go on once this turn's sockets have been read: a connection that was idle may hold an
+ * end, or bytes that nobody asked for, that nobody has looked at. One wait for all of a turn costs
+ * nothing that can be measured, and their writes leave together.
+ */
+let waiting: Http1Call[] = [];
+
+function afterReading(call: Http1Call): void {
+  if (waiting.push(call) === 1) setImmediate(proceedAll);
+}
+
+function proceedAll(): void {
+  const calls = waiting;
+  waiting = [];
+  for (const call of calls) call.proceed();
+}
+
 class Http1Call extends UpstreamCall implements ConnectionUser, ConnectionClaim {
   readonly #pool: ConnectionPool;
   readonly #head: string;
   #connection: Http1Connection | undefined;
+  /** Taken from the pool, not written to yet. */
+  #reserved: Http1Connection | undefined;
   /** Bytes of the request may have left. */
   #sent = false;
   #resent = false;
@@ -97,7 +116,20 @@ class Http1Call extends UpstreamCall implements ConnectionUser, ConnectionClaim 
   #start(): void {
     const idle = this.#pool.take();
     if (idle === undefined) this.#pool.open(this);
-    else this.#use(idle);
+    else if (this.request.isTurnOver && !this.#resent) this.#use(idle);
+    else {
+      this.#reserved = idle;
+      afterReading(this);
+    }
+  }
+
+  /** What the upstream sent to the idle connection has been read by now: a farewell, or a stray. */
+  proceed(): void {
+    const connection = this.#reserved as Http1Connection;
+    this.#reserved = undefined;
+    if (this.#aborted) this.#pool.keep(connection);
+    else if (connection.isUsable) this.#use(connection);
+    else this.#start();
   }
 
   granted(connection: Http1Connection): void {
