@@ -30,6 +30,16 @@ export class AnswerBody extends Readable {
     done(error);
   }
 
+  /**
+   * Bytes of the body, to the reader itself where one waits: a stream of events is mostly that.
+   * @returns false when the reader has enough for now
+   */
+  deliver(chunk: Buffer): boolean {
+    if (this.readableFlowing !== true || this.readableLength > 0) return this.push(chunk);
+    this.emit('data', chunk);
+    return this.readableFlowing === true;
+  }
+
   /** The last byte has come: the connection is no longer this body's. */
   end(): void {
     this.#source = undefined;

@@ -7,12 +7,8 @@ import type { Readable } from 'node:stream';
 import { Waiter } from '../deadlines.ts';
 import type { UpstreamAnswer } from '../transport.ts';
 import { AnswerBody, type BodySource } from './answer-body.ts';
-import {
-  ResponseError,
-  type ResponseHead,
-  ResponseParser,
-  type ResponseReader,
-} from './response-parser.ts';
+import { ResponseError } from './response-fields.ts';
+import { type ResponseHead, ResponseParser, type ResponseReader } from './response-parser.ts';
 
 /** The call that a connection serves. */
 export interface ConnectionUser {
@@ -293,7 +289,7 @@ class Http1Answer implements UpstreamAnswer {
 
   /** False when the reader has enough for now. */
   push(chunk: Buffer): boolean {
-    return this.#body?.push(chunk) ?? true;
+    return this.#body?.deliver(chunk) ?? true;
   }
 
   end(trailers: readonly string[]): void {

@@ -2,16 +2,14 @@
 // what a client believes: whatever two readers could understand differently is refused. Nothing is
 // copied but the header section; body chunks are slices of what was read.
 
+import { framingOf, MAX_FIELDS, ResponseError, readFields } from './response-fields.ts';
+
 /** Status line and fields of an answer together. */
 export const MAX_HEAD_BYTES = 64 * 1024;
-/** Fields of an answer, and of its trailer section. */
-const MAX_FIELDS = 1_000;
 /** One chunk's size line, extensions included. */
 const MAX_CHUNK_LINE_BYTES = 4 * 1024;
 /** Hexadecimal digits of a chunk's size: 4 GiB less one byte. */
 const MAX_CHUNK_DIGITS = 8;
-/** Digits of Content-Length: what a double counts exactly. */
-const MAX_LENGTH_DIGITS = 15;
 /** Interim answers before the final one. */
 const MAX_INTERIM = 32;
 
@@ -49,21 +47,18 @@ const BY_CLOSE = 7;
 
 const NO_TRAILERS: readonly string[] = [];
 
-/** RFC 9110 5.6.2: what a field name is made of. */
-const TOKEN = new Uint8Array(256);
-for (const char of "!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ") {
-  TOKEN[char.charCodeAt(0)] = 1;
+/** Values of hexadecimal digits; -1: it is none. */
+const HEX = new Int8Array(256).fill(-1);
+for (let i = 0; i < 16; i += 1) {
+  HEX[i.toString(16).charCodeAt(0)] = i;
+  HEX[i.toString(16).toUpperCase().charCodeAt(0)] = i;
 }
-/** RFC 9110 5.5: no control characters but the tab. */
-const BAD_VALUE = /[^\t\x20-\x7e\x80-\xff]/;
+
 /** RFC 9112 4. */
 const STATUS_LINE = /^HTTP\/1\.([01]) ([1-5]\d\d|[6-9]\d\d)(?: (.*))?$/;
 /** RFC 9112 7.1 and 7.1.1, without the white space that it calls bad. */
 const CHUNK_LINE =
   /^([0-9A-Fa-f]+)(?:;[!#$%&'*+.^_`|~\w-]+(?:=(?:[!#$%&'*+.^_`|~\w-]+|"[^"\\]*"))?)*$/;
-
-/** What is wrong with an answer; for people. */
-export class ResponseError extends Error {}
 
 export class ResponseParser {
   readonly #reader: ResponseReader;
@@ -211,15 +206,47 @@ export class ResponseParser {
   }
 
   #readSize(chunk: Buffer, at: number): number {
+    const after = this.#partial === undefined ? this.#plainSize(chunk, at) : -1;
+    if (after > 0) return this.#beginChunk(chunk, after);
     const line = this.#line(chunk, at);
     if (line === undefined) return chunk.length;
     const digits = CHUNK_LINE.exec(line)?.[1];
     if (digits === undefined) throw new ResponseError('a chunk has no proper size');
     if (digits.length > MAX_CHUNK_DIGITS) throw new ResponseError('a chunk is too large');
     this.#left = Number.parseInt(digits, 16);
-    this.#state = this.#left === 0 ? TRAILERS : CHUNK_DATA;
+    return this.#beginChunk(chunk, this.#sectionEnd);
+  }
+
+  /**
+   * Reads a size line without extension into `#left`, as nearly all are.
+   * @returns the place behind it; -1: it is not that plain, or not there as a whole
+   */
+  #plainSize(chunk: Buffer, from: number): number {
+    let value = 0;
+    let at = from;
+    for (; at < chunk.length && at - from <= MAX_CHUNK_DIGITS; at += 1) {
+      const digit = HEX[chunk[at] as number] as number;
+      if (digit < 0) break;
+      value = value * 16 + digit;
+    }
+    const digits = at - from;
+    if (digits === 0 || digits > MAX_CHUNK_DIGITS) return -1;
+    if (chunk[at] !== CR || chunk[at + 1] !== LF) return -1;
+    this.#left = value;
+    return at + 2;
+  }
+
+  /** A chunk of `#left` bytes begins at `at`; one that is there as a whole is taken at once. */
+  #beginChunk(chunk: Buffer, at: number): number {
+    const size = this.#left;
+    const end = at + size;
+    if (size > 0 && end + 2 <= chunk.length && chunk[end] === CR && chunk[end + 1] === LF) {
+      this.#reader.onBody(chunk.subarray(at, end));
+      return end + 2;
+    }
+    this.#state = size === 0 ? TRAILERS : CHUNK_DATA;
     this.#trailers = [];
-    return this.#sectionEnd;
+    return at;
   }
 
   #readChunkEnd(chunk: Buffer, at: number): number {
@@ -309,79 +336,4 @@ function refuseBareLineFeeds(bytes: Buffer, from: number): void {
     if (at === 0 || bytes[at - 1] !== CR) throw new ResponseError('a bare line feed');
     at = bytes.indexOf(LF, at + 1);
   }
-}
-
-/** The field lines of `text` from `from` on, without the final line end. */
-function readFields(text: string, from: number): string[] {
-  const fields: string[] = [];
-  for (let at = from; at <= text.length; ) {
-    const found = text.indexOf('\r\n', at);
-    const end = found < 0 ? text.length : found;
-    const colon = text.indexOf(':', at);
-    if (colon <= at || colon >= end) throw new ResponseError('a field has no name');
-    for (let i = at; i < colon; i += 1) {
-      // White space before the colon and folded lines end here too (RFC 9112 5.1 and 5.2).
-      if (TOKEN[text.charCodeAt(i)] !== 1) throw new ResponseError('a field name is malformed');
-    }
-    const value = trimmed(text, colon + 1, end);
-    if (BAD_VALUE.test(value)) throw new ResponseError('a field value is malformed');
-    fields.push(text.slice(at, colon), value);
-    if (fields.length > 2 * MAX_FIELDS) throw new ResponseError('too many fields');
-    if (found < 0) break;
-    at = end + 2;
-  }
-  return fields;
-}
-
-/** Without the optional white space around it (RFC 9110 5.6.3). */
-function trimmed(text: string, from: number, to: number): string {
-  let start = from;
-  let end = to;
-  while (start < end && isBlank(text.charCodeAt(start))) start += 1;
-  while (end > start && isBlank(text.charCodeAt(end - 1))) end -= 1;
-  return text.slice(start, end);
-}
-
-function isBlank(code: number): boolean {
-  return code === 32 || code === 9;
-}
-
-/** What the fields say about the body and the connection. */
-interface Framing {
-  /** -1: not given. */
-  readonly length: number;
-  readonly chunked: boolean;
-  readonly close: boolean;
-  readonly keepAlive: boolean;
-}
-
-function framingOf(rawHeaders: readonly string[]): Framing {
-  let length = -1;
-  let chunked = false;
-  let close = false;
-  let keepAlive = false;
-  for (let i = 0; i < rawHeaders.length; i += 2) {
-    const name = rawHeaders[i] as string;
-    // By length first: most fields are none of these three.
-    if (name.length === 14 && name.toLowerCase() === 'content-length') {
-      const value = rawHeaders[i + 1] as string;
-      if (length >= 0) throw new ResponseError('Content-Length is given twice');
-      if (!/^\d+$/.test(value) || value.length > MAX_LENGTH_DIGITS) {
-        throw new ResponseError('Content-Length is not a length');
-      }
-      length = Number(value);
-    } else if (name.length === 17 && name.toLowerCase() === 'transfer-encoding') {
-      // One coding, and that is chunked: any other would reach the client undone.
-      if (chunked || (rawHeaders[i + 1] as string).toLowerCase() !== 'chunked') {
-        throw new ResponseError('a transfer coding other than chunked');
-      }
-      chunked = true;
-    } else if (name.length === 10 && name.toLowerCase() === 'connection') {
-      const options = (rawHeaders[i + 1] as string).toLowerCase();
-      close ||= /(?:^|,)[\t ]*close[\t ]*(?:,|$)/.test(options);
-      keepAlive ||= /(?:^|,)[\t ]*keep-alive[\t ]*(?:,|$)/.test(options);
-    }
-  }
-  if (chunked && length >= 0) throw new ResponseError('Content-Length beside Transfer-Encoding');
-  return { length, chunked, close, keepAlive };
 }

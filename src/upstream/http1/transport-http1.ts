@@ -17,7 +17,8 @@ import {
 import { type ConnectionClaim, ConnectionPool, type PoolOptions } from './connection-pool.ts';
 import type { ConnectionUser, Http1Connection } from './http1-connection.ts';
 import { isChunked, lastChunk, requestHead, writeChunk, writeRequest } from './request-writer.ts';
-import type { ResponseError, ResponseHead } from './response-parser.ts';
+import type { ResponseError } from './response-fields.ts';
+import type { ResponseHead } from './response-parser.ts';
 
 /** A body larger than this is given time by its progress, not by one deadline for all. */
 const LARGE_BODY_BYTES = 1024 * 1024;

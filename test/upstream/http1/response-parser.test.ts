@@ -7,9 +7,9 @@ import http from 'node:http';
 import { Duplex } from 'node:stream';
 import { test } from 'node:test';
 import fc from 'fast-check';
+import { ResponseError } from '../../../src/upstream/http1/response-fields.ts';
 import {
   MAX_HEAD_BYTES,
-  ResponseError,
   type ResponseHead,
   ResponseParser,
 } from '../../../src/upstream/http1/response-parser.ts';
