@@ -37,7 +37,9 @@ export class AnswerBody extends Readable {
   deliver(chunk: Buffer): boolean {
     if (this.readableFlowing !== true || this.readableLength > 0) return this.push(chunk);
     this.emit('data', chunk);
-    return this.readableFlowing === true;
+    // Never a pause from here: the stream asks for more only after what was pushed. A reader that has
+    // just paused gets the next chunk by push, which says when to stop.
+    return true;
   }
 
   /** The last byte has come: the connection is no longer this body's. */
