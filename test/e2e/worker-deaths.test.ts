@@ -16,6 +16,8 @@ const long = process.env.GPT_LOAD_TEST_LONG === '1';
 const loadMs = long ? 60_000 : 6_000;
 const killEveryMs = long ? 5_000 : 1_200;
 const clients = 16;
+/** How long a client waits after its connection broke. */
+const RECONNECT_MS = 50;
 const keys = Array.from({ length: 5 }, (_, i) => `sk-test-deaths-${i}-0123456789abcdef`);
 
 interface Seen {
@@ -29,7 +31,9 @@ function ask(port: number, agent: http.Agent, stream: boolean, seen: Seen): Prom
   return new Promise((resolve) => {
     const broken = () => {
       seen.broken += 1;
-      resolve();
+      // As a client would: the dead thread's listening socket takes a moment to close, and resets
+      // whoever comes back at once.
+      setTimeout(resolve, RECONNECT_MS);
     };
     const options = {
       port,

@@ -37,8 +37,8 @@ export class AnswerBody extends Readable {
   deliver(chunk: Buffer): boolean {
     if (this.readableFlowing !== true || this.readableLength > 0) return this.push(chunk);
     this.emit('data', chunk);
-    // Never a pause from here: the stream asks for more only after what was pushed. A reader that has
-    // just paused gets the next chunk by push, which says when to stop.
+    // Never a pause from here: the stream asks for more only after what was pushed. A reader that
+    // has just paused gets the next chunk by push, which says when to stop.
     return true;
   }
 
