@@ -60,6 +60,7 @@ function addNetwork(list: BlockList, network: string): void {
  * An IPv4 address as such when it is mapped into IPv6: `::ffff:10.0.0.1` on a dual-stack socket.
  */
 function plain(address: string): string {
+  if (!address.includes(':')) return address;
   const mapped = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(address)?.[1];
   return (mapped ?? address).replace(/%.*$/, '');
 }

@@ -85,8 +85,6 @@ export class Answers {
     if (this.#draining) response.shouldKeepAlive = false;
     if (!takesTrailers(exchange, status, fields)) dropField(fields, 'trailer');
     response.writeHead(status, reasonPhrase(statusMessage, key), fields);
-    const limits = this.#limits(exchange, held, { lease, attemptStartMs });
-    const timing = { deadlines: this.#deadlines, limits, key };
     const filter = filterFor(held, key, compress);
     if (filter === undefined && isSmallWhole(exchange, held, fields)) {
       exchange.firstByteMs = this.#deadlines.touch() - exchange.startMs;
@@ -94,6 +92,10 @@ export class Answers {
       // Head and body in one write of one string: two buffers would cost a writev.
       response.end(held.raw().toString('latin1'), 'latin1');
       if (response.socket?.writableLength === 0) return undefined;
+    }
+    const limits = this.#limits(exchange, held, { lease, attemptStartMs });
+    const timing = { deadlines: this.#deadlines, limits, key };
+    if (response.writableEnded) {
       const sent = new Relay(exchange, held, response, timing);
       await sent.awaitReader();
       return sent.fault;

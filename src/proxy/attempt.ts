@@ -44,7 +44,6 @@ export class Attempts {
 
   /** Sends and judges. A client that leaves meanwhile ends the attempt at once, as excluded. */
   async make(exchange: Exchange, plan: Plan, lease: Lease): Promise<Judged> {
-    this.#deadlines.touch();
     const onInformation = informationFor(exchange, lease.key);
     const call = this.#transport.send(lease.upstream, plan.requestFor(lease, onInformation));
     // Also while an answer is held: its body breaks off then, which ends the hold.
