@@ -42,7 +42,7 @@ async function programOf(name: string, tree: string, directory: string): Promise
   const source = join(tree, 'src');
   await bundle({
     main: join(source, 'main.ts'),
-    worker: join(source, 'commands/worker.ts'),
+    worker: join(source, 'serve/worker.ts'),
     output,
   });
   return { name, command: [process.execPath, output] };

@@ -45,7 +45,11 @@ export class Http1Connection extends Waiter implements ResponseReader, BodySourc
   readonly socket: Socket;
   /** It has served a call before: the upstream may close it just when the next one comes. */
   reused = false;
-  /** The call has sent all of its request. */
+  /**
+   * The call has sent all of its request; what is still in the socket's queue leaves before
+   * anything else. (Whether the queue is empty says little: TLS tells that a write is done a turn
+   * later, when its answer may be here.)
+   */
   isSent = true;
   readonly #owner: ConnectionOwner;
   readonly #parser = new ResponseParser(this);
@@ -196,7 +200,7 @@ export class Http1Connection extends Waiter implements ResponseReader, BodySourc
   #over(rawHeaders: readonly string[]): void {
     const user = this.#user;
     const { socket } = this;
-    const isReusable = this.#parser.keepAlive && this.isSent && socket.writableLength === 0;
+    const isReusable = this.#parser.keepAlive && this.isSent;
     this.#release();
     user?.onOver();
     if (!isReusable || !this.isUsable) {
