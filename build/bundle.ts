@@ -4,6 +4,7 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { build } from 'esbuild';
+import { assertCompiledIn } from './compiled-in.ts';
 import { run } from './node-base.ts';
 import { ROOT } from './targets.ts';
 
@@ -62,9 +63,7 @@ async function compile(entry: string, define: Record<string, string>): Promise<s
     define: { 'import.meta.url': '""', 'import.meta.main': 'true', ...define },
     logLevel: 'warning',
   });
-  // Whatever comes from node_modules brings a licence that the release would have to carry.
-  const foreign = Object.keys(result.metafile.inputs).find((path) => path.includes('node_modules'));
-  if (foreign !== undefined) throw new Error(`the bundle must hold our own code only: ${foreign}`);
+  assertCompiledIn(Object.keys(result.metafile.inputs));
   const text = result.outputFiles[0]?.text;
   if (text === undefined) throw new Error(`esbuild made nothing of ${entry}`);
   return text;

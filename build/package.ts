@@ -17,6 +17,7 @@ import { dirname, join, relative } from 'node:path';
 import { parseArgs } from 'node:util';
 import { bundle, PROGRAM } from './bundle.ts';
 import { writeChecksums } from './checksums.ts';
+import { libraryLicences } from './compiled-in.ts';
 import { holdsProgram, recogniseExecutable } from './executable.ts';
 import { signAdHoc, signatureFault } from './macho-sign.ts';
 import { type NodeBase, nodeBase, run, strippedBinary } from './node-base.ts';
@@ -158,9 +159,10 @@ async function injectProgram(
   return output;
 }
 
-/** Our own licence and Node's, as one file in the folder `work`. */
+/** Our own licence, Node's and the libraries', as one file in the folder `work`. */
 function licencesOf(nodeLicence: string, work: string): string {
-  const texts = [join(ROOT, 'LICENSE'), nodeLicence].map((file) => readFileSync(file, 'utf8'));
+  const own = [join(ROOT, 'LICENSE'), nodeLicence].map((file) => readFileSync(file, 'utf8'));
+  const texts = [...own, ...libraryLicences()];
   const all = join(work, 'LICENSES');
   writeFileSync(all, texts.join(`\n${'='.repeat(80)}\n\n`));
   return all;

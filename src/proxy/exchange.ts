@@ -15,6 +15,10 @@ export class Exchange {
   readonly startMs: number;
   /** Who asked. Kept because a closed socket no longer knows its peer. */
   readonly clientAddress: string;
+  /** The client that the request's credential names; '' when none is told apart. */
+  clientName = '';
+  /** The group whose keys served last; '' before one was chosen. */
+  groupName = '';
   readonly attempts: AccessAttempt[] = [];
   readonly closed: Promise<void>;
   /** The client left before its answer was complete. */
