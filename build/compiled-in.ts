@@ -1,6 +1,6 @@
 // The libraries that may be compiled into the program, and the licences that they bring. Each is a
-// development dependency pinned exactly; none runs in a worker's request path. bundle.ts refuses any
-// other file of node_modules.
+// development dependency pinned exactly; none runs in a worker's request path. bundle.ts refuses
+// any other file of node_modules.
 
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';

@@ -12,6 +12,7 @@ import { licences } from './cli/licences.ts';
 import { processTerminal, type Terminal } from './cli/terminal.ts';
 import { parseConfig } from './config/config.ts';
 import { type LoadedEnv, loadEnv } from './config/env-file.ts';
+import { readGrouping } from './config/grouping.ts';
 import { ConfigError } from './errors.ts';
 import { redact } from './policy/redact.ts';
 
@@ -83,6 +84,8 @@ function runtimeOf({ env, file, warnings }: LoadedEnv, terminal: Terminal): Comm
     colour: process.stdout.isTTY && process.stdout.hasColors(),
     identity: identity(),
     envFile: file,
+    env,
+    readGrouping: (config) => readGrouping(config, env),
     warnings,
     activation: { listenFds: env.LISTEN_FDS, listenPid: env.LISTEN_PID, pid: process.pid },
   };

@@ -4,6 +4,8 @@
 
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { effectiveConfig } from '../config/config.ts';
+import type { ShownGrouping } from '../config/grouping-view.ts';
+import { nearest } from '../config/nearest.ts';
 import { reasonText } from '../policy/reason.ts';
 import type { GroupView } from '../pool/group-view.ts';
 import {
@@ -13,7 +15,7 @@ import {
   summarise,
 } from '../pool/keys/key-report.ts';
 import { sendError, sendJson } from '../proxy/own-answer.ts';
-import { badKeyFile, methodNotAllowed } from '../proxy/own-errors.ts';
+import { badKeyFile, groupNotFound, methodNotAllowed } from '../proxy/own-errors.ts';
 import { type MetricsSources, sendMetrics } from './metrics.ts';
 import { heapUsage, residentBytes } from './process-memory.ts';
 
@@ -24,8 +26,13 @@ export interface ResetReport {
 }
 
 export interface AdminParts extends MetricsSources {
-  /** Reads the key file again and forgets what was learned; the coordinator's work. */
-  readonly reset: () => Promise<ResetReport>;
+  /** Groups and clients as they may be shown. */
+  readonly grouping: () => ShownGrouping | undefined;
+  /**
+   * Reads the key file again and forgets what was learned, of one group or of all; the
+   * coordinator's work.
+   */
+  readonly reset: (group: string | undefined) => Promise<ResetReport>;
 }
 
 /** Keys listed by /blacklist, of each kind; the counts are always whole. */
@@ -45,7 +52,8 @@ export class Admin {
       ['/health', (_, response) => this.#health(response)],
       ['/stats', (_, response) => sendJson(response, 200, JSON.stringify(this.#stats()))],
       ['/blacklist', (_, response) => sendJson(response, 200, JSON.stringify(this.#blacklist()))],
-      ['/reset-keys', (_, response) => this.#reset(response)],
+      ['/groups', (_, response) => sendJson(response, 200, JSON.stringify(this.#groups()))],
+      ['/reset-keys', (request, response) => this.#reset(request, response)],
       ['/metrics', (request, response) => sendMetrics(request, response, this.#parts)],
       ['/config', (_, response) => this.#config(response)],
     ]);
@@ -72,18 +80,39 @@ export class Admin {
     await this.#endpoints.get(path)?.(request, response);
   }
 
+  /** Healthy: every group that has keys has one that is usable, and there is one. */
   #health(response: ServerResponse): void {
     const nowMs = Date.now();
+    const groups = this.#parts.groups().map(({ name, table }) => {
+      const { total, healthy } = summarise(table, nowMs);
+      const status = healthy > 0 || total === 0 ? 'healthy' : 'unhealthy';
+      return { name, status, healthy_keys: healthy, total_keys: total };
+    });
     const { total, healthy } = this.#summary(nowMs);
-    const status = healthy > 0 ? 'healthy' : 'unhealthy';
+    const isHealthy = healthy > 0 && groups.every(({ status }) => status === 'healthy');
     const body = {
-      status,
+      status: isHealthy ? 'healthy' : 'unhealthy',
       timestamp: new Date(nowMs).toISOString(),
       healthy_keys: healthy,
       total_keys: total,
       uptime: Math.floor((nowMs - this.#parts.startedAtMs) / 1000),
+      groups,
     };
-    sendJson(response, healthy > 0 ? 200 : 503, JSON.stringify(body));
+    sendJson(response, isHealthy ? 200 : 503, JSON.stringify(body));
+  }
+
+  #groups() {
+    const nowMs = Date.now();
+    const groups = this.#parts.groups().map(({ name, settings, table }) => {
+      return {
+        name,
+        models: settings.models,
+        fallback: settings.fallback,
+        upstreams: settings.upstreams.map((href) => new URL(href).host),
+        keys: keyCounts(summarise(table, nowMs)),
+      };
+    });
+    return { groups, timestamp: new Date(nowMs).toISOString() };
   }
 
   #stats() {
@@ -93,13 +122,13 @@ export class Admin {
     const { totals, gauges } = counters.sum();
     const heap = heapUsage();
     return {
-      keys: {
-        total: keys.total,
-        healthy: keys.healthy,
-        blacklisted: keys.blacklisted,
-        resting: keys.resting,
-        current_index: keys.currentIndex,
-      },
+      keys: { ...keyCounts(keys), current_index: keys.currentIndex },
+      groups: this.#parts.groups().map(({ name, table, settings, attempts }) => ({
+        name,
+        keys: keyCounts(summarise(table, nowMs)),
+        attempts: attempts.inAll(),
+        models: settings.models,
+      })),
       requests: {
         success_count: totals.succeeded,
         failure_count: totals.failed,
@@ -127,7 +156,7 @@ export class Admin {
 
   #blacklist() {
     const nowMs = Date.now();
-    const { groups } = this.#parts;
+    const groups = this.#parts.groups();
     const blacklisted = groups.flatMap((group) => blacklistedOf(group)).slice(0, MAX_LISTED_KEYS);
     const resting = groups.flatMap((group) => restingOf(group, nowMs)).slice(0, MAX_LISTED_KEYS);
     return {
@@ -140,7 +169,8 @@ export class Admin {
 
   /** Over all groups; the index is the first one's. */
   #summary(nowMs: number): KeySummary {
-    return this.#parts.groups
+    return this.#parts
+      .groups()
       .map(({ table }) => summarise(table, nowMs))
       .reduce((sum, one) => ({
         total: sum.total + one.total,
@@ -152,8 +182,13 @@ export class Admin {
       }));
   }
 
-  async #reset(response: ServerResponse): Promise<void> {
-    const report = await this.#parts.reset();
+  async #reset(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const group = queryOf(request).get('group') ?? undefined;
+    const names = this.#parts.groups().map(({ name }) => name);
+    if (group !== undefined && !names.includes(group)) {
+      return sendError(response, groupNotFound(group, nearest(group.slice(0, 64), names)));
+    }
+    const report = await this.#parts.reset(group);
     if (!report.ok) return sendError(response, badKeyFile(report.message));
     const nowMs = Date.now();
     const { total, healthy } = this.#summary(nowMs);
@@ -167,8 +202,18 @@ export class Admin {
   }
 
   #config(response: ServerResponse): void {
-    sendJson(response, 200, JSON.stringify(effectiveConfig(this.#parts.config)));
+    const shown = { ...effectiveConfig(this.#parts.config), ...this.#parts.grouping() };
+    sendJson(response, 200, JSON.stringify(shown));
   }
+}
+
+function keyCounts({ total, healthy, blacklisted, resting }: KeySummary) {
+  return { total, healthy, blacklisted, resting };
+}
+
+function queryOf({ url }: IncomingMessage): URLSearchParams {
+  const mark = url?.indexOf('?') ?? -1;
+  return new URLSearchParams(mark < 0 ? '' : url?.slice(mark));
 }
 
 function blacklistedOf({ name, table, upstreams }: GroupView) {

@@ -45,7 +45,8 @@ const US_PER_SECOND = 1e6;
 export interface MetricsSources {
   readonly config: Config;
   readonly version: string;
-  readonly groups: readonly GroupView[];
+  /** As they are now. */
+  readonly groups: () => readonly GroupView[];
   readonly counters: Counters;
   /** Memory of all workers' vitals. */
   readonly vitals: SharedArrayBuffer;
@@ -70,7 +71,7 @@ export function metricsSnapshot(sources: MetricsSources, nowMs: number): Metrics
     firstByte: inSeconds(histograms.firstByteMs, MS_PER_SECOND),
     duration: inSeconds(histograms.totalMs, MS_PER_SECOND),
     bytes: { received: totals.bytesIn, sent: totals.bytesOut },
-    groups: sources.groups.map((group) => groupSnapshot(group, nowMs)),
+    groups: sources.groups().map((group) => groupSnapshot(group, nowMs)),
     openLeases: gauges.openLeases,
     workers: WorkerVitals.readAll(sources.vitals).map(workerSnapshot),
     logLinesDropped: totals.logLinesDropped,

@@ -8,6 +8,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Config } from '../config/config.ts';
+import { withoutFile } from '../config/grouping.ts';
 import { demoKeys, narrate, opening, type Paint, paintFor } from '../demo/narration.ts';
 import { startScriptedUpstream } from '../demo/scripted-upstream.ts';
 import { createHttpServer } from '../front/server.ts';
@@ -64,7 +65,8 @@ export async function demo(given: Config, runtime: CommandRuntime): Promise<numb
       warmUp(url, terminal, paint).catch(() => {});
     };
     const own = { port, keysFile, upstreams: [upstream.url] };
-    return await serve({ ...config, ...own }, { ...runtime, onReady });
+    const readGrouping = async (served: Config) => withoutFile(served);
+    return await serve({ ...config, ...own }, { ...runtime, readGrouping, onReady });
   } finally {
     await upstream.close();
     removeKeys();
@@ -81,6 +83,7 @@ function demoConfig(config: Config): Config {
     ...config,
     host: config.host.startsWith('unix:') ? '127.0.0.1' : config.host,
     stateFile: '',
+    configFile: '',
     authKey: '',
     tlsCertFile: '',
     tlsKeyFile: '',

@@ -5,6 +5,7 @@
 import { dirname, join, resolve } from 'node:path';
 import { ConfigError } from '../errors.ts';
 import { redact } from '../policy/redact.ts';
+import { quote } from './quote.ts';
 import { type Settings, VARIABLES, type Variable } from './variables.ts';
 
 /** The outgoing proxies are read together. */
@@ -25,9 +26,6 @@ export interface Proxies {
 
 /** Environment variables, as process.env holds them. */
 export type Env = Readonly<Record<string, string | undefined>>;
-
-/** Longest part of a refused value that is repeated to its owner. */
-const MAX_SHOWN = 80;
 
 /**
  * Reads every variable strictly. Unset or empty means the default (compose files write `NAME=`),
@@ -73,6 +71,17 @@ export function effectiveConfig(config: Config): Readonly<Record<string, Shown>>
     shown[variable.name] = showValue(variable, settings[field]);
   }
   return shown;
+}
+
+/** One variable's value as it may be shown. */
+export function shownSetting(field: keyof Settings, value: unknown): Shown {
+  return showValue(VARIABLES[field] as Variable<never>, value as Shown);
+}
+
+/** Variables that the environment sets, under their names. */
+export function fromEnvironment(env: Env): string[] {
+  const variables = Object.values(VARIABLES) as Variable<unknown>[];
+  return variables.filter((each) => givenText(env, each) !== undefined).map(({ name }) => name);
 }
 
 function showValue(variable: Variable<never>, value: Shown): Shown {
@@ -129,15 +138,6 @@ function conflicts(settings: Settings): string[] {
 function givenText(env: Env, variable: Variable<unknown>): string | undefined {
   const names = variable.alias === undefined ? [variable.name] : [variable.alias, variable.name];
   return names.map((name) => env[name]?.trim()).find((text) => text !== undefined && text !== '');
-}
-
-/**
- * A refused value as JSON, so that no control character reaches a terminal; bounded, secrets
- * masked.
- */
-function quote(text: string): string {
-  const shown = redact(text);
-  return JSON.stringify(shown.length > MAX_SHOWN ? `${shown.slice(0, MAX_SHOWN)}...` : shown);
 }
 
 function deepFreeze<T extends object>(value: T): T {

@@ -69,6 +69,10 @@ const SERVER = {
 } as const;
 
 const KEYS = {
+  configFile: variable('CONFIG_FILE', 'gpt-load.toml', rule.path, {
+    en: 'File of groups and clients, optional; see gpt-load.example.toml',
+    zh: '分组与客户端的配置文件，可选；参见 gpt-load.example.toml',
+  }),
   keysFile: variable('KEYS_FILE', 'keys.txt', rule.path, {
     en: 'File of API keys, one per line',
     zh: 'API 密钥文件，每行一个',

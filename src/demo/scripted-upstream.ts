@@ -60,6 +60,7 @@ export interface ScriptedUpstream {
   readonly forget: () => void;
   /** Closes every connection at once. */
   readonly close: () => Promise<void>;
+  readonly [Symbol.asyncDispose]: () => Promise<void>;
 }
 
 /**
@@ -157,6 +158,12 @@ export async function startScriptedUpstream(
     server.listen(options.port ?? 0, options.host ?? '127.0.0.1', resolve);
   });
   const { port } = server.address() as AddressInfo;
+  const close = () => {
+    return new Promise<void>((resolve) => {
+      server.close(() => resolve());
+      server.closeAllConnections();
+    });
+  };
   return {
     port,
     url: `http://${options.host ?? '127.0.0.1'}:${port}`,
@@ -166,11 +173,8 @@ export async function startScriptedUpstream(
     forget: () => {
       records.length = 0;
     },
-    close: () =>
-      new Promise((resolve) => {
-        server.close(() => resolve());
-        server.closeAllConnections();
-      }),
+    close,
+    [Symbol.asyncDispose]: close,
   };
 }
 

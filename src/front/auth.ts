@@ -1,47 +1,74 @@
-// Whether a request may pass: AUTH_KEY compared in constant time, wherever clients put their
-// credential. With no AUTH_KEY everything may. What is answered to those who may not is
-// up to the router.
+// Who asks: the client whose key a request came with, wherever clients put their credential. With
+// no client at all everybody may. What is answered to those who may not is up to the router.
 
 import type { IncomingMessage } from 'node:http';
+import type { ClientConfig } from '../config/grouping.ts';
 import { subprotocolKey } from '../policy/websocket.ts';
+import { type Client, clientOf } from '../proxy/client.ts';
 import { crypto } from '../upstream/on-demand.ts';
 
-/** Checks credentials against AUTH_KEY. */
-export class Auth {
-  readonly #digest: Buffer | undefined;
+const SECRET_BYTES = 32;
 
-  /** @param authKey '' lets everybody in */
-  constructor(authKey: string) {
-    this.#digest = authKey === '' ? undefined : digestOf(authKey);
+/** Recognises the clients of one reading of the configuration. */
+export class Auth {
+  readonly #adminDigest: Buffer | undefined;
+  /** By a digest that nobody outside can compute: a look-up's time says nothing of a key. */
+  readonly #clients = new Map<string, Client>();
+  readonly #secret: Buffer;
+
+  /**
+   * @param authKey for the endpoints of our own; '' lets everybody in
+   * @param clients those that may send requests, AUTH_KEY's among them; none lets everybody
+   */
+  constructor(authKey: string, clients: readonly ClientConfig[]) {
+    this.#adminDigest = authKey === '' ? undefined : digestOf(authKey);
+    this.#secret = clients.length === 0 ? Buffer.alloc(0) : crypto().randomBytes(SECRET_BYTES);
+    for (const client of clients) {
+      this.#clients.set(this.#place(Buffer.from(client.keyDigest, 'hex')), clientOf(client));
+    }
   }
 
-  /** A request to be proxied: any place where an SDK puts its key. */
-  allowsProxying(request: IncomingMessage, queryKey: string | undefined): boolean {
-    if (this.#digest === undefined) return true;
+  /** Everybody may send requests. */
+  get isOpen(): boolean {
+    return this.#clients.size === 0;
+  }
+
+  /** Whose key a request to be proxied has, in any place where an SDK puts it. */
+  clientOf(request: IncomingMessage, queryKey: string | undefined): Client | undefined {
     const headers = request.headers;
     return (
-      this.#matches(bearerToken(headers.authorization)) ||
-      this.#matches(single(headers['x-api-key'])) ||
-      this.#matches(single(headers['api-key'])) ||
-      this.#matches(single(headers['x-goog-api-key'])) ||
-      this.#matches(queryKey) ||
-      this.#matches(subprotocolKey(headers['sec-websocket-protocol']))
+      this.#find(bearerToken(headers.authorization)) ??
+      this.#find(single(headers['x-api-key'])) ??
+      this.#find(single(headers['api-key'])) ??
+      this.#find(single(headers['x-goog-api-key'])) ??
+      this.#find(queryKey) ??
+      this.#find(subprotocolKey(headers['sec-websocket-protocol']))
     );
   }
 
   /** A request to an endpoint of our own: Bearer, or Basic with any user name, for browsers. */
   allowsAdmin(request: IncomingMessage): boolean {
-    if (this.#digest === undefined) return true;
+    if (this.#adminDigest === undefined) return true;
     const authorization = request.headers.authorization;
-    return this.#matches(bearerToken(authorization)) || this.#matches(basicPassword(authorization));
+    return this.#isAdmin(bearerToken(authorization)) || this.#isAdmin(basicPassword(authorization));
+  }
+
+  #find(candidate: string | undefined): Client | undefined {
+    return candidate === undefined
+      ? undefined
+      : this.#clients.get(this.#place(digestOf(candidate)));
+  }
+
+  #place(digest: Buffer): string {
+    return crypto().hash('sha256', Buffer.concat([this.#secret, digest]), 'base64');
   }
 
   /**
    * Digests have equal lengths, so neither the length nor the content of AUTH_KEY shows in time.
    */
-  #matches(candidate: string | undefined): boolean {
-    if (candidate === undefined || this.#digest === undefined) return false;
-    return crypto().timingSafeEqual(digestOf(candidate), this.#digest);
+  #isAdmin(candidate: string | undefined): boolean {
+    if (candidate === undefined || this.#adminDigest === undefined) return false;
+    return crypto().timingSafeEqual(digestOf(candidate), this.#adminDigest);
   }
 }
 

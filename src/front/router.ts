@@ -9,25 +9,29 @@ import type { AccessLog } from '../log/access-log.ts';
 import type { Logger } from '../log/log.ts';
 import { loggedTarget, parseTarget, type RequestTarget } from '../policy/request-target.ts';
 import type { WorkerCounters } from '../pool/counts/counters.ts';
-import type { Group } from '../pool/group.ts';
 import type { Answers } from '../proxy/answer.ts';
 import type { Cors } from '../proxy/cors.ts';
 import { Exchange } from '../proxy/exchange.ts';
 import { sendError } from '../proxy/own-answer.ts';
 import { INTERNAL_ERROR, REFUSED_METHOD, UNAUTHORIZED } from '../proxy/own-errors.ts';
 import type { RequestProxy } from '../proxy/proxy.ts';
+import type { Routing } from '../proxy/routing.ts';
 import type { Deadlines } from '../upstream/deadlines.ts';
 import type { Auth } from './auth.ts';
 import type { TrustedProxies } from './client-address.ts';
+import { asksForModels, type ListsOfModels, sendModels } from './model-list.ts';
 import type { OwnSite } from './own-site.ts';
 import { malformation } from './well-formed.ts';
 
+/** Who is served with whose keys, as the configuration was read last. */
+export interface Served {
+  readonly routing: Routing;
+  readonly auth: Auth;
+}
+
 export interface RouterParts {
   readonly config: Pick<Config, 'logEnableRequest'>;
-  /** Never empty. */
-  readonly groups: readonly Group[];
   readonly admin: Admin;
-  readonly auth: Auth;
   readonly ownSite: OwnSite;
   readonly cors: Cors;
   readonly proxy: RequestProxy;
@@ -37,6 +41,8 @@ export interface RouterParts {
   readonly trustedProxies: TrustedProxies;
   readonly log: Logger;
   readonly accessLog: AccessLog;
+  /** The models of all groups, as their upstreams list them. */
+  readonly listModels: () => Promise<ListsOfModels>;
   /** Begins every request id of this worker, so that ids differ between workers and runs. */
   readonly idPrefix: string;
 }
@@ -51,11 +57,18 @@ const REQUEST_ID = /^[\w.:/+=-]{1,128}$/;
 /** Routes the requests of one worker. */
 export class Router {
   readonly #parts: RouterParts;
+  #served: Served;
   #requests = 0;
   #draining = false;
 
-  constructor(parts: RouterParts) {
+  constructor(parts: RouterParts, served: Served) {
     this.#parts = parts;
+    this.#served = served;
+  }
+
+  /** From now on; a request under way keeps its group. */
+  serve(served: Served): void {
+    this.#served = served;
   }
 
   readonly handle = (request: IncomingMessage, response: ServerResponse): void => {
@@ -88,7 +101,7 @@ export class Router {
 
   async #run(exchange: Exchange): Promise<void> {
     try {
-      if (this.#mayPass(exchange)) await this.#parts.proxy.handle(exchange, this.#groupFor());
+      if (this.#mayPass(exchange)) await this.#pass(exchange);
     } catch (error) {
       this.#failed(exchange, error);
     }
@@ -98,27 +111,44 @@ export class Router {
 
   /** False when the request has been answered here. */
   #mayPass(exchange: Exchange): boolean {
-    const { cors, auth, answers } = this.#parts;
+    const { cors, answers } = this.#parts;
+    const { auth } = this.#served;
     const { request, response, target } = exchange;
     if (cors.answerPreflight(request, response)) return false;
-    if (!auth.allowsProxying(request, target.key)) {
-      answers.refuse(exchange, UNAUTHORIZED, ['WWW-Authenticate', 'Bearer']);
-      return false;
+    if (!auth.isOpen) {
+      exchange.client = auth.clientOf(request, target.key);
+      if (exchange.client === undefined) {
+        answers.refuse(exchange, UNAUTHORIZED, ['WWW-Authenticate', 'Bearer']);
+        return false;
+      }
     }
     if (!REFUSED_METHODS.has(exchange.method)) return true;
     answers.refuse(exchange, REFUSED_METHOD);
     return false;
   }
 
-  /** Which keys serve a request: those of the first group, of which there is one so far. */
-  #groupFor(): Group {
-    const [group] = this.#parts.groups;
-    if (group === undefined) throw new RangeError('there is no group');
-    return group;
+  /** A path may name the group; else the request's model does, once its body was read. */
+  #pass(exchange: Exchange): Promise<void> | undefined {
+    const { routing } = this.#served;
+    if (asksForModels(exchange, routing)) return this.#listModels(exchange, routing);
+    const named = routing.prefixed(exchange.target, exchange.client);
+    if (named === undefined) return this.#parts.proxy.handle(exchange, routing, undefined);
+    if ('code' in named) {
+      this.#parts.answers.refuse(exchange, named);
+      return undefined;
+    }
+    exchange.target = named.target;
+    return this.#parts.proxy.handle(exchange, routing, named.group);
+  }
+
+  async #listModels(exchange: Exchange, routing: Routing): Promise<void> {
+    const lists = await this.#parts.listModels();
+    if (!exchange.clientLeft) sendModels(exchange, routing, lists);
   }
 
   #admin(request: IncomingMessage, response: ServerResponse, target: RequestTarget): void {
-    const { admin, auth, ownSite, log } = this.#parts;
+    const { admin, ownSite, log } = this.#parts;
+    const { auth } = this.#served;
     // Probes and scrapes come by the minute: their lines are for those who look for them.
     response.on('close', () => {
       log.debug(`${request.method} ${target.path} ${response.statusCode}`);
@@ -181,13 +211,15 @@ export class Router {
       id: exchange.id,
       client: exchange.clientAddress,
       method: exchange.method,
-      path: loggedTarget(exchange.target),
+      path: loggedTarget(exchange.asked),
       status: exchange.clientLeft && !response.headersSent ? 0 : response.statusCode,
       firstByteMs: firstByteMs < 0 ? null : firstByteMs,
       totalMs,
       bytesIn: exchange.bytesIn,
       bytesOut: exchange.bytesOut,
       attempts: exchange.attempts,
+      ...(exchange.client === undefined ? {} : { clientName: exchange.client.name }),
+      ...(this.#served.routing.groups.length === 1 ? {} : { group: exchange.groupName }),
       ...(exchange.ended === undefined ? {} : { ended: exchange.ended }),
     });
   }

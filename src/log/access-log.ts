@@ -46,6 +46,10 @@ export interface AccessFields {
   readonly attempts: readonly AccessAttempt[];
   /** Why the answer ended early, if it did: `client_left`, `truncated`... */
   readonly ended?: string;
+  /** The client that the credential names, where clients are told apart. */
+  readonly clientName?: string;
+  /** The group whose keys served, where there are several. */
+  readonly group?: string;
 }
 
 export class AccessLog {
@@ -86,6 +90,7 @@ export class AccessLog {
       ` first_byte_ms=${Math.round(firstByteMs ?? 0)} total_ms=${Math.round(totalMs)}` +
       ` bytes_in=${bytesIn} bytes_out=${bytesOut}` +
       ` upstream=${upstream} key=${this.#fields.of(attempts[0]?.key ?? '')}` +
+      `${this.#named(' client_name=', numbers.clientName)}${this.#named(' group=', numbers.group)}` +
       ` client=${this.#fields.of(client)} id=${fieldText(id)}\n`
     );
   }
@@ -99,8 +104,14 @@ export class AccessLog {
       `,"first_byte_ms":${Math.round(firstByteMs ?? 0)},"total_ms":${Math.round(totalMs)}` +
       `,"bytes_in":${bytesIn},"bytes_out":${bytesOut}` +
       `,"upstream":${upstream},"key":${this.#fields.of(attempts[0]?.key ?? '')}` +
+      `${this.#named(',"client_name":', numbers.clientName)}` +
+      `${this.#named(',"group":', numbers.group)}` +
       `,"client":${this.#fields.of(client)},"id":${jsonText(id)}}\n`
     );
+  }
+
+  #named(name: string, value: string | undefined): string {
+    return value === undefined ? '' : name + this.#fields.of(value);
   }
 
   /** The time as ISO 8601, made once a millisecond. */
@@ -154,6 +165,8 @@ export function accessLine(
     key: last?.key,
     attempts: told ? attemptsIn(format, access.attempts) : undefined,
     ended: access.ended,
+    client_name: access.clientName,
+    group: access.group,
     client: access.client,
     id: access.id,
   };

@@ -89,6 +89,11 @@ class NameClasses {
 const requestClasses = new NameClasses(REQUEST_CLASS);
 const responseClasses = new NameClasses(RESPONSE_CLASS);
 
+/** Whether a request's field of this lower-case name is never passed on as it is. */
+export function connectionField(lowerName: string): boolean {
+  return REQUEST_CLASS.has(lowerName) || lowerName === 'trailer';
+}
+
 /** Prepares a client's header fields for any upstream (RFC 9110 7.6.1). */
 export function requestHead(rawHeaders: readonly string[]): RequestHead {
   const fields: string[] = [];

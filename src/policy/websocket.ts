@@ -31,6 +31,13 @@ export function modelInQuery(query: string | undefined): string | undefined {
   return query === undefined ? undefined : (new URLSearchParams(query).get('model') ?? undefined);
 }
 
+/** The same query with another model; byte for byte, but for its value. */
+export function withModelInQuery(query: string | undefined, model: string): string | undefined {
+  return query?.replace(/(^|&)model=[^&]*/, (_, before: string) => {
+    return `${before}model=${encodeURIComponent(model)}`;
+  });
+}
+
 function keyToken(offer: string | undefined): string | undefined {
   return tokensOf(offer ?? '').find((token) => token.startsWith(KEY_PREFIX));
 }

@@ -15,6 +15,8 @@ export interface GroupMemory {
 
 /** A group as the coordinator hands it to a thread. */
 export interface GroupStart {
+  /** Another number, another memory or other settings. */
+  readonly edition: number;
   readonly name: string;
   readonly settings: GroupSettings;
   readonly memory: GroupMemory;
@@ -29,14 +31,22 @@ export interface GroupView {
   readonly attempts: AttemptCounts;
 }
 
-/** Reserves the memory of a group. @param epochMs Unix time from which its times are counted */
-export function createGroup(name: string, settings: GroupSettings, epochMs: number): GroupStart {
+/**
+ * Reserves the memory of a group.
+ * @param epochMs Unix time from which its times are counted
+ * @param capacity keys that it can hold; by default as many as there can be
+ */
+export function createGroup(
+  name: string,
+  settings: GroupSettings,
+  { epochMs, capacity }: { epochMs: number; capacity?: number },
+): GroupStart {
   const memory = {
-    table: KeyTable.create({ epochMs }),
+    table: KeyTable.create(capacity === undefined ? { epochMs } : { epochMs, capacity }),
     upstreams: UpstreamPool.create(settings.upstreams, epochMs),
     attempts: AttemptCounts.create(),
   };
-  return { name, settings, memory };
+  return { edition: 0, name, settings, memory };
 }
 
 /** One thread's view of a group. */

@@ -1,7 +1,8 @@
-// What the attempts of one request have used up, as the pool must know it for the next lease: keys
-// that were tried, and upstreams that failed.
+// What the attempts of one request have used up in one group, as its pool must know it for the
+// next lease: keys that were tried, and upstreams that failed.
 
 import type { Verdict } from '../policy/verdict.ts';
+import type { Group } from '../pool/group.ts';
 import type { LeaseRequest } from '../pool/key-pool.ts';
 import type { Lease } from '../pool/lease.ts';
 import type { Plan } from './plan.ts';
@@ -12,14 +13,28 @@ export class AttemptHistory implements LeaseRequest {
   readonly avoidUpstreams: number[] = [];
   mustAvoid = false;
   readonly #plan: Plan;
+  readonly #group: Group;
 
-  constructor(plan: Plan) {
+  constructor(plan: Plan, group: Group) {
     this.#plan = plan;
+    this.#group = group;
   }
 
   /** Looked up only when the pool asks for it. */
   get model(): string | undefined {
-    return this.#plan.model;
+    return this.#plan.modelIn(this.#group.settings);
+  }
+
+  /** Goes on with another group's keys: what failed at an address is avoided there too. */
+  inGroup(group: Group): AttemptHistory {
+    const next = new AttemptHistory(this.#plan, group);
+    next.mustAvoid = this.mustAvoid;
+    const failed = this.avoidUpstreams.map((index) => this.#group.upstreams.get(index).href);
+    const { list } = group.upstreams;
+    for (let index = 0; index < list.count; index++) {
+      if (failed.includes(list.get(index).href)) next.avoidUpstreams.push(index);
+    }
+    return next;
   }
 
   /** Notes an attempt's result. */

@@ -4,19 +4,23 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { AccessAttempt } from '../log/access-log.ts';
 import type { RequestTarget } from '../policy/request-target.ts';
+import type { Client } from './client.ts';
 
 /** The state of one request. */
 export class Exchange {
   readonly request: IncomingMessage;
   readonly response: ServerResponse;
-  readonly target: RequestTarget;
+  /** As it came. */
+  readonly asked: RequestTarget;
+  /** The same without the prefix of a group. */
+  target: RequestTarget;
   readonly id: string;
   /** Coarse monotonic time of arrival, in milliseconds. */
   readonly startMs: number;
   /** Who asked. Kept because a closed socket no longer knows its peer. */
   readonly clientAddress: string;
-  /** The client that the request's credential names; '' when none is told apart. */
-  clientName = '';
+  /** Whose credential the request came with; undefined when clients are not told apart. */
+  client: Client | undefined;
   /** The group whose keys served last; '' before one was chosen. */
   groupName = '';
   readonly attempts: AccessAttempt[] = [];
@@ -40,6 +44,7 @@ export class Exchange {
   ) {
     this.request = request;
     this.response = response;
+    this.asked = target;
     this.target = target;
     this.id = origin.id;
     this.startMs = origin.startMs;
@@ -71,6 +76,11 @@ export class Exchange {
   /** The client asks to switch to WebSocket (upgrade.ts). */
   get upgrade(): boolean {
     return (this.request as { upgrade?: boolean }).upgrade === true;
+  }
+
+  /** '' when clients are not told apart. */
+  get clientName(): string {
+    return this.client?.name ?? '';
   }
 
   get method(): string {

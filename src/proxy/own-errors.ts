@@ -147,6 +147,39 @@ export function withoutKey(
   };
 }
 
+/** /proxy/NAME names no group. */
+export function groupNotFound(name: string, near: string | undefined): OwnError {
+  const hint = near === undefined ? '' : `; did you mean ${near}?`;
+  return {
+    status: 404,
+    type: 'invalid_request_error',
+    code: 'group_not_found',
+    message: `there is no group ${JSON.stringify(shown(name))}${hint}`,
+  };
+}
+
+/** No group is for this model, and there is no `default`. */
+export function noGroupForModel(model: string | undefined): OwnError {
+  const what =
+    model === undefined ? 'names no model' : `names the model ${JSON.stringify(shown(model))}`;
+  return {
+    status: 404,
+    type: 'invalid_request_error',
+    code: 'model_not_found',
+    message: `the request ${what}, no group is for it, and there is no group default`,
+  };
+}
+
+/** The client's key is known, and not for this. */
+export function notAllowed(what: string, client: string): OwnError {
+  return {
+    status: 403,
+    type: 'invalid_request_error',
+    code: 'not_allowed',
+    message: `the client ${client} may not use ${shown(what)}`,
+  };
+}
+
 /** An attempt ended without an answer. */
 export function withoutAnswer(fault: Fault | undefined): OwnError {
   const code = fault?.code ?? 'connect';

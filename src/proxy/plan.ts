@@ -2,6 +2,7 @@
 // limits; and on demand what only some decisions need, such as the model's name. Puts the leased
 // key in its one place.
 
+import type { GroupSettings } from '../config/group-settings.ts';
 import {
   type CredentialPlace,
   credentialPlace,
@@ -11,17 +12,40 @@ import {
   requestHead,
 } from '../policy/headers.ts';
 import { credentialStyle } from '../policy/provider.ts';
-import { upstreamTarget } from '../policy/request-target.ts';
-import { modelInQuery, withSubprotocolKey } from '../policy/websocket.ts';
+import { type RequestTarget, upstreamTarget } from '../policy/request-target.ts';
+import { modelInQuery, withModelInQuery, withSubprotocolKey } from '../policy/websocket.ts';
 import type { Lease } from '../pool/lease.ts';
 import { unlimited } from '../upstream/deadlines.ts';
 import type { UpstreamRequest } from '../upstream/transport.ts';
 import type { RequestBody } from './body.ts';
 import type { Exchange } from './exchange.ts';
-import { asksForStream, requestedModel, SCAN_LIMIT_BYTES } from './request-facts.ts';
+import {
+  asksForStream,
+  type ModelPlace,
+  modelInBody,
+  modelInPath,
+  withModelInPath,
+} from './request-facts.ts';
 
 /** Methods whose requests define a body: without one they say Content-Length: 0 (RFC 9110 8.6). */
 const BODY_METHODS = new Set(['POST', 'PUT', 'PATCH']);
+const QUOTE = 0x22;
+/** Of a body too large to be kept, so much is looked into before the rest of what was read. */
+const HEAD_BYTES = 1024 * 1024;
+/** The name `model`, in any case and with any of its letters escaped. */
+const MAY_NAME_MODEL =
+  /(?:m|\\u00[46]d)(?:o|\\u00[46]f)(?:d|\\u00[46]4)(?:e|\\u00[46]5)(?:l|\\u00[46]c)/i;
+
+/** What of a request differs from group to group: the model's name, wherever it stands. */
+interface Named {
+  readonly group: GroupSettings;
+  readonly model: string | undefined;
+  readonly target: RequestTarget;
+  readonly chunks: Buffer[];
+  readonly bytes: number;
+  /** Bytes that the body has become longer by. */
+  readonly added: number;
+}
 
 /** The plan of one request. */
 export class Plan {
@@ -29,25 +53,51 @@ export class Plan {
   readonly streamed: boolean;
   readonly #exchange: Exchange;
   readonly #head: RequestHead;
+  /** null: not looked up. */
   #model: string | undefined | null = null;
+  /** Where the body names it, if it does. */
+  #place: ModelPlace | undefined;
+  #named: Named | undefined;
 
   constructor(exchange: Exchange, body: RequestBody) {
     this.#exchange = exchange;
     this.body = body;
     this.#head = requestHead(exchange.request.rawHeaders);
-    this.streamed = asksForStream(exchange.target.path, this.#bodyHead());
+    this.streamed = asksForStream(exchange.target.path, this.#readBody());
   }
 
   /** The model asked for, looked up when a decision first needs it; undefined: none was found. */
   get model(): string | undefined {
-    if (this.#model === null) {
-      const type = fieldValue(this.#head.fields, 'content-type');
-      const { target, upgrade } = this.#exchange;
-      this.#model =
-        requestedModel(target.path, type, this.#bodyHead()) ??
-        (upgrade ? modelInQuery(target.query) : undefined);
-    }
+    if (this.#model === null) this.#model = this.#findModel();
     return this.#model;
+  }
+
+  /** The model as a group's upstreams know it. */
+  modelIn(group: GroupSettings): string | undefined {
+    const { model } = this;
+    return model === undefined ? undefined : (group.alias.get(model) ?? model);
+  }
+
+  /** Whether there is a body in which a model may stand unread: a client's own way to spell it. */
+  get hidesModel(): boolean {
+    if (this.model !== undefined) return false;
+    const bytes = this.#readBody();
+    return bytes !== undefined && MAY_NAME_MODEL.test(bytes.toString('latin1'));
+  }
+
+  #findModel(): string | undefined {
+    const { target, upgrade } = this.#exchange;
+    const inPath = modelInPath(target.path);
+    if (inPath !== undefined) return decoded(inPath);
+    const type = fieldValue(this.#head.fields, 'content-type');
+    const bytes = this.#readBody();
+    if (bytes !== undefined) this.#place = modelInBody(bytes, type);
+    // Put together only where it is worth the copy.
+    if (this.#place === undefined && this.body.chunks.slice(1).some(mayNameModel)) {
+      this.#place = modelInBody(this.#readBody(Infinity) ?? Buffer.alloc(0), type);
+    }
+    if (this.#place !== undefined) return this.#place.name;
+    return upgrade ? modelInQuery(target.query) : undefined;
   }
 
   /**
@@ -62,10 +112,11 @@ export class Plan {
   /** The request as it goes to the lease's upstream with the lease's key. */
   requestFor(lease: Lease, onInformation: UpstreamRequest['onInformation']): UpstreamRequest {
     const { upstream, key } = lease;
-    const { method, target, request } = this.#exchange;
+    const { method, request } = this.#exchange;
     const place = this.#credentialPlace(lease);
     const fields = this.#fieldsFor(lease, place);
-    const { chunks, bytes, source, trailers, isTurnOver } = this.body;
+    const { source, trailers, isTurnOver } = this.body;
+    const { target, chunks, bytes, added } = this.#namedFor(lease.group.settings);
     // True for the first attempt only.
     this.body.isTurnOver = false;
     const length = request.headers['content-length'];
@@ -76,7 +127,7 @@ export class Plan {
       chunks,
       bytes,
       source,
-      sourceLength: length === undefined ? undefined : Number(length),
+      sourceLength: length === undefined ? undefined : Number(length) + added,
       trailers,
       isTurnOver,
       bodyExpected: BODY_METHODS.has(method),
@@ -88,12 +139,25 @@ export class Plan {
   }
 
   /** End-to-end fields with the leased key in its one place; a browser's WebSocket has its own. */
-  #fieldsFor({ upstream, key }: Lease, place: CredentialPlace): string[] {
-    const plain = ['Host', upstream.host, ...this.#head.fields];
+  #fieldsFor({ upstream, key, group }: Lease, place: CredentialPlace): string[] {
+    const plain = ['Host', upstream.host, ...this.#groupFields(group.settings)];
     const fields = this.#exchange.upgrade ? withSubprotocolKey(plain, key) : plain;
     if (fields === plain) pushCredential(fields, place, key);
     if (this.#exchange.upgrade) fields.push('Connection', 'Upgrade', 'Upgrade', 'websocket');
     return fields;
+  }
+
+  /** The client's fields, but for those that the group removes or sets. */
+  #groupFields({ setHeaders, removeHeaders }: GroupSettings): readonly string[] {
+    const { fields } = this.#head;
+    if (removeHeaders.length === 0) return fields;
+    const kept: string[] = [];
+    for (let i = 0; i < fields.length; i += 2) {
+      const name = fields[i] as string;
+      if (!removeHeaders.includes(name.toLowerCase())) kept.push(name, fields[i + 1] as string);
+    }
+    kept.push(...setHeaders);
+    return kept;
   }
 
   #credentialPlace(lease: Lease): CredentialPlace {
@@ -103,19 +167,66 @@ export class Plan {
     return credentialPlace(used, style);
   }
 
-  /** The part of the body that is looked into; undefined without a body. */
-  #bodyHead(): Buffer | undefined {
-    const { chunks } = this.body;
-    const first = chunks[0];
-    if (first === undefined || chunks.length === 1 || first.length >= SCAN_LIMIT_BYTES)
-      return first;
-    const some: Buffer[] = [];
-    let bytes = 0;
-    for (const chunk of chunks) {
-      some.push(chunk);
-      bytes += chunk.length;
-      if (bytes >= SCAN_LIMIT_BYTES) break;
+  /** The request as a group's upstreams are to read it: the same, but for a model's other name. */
+  #namedFor(group: GroupSettings): Named {
+    if (this.#named?.group === group) return this.#named;
+    const { target } = this.#exchange;
+    const { chunks, bytes } = this.body;
+    let named: Named = { group, model: undefined, target, chunks, bytes, added: 0 };
+    const alias = group.alias.size > 0 ? this.modelIn(group) : undefined;
+    if (alias !== undefined && alias !== this.model) named = { ...named, ...this.#renamed(alias) };
+    this.#named = named;
+    return named;
+  }
+
+  #renamed(model: string): Omit<Named, 'group'> {
+    const { target } = this.#exchange;
+    const { chunks, bytes } = this.body;
+    const place = this.#place;
+    const [whole] = chunks;
+    if (place === undefined || whole === undefined) {
+      return { model, target: withModel(target, model), chunks, bytes, added: 0 };
     }
-    return Buffer.concat(some);
+    const isJson = whole[place.start] === QUOTE;
+    const name = Buffer.from(isJson ? JSON.stringify(model) : model);
+    const added = name.length - (place.end - place.start);
+    const parts = [whole.subarray(0, place.start), name, whole.subarray(place.end)];
+    const renamed = [Buffer.concat(parts), ...chunks.slice(1)];
+    return { model, target, chunks: renamed, bytes: bytes + added, added };
+  }
+
+  /**
+   * The body in one piece, of one that is streamed through its beginning; undefined without a body.
+   */
+  #readBody(limitBytes = this.body.source === undefined ? Infinity : HEAD_BYTES) {
+    const { body } = this;
+    let count = 0;
+    for (let bytes = 0; count < body.chunks.length && bytes < limitBytes; count += 1) {
+      bytes += body.chunks[count]?.length ?? 0;
+    }
+    if (count > 1) {
+      const head = Buffer.concat(body.chunks.slice(0, count));
+      body.chunks = [head, ...body.chunks.slice(count)];
+    }
+    return body.chunks[0];
+  }
+}
+
+function mayNameModel(chunk: Buffer): boolean {
+  return chunk.includes('"model"', 0, 'latin1');
+}
+
+function withModel(target: RequestTarget, model: string): RequestTarget {
+  if (modelInPath(target.path) !== undefined) {
+    return { ...target, path: withModelInPath(target.path, model) };
+  }
+  return { ...target, query: withModelInQuery(target.query, model) };
+}
+
+function decoded(segment: string): string {
+  try {
+    return decodeURIComponent(segment);
+  } catch {
+    return segment;
   }
 }

@@ -20,6 +20,7 @@ import type { Exchange } from './exchange.ts';
 import type { HeldAnswer } from './held-answer.ts';
 import { CLIMBING_TARGET, CONCURRENCY_LIMIT, withoutAnswer, withoutKey } from './own-errors.ts';
 import { Plan } from './plan.ts';
+import type { Routing } from './routing.ts';
 import type { Tunnels } from './tunnel.ts';
 import { logConsequences } from './verdict-log.ts';
 
@@ -51,14 +52,18 @@ interface Kept {
 
 /** One request on its way through the loop. */
 interface Tries {
-  readonly group: Group;
+  /** Whose keys are being tried, and who is asked after it. */
+  group: Group;
+  readonly fallback: Iterator<Group>;
   readonly plan: Plan;
-  readonly history: AttemptHistory;
+  history: AttemptHistory;
   kept: Kept | undefined;
   /** What is kept is the latest attempt's answer. */
   latestKept: boolean;
   /** Of the latest attempt, when it ended without an answer. */
   fault: Fault | undefined;
+  /** Of the groups that had no key: the one that has one first. */
+  none: Unavailable | undefined;
 }
 
 const RELAY: NextStep = { action: 'relay' };
@@ -74,10 +79,11 @@ export class RequestProxy {
   }
 
   /**
-   * Serves a request with a group's keys. Settles when the exchange is over; faults of upstreams
-   * and clients never reject.
+   * Serves a request with the keys of its group, and of those that stand in for it. Settles when
+   * the exchange is over; faults of upstreams and clients never reject.
+   * @param forced the group that the path names
    */
-  async handle(exchange: Exchange, group: Group): Promise<void> {
+  async handle(exchange: Exchange, routing: Routing, forced: Group | undefined): Promise<void> {
     const { permits, counters, budget } = this.#parts;
     const permit = permits.acquire();
     if (permit < 0) {
@@ -89,20 +95,9 @@ export class RequestProxy {
       const body = await readBody(exchange.request, exchange.response, budget);
       if (body === undefined) return;
       exchange.bytesIn = body.source === undefined ? body.bytes : announcedBytes(exchange, body);
-      const plan = new Plan(exchange, body);
-      const history = new AttemptHistory(plan);
-      const tries: Tries = {
-        group,
-        plan,
-        history,
-        kept: undefined,
-        latestKept: false,
-        fault: undefined,
-      };
       try {
-        await this.#loop(exchange, tries);
+        await this.#serve(exchange, routing, new Plan(exchange, body), forced);
       } finally {
-        drop(tries.kept);
         budget.giveBack(body.bytes);
       }
     } finally {
@@ -111,12 +106,43 @@ export class RequestProxy {
     }
   }
 
+  async #serve(
+    exchange: Exchange,
+    routing: Routing,
+    plan: Plan,
+    forced: Group | undefined,
+  ): Promise<void> {
+    const group = routing.groupFor(plan, exchange.client, forced);
+    if ('code' in group) return this.#parts.answers.refuse(exchange, group);
+    const tries: Tries = {
+      group,
+      fallback: routing.fallbackOf(group).values(),
+      plan,
+      history: new AttemptHistory(plan, group),
+      kept: undefined,
+      latestKept: false,
+      fault: undefined,
+      none: undefined,
+    };
+    try {
+      await this.#loop(exchange, tries);
+    } finally {
+      drop(tries.kept);
+    }
+  }
+
   async #loop(exchange: Exchange, tries: Tries): Promise<void> {
-    const { pool, settings } = tries.group;
-    // nextStep ends the loop after MAX_RETRIES; the bound is its guarantee made visible.
-    for (let attempt = 1; attempt <= settings.maxRetries + 1; attempt += 1) {
+    // nextStep ends a group's attempts after MAX_RETRIES, and there are so many groups.
+    for (let attempt = 1; ; attempt += 1) {
+      const { pool, name } = tries.group;
+      exchange.groupName = name;
       const lease = pool.lease(tries.history, Date.now());
-      if (lease.kind === 'unavailable') return this.#noKey(exchange, tries, lease);
+      if (lease.kind === 'unavailable') {
+        tries.none = firstToReturn(tries.none, lease);
+        if (!fallBack(tries)) return this.#noKey(exchange, tries, tries.none);
+        attempt = 0;
+        continue;
+      }
       if (leavesBase(lease.upstream.basePath, exchange.target)) {
         lease[Symbol.dispose]();
         return this.#parts.answers.refuse(exchange, CLIMBING_TARGET);
@@ -130,7 +156,10 @@ export class RequestProxy {
         continue;
       }
       if (verdict.kind === 'excluded') return;
-      return this.#relayKept(exchange, tries);
+      if (step.action === 'relay' || !isReplayable(tries) || !fallBack(tries)) {
+        return this.#relayKept(exchange, tries);
+      }
+      attempt = 0;
     }
   }
 
@@ -183,12 +212,13 @@ export class RequestProxy {
     log.warn('upstream fault', { upstream: href, fault: fault.message });
   }
 
-  #nextStep({ group, plan, history }: Tries, verdict: Verdict, attempt: number) {
+  #nextStep(tries: Tries, verdict: Verdict, attempt: number) {
+    const { group, history } = tries;
     return nextStep({
       verdict,
       attempt,
       maxRetries: group.settings.maxRetries,
-      replayable: plan.body.source === undefined,
+      replayable: isReplayable(tries),
       upstreams: 1 + group.pool.freshUpstreams(history),
       random: Math.random,
     });
@@ -252,6 +282,25 @@ export class RequestProxy {
     }
     this.#parts.answers.refuse(exchange, withoutKey(none, tries.plan.model, Date.now()));
   }
+}
+
+/** Goes on with the next group that stands in; false: there is none left. */
+function fallBack(tries: Tries): boolean {
+  const next = tries.fallback.next();
+  if (next.done) return false;
+  tries.group = next.value;
+  tries.history = tries.history.inGroup(next.value);
+  return true;
+}
+
+function firstToReturn(known: Unavailable | undefined, next: Unavailable): Unavailable {
+  if (known === undefined || known.retryAtMs === null) return next;
+  return next.retryAtMs === null || next.retryAtMs > known.retryAtMs ? known : next;
+}
+
+/** The whole body is at hand and can be sent once more. */
+function isReplayable({ plan }: Tries): boolean {
+  return plan.body.source === undefined;
 }
 
 /** Gives up a kept answer, if there is one, and the hold on its key. */

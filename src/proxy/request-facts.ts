@@ -1,9 +1,7 @@
 // What the proxy needs to know of a request's body: the model's name and whether a stream was asked
-// for. Found by a bounded scan of the bytes, on demand; the body itself is never parsed as a whole
-// or changed.
+// for, and where the name stands, so that it can be exchanged. Found by walking over the bytes, on
+// demand; the body itself is never parsed as a whole.
 
-/** A longer body is searched only so far: models and flags stand near the start in practice. */
-export const SCAN_LIMIT_BYTES = 256 * 1024;
 /** Longer names are no model's. */
 const MAX_MODEL_BYTES = 256;
 
@@ -11,79 +9,126 @@ const PLAIN_STRING = /^"[\x20\x21\x23-\x5b\x5d-\x7e]+"$/;
 const QUOTE = 0x22;
 const BACKSLASH = 0x5c;
 
-/** The model a request is for, from its path (Gemini, Azure) or its body (JSON, multipart). */
-export function requestedModel(
-  path: string,
+/** A model in a path: Gemini's `/models/NAME:generateContent`, Azure's `/deployments/NAME`. */
+const MODEL_IN_PATH = /(\/(?:models|deployments)\/)([^/:?]+)(?=[:/]|$)/;
+
+/** A model's name and the bytes of the body that spell it, quotes included. */
+export interface ModelPlace {
+  readonly name: string;
+  readonly start: number;
+  readonly end: number;
+}
+
+/** The model that a path names. */
+export function modelInPath(path: string): string | undefined {
+  return MODEL_IN_PATH.exec(path)?.[2];
+}
+
+/** The same path with another model; slashes in its name stay, as in `tunedModels/one`. */
+export function withModelInPath(path: string, model: string): string {
+  const name = model.split('/').map(encodeURIComponent).join('/');
+  return path.replace(MODEL_IN_PATH, (_, before: string) => before + name);
+}
+
+/**
+ * Where a body names its model: JSON's last top-level `model`, which is the one that parsers take
+ * (RFC 8259 4), or multipart's field of this name.
+ */
+export function modelInBody(
+  bytes: Buffer,
   contentType: string | undefined,
-  head: Buffer | undefined,
-): string | undefined {
-  const inPath = /\/(?:models|deployments)\/([^/:?]+)(?=[:/]|$)/.exec(path);
-  if (inPath !== null) return inPath[1];
-  if (head === undefined) return undefined;
-  const bytes = head.subarray(0, SCAN_LIMIT_BYTES);
+): ModelPlace | undefined {
   if (contentType?.startsWith('multipart/form-data')) return multipartModel(bytes);
-  const value = topLevelValue(bytes, '"model"');
-  if (value?.charCodeAt(0) !== QUOTE) return undefined;
-  return parseString(value);
+  const value = lastTopLevel(bytes, 'model');
+  if (value === undefined || bytes[value.start] !== QUOTE) return undefined;
+  if (value.end - value.start > MAX_MODEL_BYTES) return undefined;
+  const name = parseString(bytes.toString('utf8', value.start, value.end));
+  return name === undefined ? undefined : { name, ...value };
 }
 
 /**
  * Whether a request asks for a streamed answer, as OpenAI, Anthropic (body) and Gemini (URL) spell
  * it.
  */
-export function asksForStream(url: string, head: Buffer | undefined): boolean {
+export function asksForStream(url: string, bytes: Buffer | undefined): boolean {
   if (url.includes(':stream')) return true;
-  if (head === undefined) return false;
-  return topLevelValue(head.subarray(0, SCAN_LIMIT_BYTES), '"stream"') === 'true';
+  if (bytes === undefined) return false;
+  const value = lastTopLevel(bytes, 'stream');
+  return value !== undefined && bytes.toString('latin1', value.start, value.end) === 'true';
 }
 
-function multipartModel(bytes: Buffer): string | undefined {
+function multipartModel(bytes: Buffer): ModelPlace | undefined {
   const at = bytes.indexOf('name="model"');
   if (at < 0) return undefined;
-  const start = bytes.indexOf('\r\n\r\n', at);
-  if (start < 0) return undefined;
-  const end = bytes.indexOf('\r\n', start + 4);
-  if (end < 0 || end - start - 4 > MAX_MODEL_BYTES || end === start + 4) return undefined;
-  return bytes.toString('utf8', start + 4, end);
+  const head = bytes.indexOf('\r\n\r\n', at);
+  if (head < 0) return undefined;
+  const start = head + 4;
+  const end = bytes.indexOf('\r\n', start);
+  if (end < 0 || end - start > MAX_MODEL_BYTES || end === start) return undefined;
+  return { name: bytes.toString('utf8', start, end), start, end };
 }
 
 function parseString(json: string): string | undefined {
   // Names of models have nothing that JSON would escape.
   if (PLAIN_STRING.test(json)) return json.slice(1, -1);
+  const value = parsed(json);
+  return typeof value === 'string' && value !== '' ? value : undefined;
+}
+
+function parsed(json: string): unknown {
   try {
-    const value: unknown = JSON.parse(json);
-    return typeof value === 'string' && value !== '' ? value : undefined;
+    return JSON.parse(json);
   } catch {
     return undefined;
   }
 }
 
 /**
- * The raw text of a member of the outermost JSON object, or undefined. `quotedKey` includes its
- * quotes. A prompt may contain the same words: only depth 1 counts, so the scan walks strings and
- * nesting.
+ * Where the value of the last member of this name of the outermost JSON object stands. A prompt may
+ * contain the same words: only depth 1 counts, so the scan walks strings and nesting, and ends with
+ * the last place where the name stands at all. Of bytes that are cut off or no JSON, what was found
+ * before that counts.
  */
-function topLevelValue(bytes: Buffer, quotedKey: string): string | undefined {
-  if (bytes.indexOf(quotedKey, 0, 'latin1') < 0) return undefined;
-  let at = skipSpace(bytes, 0);
+function lastTopLevel(bytes: Buffer, name: string): { start: number; end: number } | undefined {
+  const quoted = `"${name}"`;
+  // A name may be spelt with escapes, in any place.
+  const last = bytes.includes('\\u00', 0, 'latin1')
+    ? bytes.length
+    : bytes.lastIndexOf(quoted, undefined, 'latin1');
+  if (last < 0) return undefined;
+  let found: { start: number; end: number } | undefined;
+  let at = skipSpace(bytes, hasBom(bytes) ? 3 : 0);
   if (bytes[at] !== 0x7b) return undefined;
   at += 1;
-  for (;;) {
+  while (at <= last) {
     at = skipSpace(bytes, at);
     if (bytes[at] === 0x2c) at = skipSpace(bytes, at + 1);
-    if (bytes[at] !== QUOTE) return undefined;
+    if (bytes[at] !== QUOTE) return found;
     const keyEnd = endOfString(bytes, at);
-    if (keyEnd < 0) return undefined;
-    const found =
-      keyEnd - at === quotedKey.length && bytes.toString('latin1', at, keyEnd) === quotedKey;
+    if (keyEnd < 0) return found;
+    const isNamed = isKey(bytes, at, keyEnd, quoted);
     at = skipSpace(bytes, keyEnd);
-    if (bytes[at] !== 0x3a) return undefined;
-    at = skipSpace(bytes, at + 1);
-    const end = endOfValue(bytes, at);
-    if (end < 0) return undefined;
-    if (found) return end - at > MAX_MODEL_BYTES ? undefined : bytes.toString('utf8', at, end);
+    if (bytes[at] !== 0x3a) return found;
+    const start = skipSpace(bytes, at + 1);
+    const end = endOfValue(bytes, start);
+    if (end < 0) return found;
+    if (isNamed) found = { start, end };
     at = end;
   }
+  return found;
+}
+
+function hasBom(bytes: Buffer): boolean {
+  return bytes[0] === 0xef && bytes[1] === 0xbb && bytes[2] === 0xbf;
+}
+
+function isKey(bytes: Buffer, start: number, end: number, quoted: string): boolean {
+  const length = end - start;
+  if (length === quoted.length) return bytes.toString('latin1', start, end) === quoted;
+  // Six bytes spell one: `\u006d`.
+  if (length < quoted.length || length > 6 * quoted.length) return false;
+  const text = bytes.toString('latin1', start, end);
+  return text.includes('\\') && parsed(text) === parsed(quoted);
 }
 
 function skipSpace(bytes: Buffer, from: number): number {

@@ -2,6 +2,7 @@
 // loudly, when anybody could use these keys. Wording only.
 
 import type { Config } from '../config/config.ts';
+import type { Grouping } from '../config/grouping.ts';
 import { type ListenAddress, listenUrl } from '../front/listen-address.ts';
 import type { Logger } from '../log/log.ts';
 import type { Upstream } from '../pool/upstreams/upstream-list.ts';
@@ -17,20 +18,31 @@ const ANY_PAGE =
 export function tellStart(
   log: Logger,
   config: Config,
-  facts: { address: ListenAddress; keys: number; identity: Identity },
+  facts: { address: ListenAddress; keys: number; grouping: Grouping; identity: Identity },
 ): void {
   const { address, keys, identity } = facts;
+  const { groups, clients, file } = facts.grouping;
+  const isOpen = clients.length === 0;
   const url = listenUrl(address, config.tlsCertFile !== '');
   log.info(`gpt-load ${identity.version} listens on ${url}`, {
     keys,
-    upstreams: config.upstreams.join(','),
+    groups: file === undefined ? undefined : groups.map(({ name }) => name).join(','),
+    clients: file === undefined ? undefined : clients.length,
+    upstreams: file === undefined ? config.upstreams.join(',') : undefined,
     workers: config.workers,
     max_concurrent: config.maxConcurrentRequests,
     max_retries: config.maxRetries,
-    auth: config.authKey === '' ? 'none' : 'AUTH_KEY',
+    auth: isOpen ? 'none' : config.authKey === '' ? 'clients' : 'AUTH_KEY',
     node: identity.node,
   });
-  if (config.authKey === '' && !LOOPBACK.test(config.host)) {
+  if (config.authKey === '' && !isOpen && !LOOPBACK.test(config.host)) {
+    log.warn(
+      'AUTH_KEY is empty and HOST is public: /stats, /config, /reset-keys and the like ' +
+        'ask nobody for a key; set AUTH_KEY',
+      { host: config.host },
+    );
+  }
+  if (isOpen && !LOOPBACK.test(config.host)) {
     const anyPage = config.enableCors && config.allowedOrigins.includes('*');
     log.warn(
       'ANYBODY WHO REACHES THIS PORT CAN SPEND YOUR API KEYS: AUTH_KEY is empty and HOST is public; ' +

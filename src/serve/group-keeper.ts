@@ -1,6 +1,7 @@
 // The coordinator's care for one group: its keys are loaded and read again, what was learned about
 // them comes back, idle lanes are reclaimed, and an upstream that rejects every key is suspected.
 
+import { DEFAULT_GROUP } from '../config/group-settings.ts';
 import type { Logger } from '../log/log.ts';
 import type { GroupView } from '../pool/group-view.ts';
 import { Suspicion } from '../pool/suspicion.ts';
@@ -10,7 +11,7 @@ import type { StateKeeper } from './state-keeper.ts';
 import type { ReloadReport } from './worker-protocol.ts';
 
 export class GroupKeeper {
-  readonly #group: GroupView;
+  #group: GroupView;
   readonly #keys: KeySource;
   readonly #suspicion: Suspicion;
   readonly #log: Logger;
@@ -23,9 +24,20 @@ export class GroupKeeper {
       if (remembered > 0) log.info('keys remembered from an earlier run', { keys: remembered });
     };
     this.#group = group;
-    this.#keys = new KeySource({ path: settings.keysFile, table, upstreams, log, onAdded });
+    const { keysFile: path } = settings;
+    const setting = group.name === DEFAULT_GROUP ? 'KEYS_FILE' : `[group.${group.name}] keys_file`;
+    this.#keys = new KeySource({ path, setting, table, upstreams, log, onAdded });
     this.#suspicion = new Suspicion(table, upstreams);
     this.#log = log;
+  }
+
+  get name(): string {
+    return this.#group.name;
+  }
+
+  /** The same group with other settings. */
+  adopt(view: GroupView): void {
+    this.#group = view;
   }
 
   /** Keys found when the file was first read. */
@@ -67,8 +79,14 @@ export class GroupKeeper {
   }
 }
 
-/** Resets every group. The report is the first failure, if there is one. */
-export async function resetAll(keepers: readonly GroupKeeper[]): Promise<ReloadReport> {
+/**
+ * Resets every group, or the one of this name. The report is the first failure, if there is one.
+ */
+export async function resetGroups(
+  all: readonly GroupKeeper[],
+  name: string | undefined,
+): Promise<ReloadReport> {
+  const keepers = name === undefined ? all : all.filter((keeper) => keeper.name === name);
   const reports = await Promise.all(keepers.map((keeper) => keeper.reset()));
   const failed = reports.find(({ ok }) => !ok);
   return failed ?? reports[0] ?? { ok: false, message: 'there is no group' };

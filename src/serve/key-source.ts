@@ -4,15 +4,17 @@
 import { ConfigError } from '../errors.ts';
 import type { Logger } from '../log/log.ts';
 import { readKeyFile } from '../pool/keys/key-file.ts';
-import { KeyFileWatch } from '../pool/keys/key-file-watch.ts';
 import { forgetAll } from '../pool/keys/key-memory.ts';
 import { KeyReload, type ReloadResult } from '../pool/keys/key-reload.ts';
 import type { KeyTable } from '../pool/table/key-table.ts';
 import type { UpstreamPool } from '../pool/upstreams/upstream-pool.ts';
+import { FileWatch } from '../store/file-watch.ts';
 import type { ReloadReport } from './worker-protocol.ts';
 
 export interface KeySourceParts {
   readonly path: string;
+  /** What names the file, for problems with it. */
+  readonly setting: string;
   readonly table: KeyTable;
   readonly upstreams: UpstreamPool;
   readonly log: Logger;
@@ -38,8 +40,9 @@ export class KeySource {
    * @throws ConfigError when the file cannot be used
    */
   async load(startIndex: number): Promise<ReloadResult> {
-    const file = await readKeyFile(this.#parts.path);
-    if (!file.ok) throw new ConfigError(file.problems.map((problem) => `KEYS_FILE: ${problem}`));
+    const { path, setting } = this.#parts;
+    const file = await readKeyFile(path);
+    if (!file.ok) throw new ConfigError(file.problems.map((problem) => `${setting}: ${problem}`));
     const result = this.#reload.apply(file.keys, Date.now(), startIndex);
     this.#parts.onAdded(result.addedRows);
     this.#tell('keys loaded', result);
@@ -58,7 +61,7 @@ export class KeySource {
 
   /** Reads the file again whenever it changes, until disposed of. */
   watch(): Promise<Disposable> {
-    return KeyFileWatch.start(this.#parts.path, () => void this.again());
+    return FileWatch.start(this.#parts.path, () => void this.again());
   }
 
   /** Reads the file again and forgets what was learned: every key is ready. */

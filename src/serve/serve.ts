@@ -5,27 +5,31 @@
 import { availableParallelism } from 'node:os';
 import type { Worker } from 'node:worker_threads';
 import type { Config } from '../config/config.ts';
-import { DEFAULT_GROUP } from '../config/group-settings.ts';
+import type { Grouping } from '../config/grouping.ts';
 import { ConfigError } from '../errors.ts';
 import { isPortServed, listenAddresses, removeStaleSocket } from '../front/listen-address.ts';
-import { createLogger } from '../log/log.ts';
+import { createLogger, type Logger } from '../log/log.ts';
 import { type LogSink, openLogFile, openLogStream } from '../log/log-sink.ts';
 import { redactExact } from '../policy/redact.ts';
 import { COORDINATOR, Counters, WorkerCounters } from '../pool/counts/counters.ts';
 import { WorkerVitals } from '../pool/counts/worker-vitals.ts';
-import { attachGroup, createGroup } from '../pool/group-view.ts';
 import { Semaphore } from '../pool/semaphore.ts';
 import { loadTlsFiles } from '../upstream/dial/tls-files.ts';
 import { tellStart, tellWarnings } from './banner.ts';
-import { GroupKeeper, resetAll } from './group-keeper.ts';
+import { resetGroups } from './group-keeper.ts';
+import { GroupSet } from './group-set.ts';
+import { GroupingSource } from './grouping-source.ts';
+import { ModelCatalogue } from './model-catalogue.ts';
 import type { Runtime } from './runtime.ts';
 import { Signals } from './signals.ts';
 import { StateKeeper } from './state-keeper.ts';
 import { WorkerFleet } from './worker-fleet.ts';
-import type { SharedMemory } from './worker-protocol.ts';
+import type { ServedStart, SharedMemory } from './worker-protocol.ts';
 
 /** What a caller other than the command line wants to know. */
 export interface ServeRuntime extends Runtime {
+  /** Groups and clients, read anew at each call. Rejects with a ConfigError. */
+  readonly readGrouping: (config: Config) => Promise<Grouping>;
   /** Called for each worker thread that is started. */
   readonly onWorker?: (worker: Worker, workerId: number) => void;
 }
@@ -44,42 +48,37 @@ export async function serve(given: Config, runtime: ServeRuntime): Promise<numbe
   const config = { ...given, workers: address.inEveryWorker ? workerCount(given.workers) : 1 };
   if (address.kind === 'tcp') await assertFree(address);
   if (address.kind === 'unix') await removeStaleSocket(address.path);
-  assertNoLoop(config);
   const { tlsCertFile, tlsKeyFile } = config;
   const tls = tlsCertFile === '' ? undefined : loadTlsFiles(tlsCertFile, tlsKeyFile);
-  const sinks = openSinks(config);
-  const write = writerTo(sinks, config.authKey);
-  const { logLevel: level, logFormat: format } = config;
-  const log = createLogger({ level, format, colour: runtime.colour, write, clock: Date.now });
+  const { sinks, write, log } = openLog(config, runtime.colour);
   tellWarnings(log, runtime.warnings, others.length);
 
   const shared = createShared(config);
-  const groups = [createGroup(DEFAULT_GROUP, config, Date.now())];
-  const permits = new Semaphore(shared.permits, 0);
-  const counters = new Counters(shared.counters);
-  const views = groups.map(attachGroup);
-  using state = new StateKeeper(config.stateFile, log, views);
-  const keepers = views.map((group) => new GroupKeeper(group, state, log));
-  using watches = new DisposableStack();
-  for (const keeper of keepers) watches.use(await keeper.load());
+  using state = new StateKeeper(config.stateFile, log);
+  using groups = new GroupSet(state, log);
+  let fleet: WorkerFleet | undefined;
+  const source = groupingSource(config, runtime, { groups, log, tell: (s) => fleet?.serve(s) });
+  // Watched before it is read: a change in between must not go unseen.
+  using _ = await source.watch();
+  const grouping = await source.load();
 
   const reusePort = address.inEveryWorker && process.platform === 'linux';
-  const start = { config, groups, version: runtime.identity.version, address, reusePort, tls };
-  const fleet = new WorkerFleet(
+  const own = new WorkerCounters(shared.counters, COORDINATOR);
+  const catalogue = new ModelCatalogue(config, own);
+  const served = groups.served(grouping);
+  const start = { config, served, version: runtime.identity.version, address, reusePort, tls };
+  fleet = new WorkerFleet(
     { ...start, startedAtMs: Date.now(), colour: runtime.colour, shared },
     {
       log,
       onLog: write,
-      onReset: () => resetAll(keepers),
-      onDeath: (workerId) => {
-        permits.reclaim(workerId);
-        counters.workerDied(workerId);
-        for (const { table } of views) table.healAfterCrash(Date.now());
-      },
+      onReset: (group) => resetGroups(groups.keepers, group),
+      onListModels: () => catalogue.of(groups.views),
+      onDeath: (workerId) => giveBack(workerId, shared, groups),
       onStart: runtime.onWorker ?? (() => {}),
     },
   );
-  const countDropped = droppedLines(sinks, shared);
+  const countDropped = droppedLines(sinks, own);
   const signals = new Signals();
   const onFault = (error: unknown): void => log.error('unexpected error (main thread)', { error });
   process.on('uncaughtException', onFault);
@@ -87,19 +86,21 @@ export async function serve(given: Config, runtime: ServeRuntime): Promise<numbe
     const port = await fleet.launch(config.workers);
     state.start();
     const housekeeping = setInterval(() => {
-      for (const keeper of keepers) keeper.keepHouse(Date.now());
+      for (const keeper of groups.keepers) keeper.keepHouse(Date.now());
       countDropped();
     }, HOUSEKEEPING_MS);
     const bound = address.kind === 'tcp' ? { ...address, port } : address;
     tellStart(log, config, {
       address: bound,
-      keys: keepers.reduce((sum, { keyCount }) => sum + keyCount, 0),
+      keys: groups.keyCount,
+      grouping,
       identity: runtime.identity,
     });
     runtime.onReady?.();
     signals.onHangup(() => {
       for (const sink of sinks) sink.reopen();
-      for (const keeper of keepers) keeper.readAgain();
+      for (const keeper of groups.keepers) keeper.readAgain();
+      void source.readAgain();
       fleet.reloadTls();
     });
     const signal = await signals.stop;
@@ -119,6 +120,31 @@ export async function serve(given: Config, runtime: ServeRuntime): Promise<numbe
   }
 }
 
+/** Where groups and clients come from; workers are told what each reading made of them. */
+function groupingSource(
+  config: Config,
+  runtime: ServeRuntime,
+  { groups, log, tell }: { groups: GroupSet; log: Logger; tell: (served: ServedStart) => void },
+): GroupingSource {
+  return new GroupingSource({
+    path: config.configFile,
+    read: () => runtime.readGrouping(config),
+    apply: async (grouping) => {
+      assertNoLoop(config, grouping);
+      await groups.apply(grouping);
+      tell(groups.served(grouping));
+    },
+    log,
+  });
+}
+
+/** What a dead worker held is free again, and what it left half done is finished. */
+function giveBack(workerId: number, shared: SharedMemory, { views }: GroupSet): void {
+  new Semaphore(shared.permits, 0).reclaim(workerId);
+  new Counters(shared.counters).workerDied(workerId);
+  for (const { table } of views) table.healAfterCrash(Date.now());
+}
+
 async function assertFree({ host, port }: { host: string; port: number }): Promise<void> {
   if (!(await isPortServed(host, port))) return;
   const problem = `PORT: ${port} is already in use (address already in use)`;
@@ -126,15 +152,16 @@ async function assertFree({ host, port }: { host: string; port: number }): Promi
 }
 
 /** SDKs read OPENAI_BASE_URL too: exported for them, it makes gpt-load call itself. */
-function assertNoLoop({ upstreams, host, port }: Config): void {
+function assertNoLoop({ host, port }: Config, { groups }: Grouping): void {
   const own = new Set([host, 'localhost', '127.0.0.1', '[::1]', '0.0.0.0']);
-  const loop = upstreams
-    .map((href) => new URL(href))
-    .find((url) => {
-      return own.has(url.hostname) && Number(url.port || defaultPort(url)) === port;
-    });
-  if (loop === undefined) return;
-  throw new ConfigError([`OPENAI_BASE_URL: must not be this gpt-load itself, got "${loop.href}"`]);
+  const problems = groups.flatMap(({ name, settings, origins }) => {
+    const setting = origins.base_url === 'file' ? `[group.${name}] base_url` : 'OPENAI_BASE_URL';
+    return settings.upstreams
+      .map((href) => new URL(href))
+      .filter((url) => own.has(url.hostname) && Number(url.port || defaultPort(url)) === port)
+      .map((loop) => `${setting}: must not be this gpt-load itself, got "${loop.href}"`);
+  });
+  if (problems.length > 0) throw new ConfigError(problems);
 }
 
 function defaultPort({ protocol }: URL): number {
@@ -147,6 +174,13 @@ function workerCount(workers: number): number {
   return workers === 0 ? availableParallelism() : workers;
 }
 
+function openLog(config: Config, colour: boolean) {
+  const sinks = openSinks(config);
+  const write = writerTo(sinks, config.authKey);
+  const { logLevel: level, logFormat: format } = config;
+  return { sinks, write, log: createLogger({ level, format, colour, write, clock: Date.now }) };
+}
+
 function openSinks(config: Config): LogSink[] {
   const stream = openLogStream(1);
   if (!config.logEnableFile) return [stream];
@@ -155,8 +189,7 @@ function openSinks(config: Config): LogSink[] {
 }
 
 /** Counts, at each call, the log lines that were lost since the last one. */
-function droppedLines(sinks: readonly LogSink[], shared: SharedMemory): () => void {
-  const own = new WorkerCounters(shared.counters, COORDINATOR);
+function droppedLines(sinks: readonly LogSink[], own: WorkerCounters): () => void {
   let counted = 0;
   return () => {
     const dropped = sinks.reduce((sum, sink) => sum + sink.dropped, 0);

@@ -5,21 +5,19 @@
 import type { Logger } from '../log/log.ts';
 import type { Reason } from '../policy/reason.ts';
 import type { GroupView } from '../pool/group-view.ts';
-import { type KnownStatus, recall, takeChanged } from '../pool/keys/key-memory.ts';
-import { UNPINNED } from '../pool/table/key-rows.ts';
+import { boundName, type KnownStatus, recall, takeChanged } from '../pool/keys/key-memory.ts';
 import { stateOf, VACANT } from '../pool/table/status-word.ts';
 import { type StateRow, StateStore } from '../store/sqlite/state-store.ts';
 import { type StateSource, StateWriter } from '../store/sqlite/state-writer.ts';
 
 /** Keeps the state file of one process. With no file, it does nothing. */
 export class StateKeeper implements Disposable {
-  readonly #groups: readonly GroupView[];
+  #groups: () => readonly GroupView[] = () => [];
   readonly #store: StateStore;
   readonly #writer: StateWriter;
 
   /** @param path STATE_FILE; '' for none */
-  constructor(path: string, log: Logger, groups: readonly GroupView[]) {
-    this.#groups = groups;
+  constructor(path: string, log: Logger) {
     this.#store = StateStore.open(path, log);
     const source: StateSource = { changes: (everything) => this.#changes(everything) };
     const timeout = (act: () => void, delayMs: number) => {
@@ -27,6 +25,16 @@ export class StateKeeper implements Disposable {
       return () => clearTimeout(timer);
     };
     this.#writer = new StateWriter(this.#store, source, { now: () => performance.now(), timeout });
+  }
+
+  /** Names the groups whose keys it is about, as they are at any time. */
+  of(groups: () => readonly GroupView[]): void {
+    this.#groups = groups;
+  }
+
+  /** Writes what has changed, now. */
+  flush(): void {
+    this.#writer.flush();
   }
 
   /**
@@ -65,9 +73,9 @@ export class StateKeeper implements Disposable {
   }
 
   *#changes(everything: boolean): Generator<StateRow, void> {
-    for (const group of this.#groups) {
+    for (const group of this.#groups()) {
       for (const { key, pin, ...status } of takeChanged(group.table, everything)) {
-        const keyId = this.#store.keyId(bound(group, key, pin));
+        const keyId = this.#store.keyId(boundName(group, key, pin));
         yield { ...status, group: group.name, keyId };
       }
     }
@@ -88,13 +96,8 @@ export class StateKeeper implements Disposable {
 
   #idOf(group: GroupView, row: number): string {
     const { rows } = group.table;
-    return this.#store.keyId(bound(group, rows.key(row), rows.pin(row)));
+    return this.#store.keyId(boundName(group, rows.key(row), rows.pin(row)));
   }
-}
-
-/** The same key bound to another upstream is another key. */
-function bound({ upstreams }: GroupView, key: string, pin: number): string {
-  return pin === UNPINNED ? key : `${key} ${upstreams.get(pin).href}`;
 }
 
 /** A word that this version does not know reads as nothing to remember. */

@@ -4,8 +4,15 @@
 
 import { setFlagsFromString } from 'node:v8';
 import { Worker } from 'node:worker_threads';
+import type { ListsOfModels } from '../front/model-list.ts';
 import type { Logger } from '../log/log.ts';
-import type { FromWorker, ReloadReport, ToWorker, WorkerStart } from './worker-protocol.ts';
+import type {
+  FromWorker,
+  ReloadReport,
+  ServedStart,
+  ToWorker,
+  WorkerStart,
+} from './worker-protocol.ts';
 
 /** Set by the bundler: the worker's own bundle, as a string. */
 declare const __WORKER_SOURCE__: string | undefined;
@@ -31,7 +38,8 @@ export interface FleetEvents {
   readonly log: Logger;
   /** Lines of a worker's log, to be written as they are. */
   readonly onLog: (lines: string) => void;
-  readonly onReset: () => Promise<ReloadReport>;
+  readonly onReset: (group: string | undefined) => Promise<ReloadReport>;
+  readonly onListModels: () => Promise<ListsOfModels>;
   /** A thread is gone: whatever it held must be given back. */
   readonly onDeath: (workerId: number) => void;
   /** For tests and operators: a thread was started. */
@@ -49,7 +57,7 @@ interface Member {
 
 /** All workers of one process. */
 export class WorkerFleet {
-  readonly #start: Omit<WorkerStart, 'workerId'>;
+  #start: Omit<WorkerStart, 'workerId'>;
   readonly #events: FleetEvents;
   readonly #members: Member[] = [];
   #address: WorkerStart['address'];
@@ -84,6 +92,12 @@ export class WorkerFleet {
     }
     this.#checkGone();
     await gone;
+  }
+
+  /** From now on all serve these groups and clients, those that are started later too. */
+  serve(served: ServedStart): void {
+    this.#start = { ...this.#start, served };
+    for (const { worker } of this.#members) this.#tell(worker, { kind: 'serve', served });
   }
 
   /** Asks all to read the certificate again. */
@@ -141,11 +155,17 @@ export class WorkerFleet {
         return;
       case 'reset':
         this.#events
-          .onReset()
+          .onReset(message.group)
           .catch((error: Error) => ({ ok: false, message: error.message }))
           .then((report) => {
             this.#tell(member.worker, { kind: 'reloaded', id: message.id, report });
           });
+        return;
+      case 'list_models':
+        this.#events
+          .onListModels()
+          .catch(() => ({}))
+          .then((lists) => this.#tell(member.worker, { kind: 'models', id: message.id, lists }));
         return;
       case 'drained':
         member.drained = true;

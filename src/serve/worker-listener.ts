@@ -4,9 +4,16 @@
 import type { Server } from 'node:http';
 import type { MessagePort } from 'node:worker_threads';
 import type { ListenAddress } from '../front/listen-address.ts';
+import type { ListsOfModels } from '../front/model-list.ts';
 import type { Logger } from '../log/log.ts';
-import type { ResetRequests } from './reset-requests.ts';
-import type { FromWorker, ToWorker, WorkerStart } from './worker-protocol.ts';
+import type { CoordinatorRequests } from './coordinator-requests.ts';
+import type {
+  FromWorker,
+  ReloadReport,
+  ServedStart,
+  ToWorker,
+  WorkerStart,
+} from './worker-protocol.ts';
 
 /** While draining, connections that fell idle are closed this often. */
 const DRAIN_SWEEP_MS = 100;
@@ -18,16 +25,19 @@ const BACKLOG = 4096;
 interface Parts {
   readonly port: MessagePort;
   readonly log: Logger;
-  readonly resets: ResetRequests;
+  readonly resets: CoordinatorRequests<ReloadReport>;
+  readonly models: CoordinatorRequests<ListsOfModels>;
   /** Ends what would not end by itself. */
   readonly onDrain: () => void;
+  /** Serves other groups and clients from now on. */
+  readonly onServe: (served: ServedStart) => void;
   /** Reads the certificate again. */
   readonly reloadTls: () => void;
 }
 
 /** Listens and obeys the coordinator until drained; then the thread ends. */
 export function serveOn(server: Server, start: WorkerStart, parts: Parts): void {
-  const { port, log, resets, onDrain, reloadTls } = parts;
+  const { port, log, resets, models, onServe, onDrain, reloadTls } = parts;
   const tell = (message: FromWorker): void => port.postMessage(message);
   server.on('error', (error) => tell({ kind: 'listen_failed', message: error.message }));
   server.listen(listenOptions(start.address, start.reusePort), () => {
@@ -38,6 +48,10 @@ export function serveOn(server: Server, start: WorkerStart, parts: Parts): void 
     switch (message.kind) {
       case 'reloaded':
         return resets.answered(message.id, message.report);
+      case 'models':
+        return models.answered(message.id, message.lists);
+      case 'serve':
+        return onServe(message.served);
       case 'reload_tls':
         return reloadTls();
       case 'drain':

@@ -1,7 +1,10 @@
 // What coordinator and workers tell each other. Key state is not among it: that is shared memory.
 
 import type { Config } from '../config/config.ts';
+import type { ClientConfig } from '../config/grouping.ts';
+import type { ShownGrouping } from '../config/grouping-view.ts';
 import type { ListenAddress } from '../front/listen-address.ts';
+import type { ListsOfModels } from '../front/model-list.ts';
 import type { GroupStart } from '../pool/group-view.ts';
 import type { TlsMaterial } from '../upstream/dial/tls-files.ts';
 
@@ -12,11 +15,21 @@ export interface SharedMemory {
   readonly vitals: SharedArrayBuffer;
 }
 
+/** Who is served with whose keys. */
+export interface ServedStart {
+  /** Every group, in the order of the configuration. */
+  readonly groups: readonly GroupStart[];
+  readonly clients: readonly ClientConfig[];
+  /** The groups are those of gpt-load.toml, and paths may name them. */
+  readonly hasFile: boolean;
+  /** The same for /config. */
+  readonly shown: ShownGrouping;
+}
+
 /** Everything a worker is started with. */
 export interface WorkerStart {
   readonly workerId: number;
-  /** Every group, in the order of the configuration. */
-  readonly groups: readonly GroupStart[];
+  readonly served: ServedStart;
   /** With `workers` resolved to a number. */
   readonly config: Config;
   readonly version: string;
@@ -40,11 +53,14 @@ export interface ReloadReport {
 export type ToWorker =
   | { readonly kind: 'drain' }
   | { readonly kind: 'reload_tls' }
-  | { readonly kind: 'reloaded'; readonly id: number; readonly report: ReloadReport };
+  | { readonly kind: 'serve'; readonly served: ServedStart }
+  | { readonly kind: 'reloaded'; readonly id: number; readonly report: ReloadReport }
+  | { readonly kind: 'models'; readonly id: number; readonly lists: ListsOfModels };
 
 export type FromWorker =
   | { readonly kind: 'listening'; readonly port: number }
   | { readonly kind: 'listen_failed'; readonly message: string }
   | { readonly kind: 'log'; readonly lines: string }
-  | { readonly kind: 'reset'; readonly id: number }
+  | { readonly kind: 'reset'; readonly id: number; readonly group: string | undefined }
+  | { readonly kind: 'list_models'; readonly id: number }
   | { readonly kind: 'drained' };

@@ -3,8 +3,8 @@
 
 import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
 import { Admin } from '../admin/admin.ts';
-import { Auth } from '../front/auth.ts';
 import { TrustedProxies } from '../front/client-address.ts';
+import type { ListsOfModels } from '../front/model-list.ts';
 import { OwnSite } from '../front/own-site.ts';
 import { Router } from '../front/router.ts';
 import { createHttpServer } from '../front/server.ts';
@@ -13,8 +13,6 @@ import { AccessLog } from '../log/access-log.ts';
 import { createLogger, type LoggerOptions } from '../log/log.ts';
 import { Counters, WorkerCounters } from '../pool/counts/counters.ts';
 import { WorkerVitals } from '../pool/counts/worker-vitals.ts';
-import { servedGroup } from '../pool/group.ts';
-import { attachGroup } from '../pool/group-view.ts';
 import { Semaphore } from '../pool/semaphore.ts';
 import { Answers } from '../proxy/answer.ts';
 import { Attempts } from '../proxy/attempt.ts';
@@ -23,15 +21,14 @@ import { Cors } from '../proxy/cors.ts';
 import { RequestProxy } from '../proxy/proxy.ts';
 import { Tunnels } from '../proxy/tunnel.ts';
 import { Deadlines } from '../upstream/deadlines.ts';
-import { Dialer } from '../upstream/dial/dial.ts';
-import { DnsCache } from '../upstream/dial/dns-cache.ts';
-import { trustedAuthorities } from '../upstream/dial/tls-files.ts';
 import { H2Transport } from '../upstream/h2/transport-h2.ts';
 import { Http1Transport } from '../upstream/http1/transport-http1.ts';
-import { ResetRequests } from './reset-requests.ts';
+import { CoordinatorRequests } from './coordinator-requests.ts';
+import { dialerFor } from './dialer-for.ts';
 import { watchVitalSigns } from './vital-signs.ts';
+import { WorkerGroups } from './worker-groups.ts';
 import { serveOn } from './worker-listener.ts';
-import type { FromWorker, WorkerStart } from './worker-protocol.ts';
+import type { FromWorker, ReloadReport, ServedStart, WorkerStart } from './worker-protocol.ts';
 import { secureServer } from './worker-tls.ts';
 
 const STRAY =
@@ -45,15 +42,8 @@ function startWorker(start: WorkerStart, port: MessagePort): void {
   const deadlines = new Deadlines(() => performance.now());
   const counters = new WorkerCounters(shared.counters, workerId);
   const permits = new Semaphore(shared.permits, workerId);
-  const groups = start.groups.map((group) =>
-    servedGroup(attachGroup(group), { counters, random: Math.random }),
-  );
-  const dialer = new Dialer({
-    dns: new DnsCache(() => performance.now()),
-    proxies: config.proxies,
-    connectTimeoutMs: config.connectTimeoutMs,
-    authorities: trustedAuthorities(config.extraCaFile),
-  });
+  const groups = new WorkerGroups(config.authKey, counters);
+  const dialer = dialerFor(config);
   const idleTimeoutMs = config.idleConnTimeoutMs;
   const http1 = new Http1Transport(dialer, deadlines, idleTimeoutMs, ({ href }, isNews) => {
     counters.add('strayAnswers');
@@ -69,36 +59,36 @@ function startWorker(start: WorkerStart, port: MessagePort): void {
   const budget = new ReplayBudget(config.maxReplayBodyBytes);
   const inside = { permits, counters, deadlines, log };
   const proxy = new RequestProxy({ ...inside, attempts, answers, tunnels, budget });
-  const resets = new ResetRequests(port);
+  const resets = new CoordinatorRequests<ReloadReport>(port);
+  const models = new CoordinatorRequests<ListsOfModels>(port);
   watchVitalSigns(new WorkerVitals(shared.vitals, workerId));
   const admin = new Admin({
     config,
     version: start.version,
-    groups,
+    groups: () => groups.groups,
+    grouping: () => groups.shown,
     counters: new Counters(shared.counters),
     vitals: shared.vitals,
     startedAtMs: start.startedAtMs,
-    reset: () => resets.ask(),
+    reset: (group) => resets.ask((id) => ({ kind: 'reset', id, group })),
   });
   const idPrefix = `${randomWord()}${workerId.toString(36)}`;
-  const auth = new Auth(config.authKey);
   const ownSite = new OwnSite(config.host, config.allowedHosts);
   const trustedProxies = new TrustedProxies(config.trustedProxies);
   const accessLog = new AccessLog(logging);
   const parts = {
     config,
-    groups,
     accessLog,
     admin,
-    auth,
     ownSite,
     cors,
     proxy,
     answers,
     idPrefix,
     trustedProxies,
+    listModels: () => models.ask((id) => ({ kind: 'list_models', id })),
   };
-  const router = new Router({ ...inside, ...parts });
+  const router = new Router({ ...inside, ...parts }, groups.take(start.served));
   const limits = {
     readTimeoutMs: config.serverReadTimeoutMs,
     idleTimeoutMs: config.serverIdleTimeoutMs,
@@ -109,9 +99,10 @@ function startWorker(start: WorkerStart, port: MessagePort): void {
     tunnels.drain();
     secured?.drain();
   };
+  const onServe = (served: ServedStart): void => router.serve(groups.take(served));
   const reloadTls = (): void => secured?.reload();
   const server = secured?.server ?? createHttpServer(limits, router.handle);
-  serveOn(server, start, { port, log, resets, onDrain, reloadTls });
+  serveOn(server, start, { port, log, resets, models, onServe, onDrain, reloadTls });
 }
 
 /** Eight hexadecimal digits, to tell one run's request ids from another's. */

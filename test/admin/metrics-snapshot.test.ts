@@ -38,7 +38,7 @@ function sourcesOfTwoWorkers() {
   const vitals = WorkerVitals.create();
   new WorkerVitals(vitals, 1).setHeap({ heapUsed: 1, heapTotal: 2, external: 3 });
   new WorkerVitals(vitals, 1).addDelay(30);
-  const sources = { config, version: '1', groups: [group], vitals };
+  const sources = { config, version: '1', groups: () => [group], vitals };
   return { ...sources, counters: new Counters(counters), startedAtMs: NOW_MS };
 }
 

@@ -31,6 +31,7 @@ test('config defaults are the names and numbers that scripts rely on', () => {
     PORT: 3000,
     HOST: '0.0.0.0',
     KEYS_FILE: 'keys.txt',
+    CONFIG_FILE: 'gpt-load.toml',
     START_INDEX: 0,
     BLACKLIST_THRESHOLD: 1,
     MAX_RETRIES: 3,

@@ -3,10 +3,12 @@
 import assert from 'node:assert/strict';
 import type { IncomingMessage } from 'node:http';
 import { describe, it } from 'node:test';
+import { parseConfig } from '../../src/config/config.ts';
+import { withoutFile } from '../../src/config/grouping.ts';
 import { Auth } from '../../src/front/auth.ts';
 
 const KEY = 'secret-auth-key';
-const auth = new Auth(KEY);
+const auth = new Auth(KEY, withoutFile(parseConfig({ AUTH_KEY: KEY })).clients);
 
 function request(headers: Record<string, string>): IncomingMessage {
   return { headers } as unknown as IncomingMessage;
@@ -21,34 +23,34 @@ describe('Auth', () => {
       { 'api-key': KEY },
       { 'x-goog-api-key': KEY },
     ] as Record<string, string>[]) {
-      assert.equal(auth.allowsProxying(request(headers), undefined), true);
+      assert.equal(auth.clientOf(request(headers), undefined) !== undefined, true);
     }
-    assert.equal(auth.allowsProxying(request({}), KEY), true);
+    assert.equal(auth.clientOf(request({}), KEY) !== undefined, true);
   });
 
   it('refuses everything else, prefixes and extensions included', () => {
     for (const value of ['', KEY.slice(0, -1), `${KEY}x`, KEY.toUpperCase(), 'Bearer']) {
       assert.equal(
-        auth.allowsProxying(request({ authorization: `Bearer ${value}` }), value),
+        auth.clientOf(request({ authorization: `Bearer ${value}` }), value) !== undefined,
         false,
       );
     }
-    assert.equal(auth.allowsProxying(request({}), undefined), false);
-    assert.equal(auth.allowsProxying(request({ authorization: KEY }), undefined), false);
+    assert.equal(auth.clientOf(request({}), undefined) !== undefined, false);
+    assert.equal(auth.clientOf(request({ authorization: KEY }), undefined) !== undefined, false);
   });
 
   it('takes Basic with any user name for its own endpoints only', () => {
     const basic = `Basic ${Buffer.from(`any:${KEY}`).toString('base64')}`;
     assert.equal(auth.allowsAdmin(request({ authorization: basic })), true);
-    assert.equal(auth.allowsProxying(request({ authorization: basic }), undefined), false);
+    assert.equal(auth.clientOf(request({ authorization: basic }), undefined) !== undefined, false);
     assert.equal(auth.allowsAdmin(request({ authorization: `Bearer ${KEY}` })), true);
     assert.equal(auth.allowsAdmin(request({ authorization: 'Basic !!!' })), false);
     assert.equal(auth.allowsAdmin(request({ 'x-api-key': KEY })), false);
   });
 
   it('lets everybody in without AUTH_KEY', () => {
-    const open = new Auth('');
-    assert.equal(open.allowsProxying(request({}), undefined), true);
+    const open = new Auth('', []);
+    assert.equal(open.isOpen, true);
     assert.equal(open.allowsAdmin(request({})), true);
   });
 });

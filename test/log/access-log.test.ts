@@ -17,7 +17,8 @@ const attempt = fc.record({
   verdict: fc.constantFrom('success', 'key_dead invalid_key'),
   ms: fc.nat(),
 });
-const accesses: fc.Arbitrary<AccessFields> = fc.record({
+const named = fc.record({ clientName: odd, group: odd }, { requiredKeys: [] });
+const plainAccesses: fc.Arbitrary<AccessFields> = fc.record({
   id: odd,
   client: fc.constantFrom('', '127.0.0.1', '::1'),
   method: fc.constantFrom('GET', 'POST'),
@@ -29,6 +30,7 @@ const accesses: fc.Arbitrary<AccessFields> = fc.record({
   bytesOut: fc.nat(),
   attempts: fc.array(attempt, { maxLength: 2 }),
 });
+const accesses = fc.tuple(plainAccesses, named).map(([access, more]) => ({ ...access, ...more }));
 
 for (const format of ['text', 'json'] as const) {
   for (const colour of [false, true]) {

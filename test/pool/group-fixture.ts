@@ -1,6 +1,7 @@
 // A group around a key table and upstreams that a test has made by itself.
 
 import { parseConfig } from '../../src/config/config.ts';
+import { groupOfEnvironment } from '../../src/config/group-settings.ts';
 import { AttemptCounts } from '../../src/pool/counts/attempt-counts.ts';
 import type { GroupView } from '../../src/pool/group-view.ts';
 import type { KeyTable } from '../../src/pool/table/key-table.ts';
@@ -8,5 +9,5 @@ import type { UpstreamPool } from '../../src/pool/upstreams/upstream-pool.ts';
 
 export function groupOf(table: KeyTable, upstreams: UpstreamPool, name = 'default'): GroupView {
   const attempts = new AttemptCounts(AttemptCounts.create());
-  return { name, settings: parseConfig({}), table, upstreams, attempts };
+  return { name, settings: groupOfEnvironment(parseConfig({})), table, upstreams, attempts };
 }

@@ -3,9 +3,13 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
-import { asksForStream, requestedModel, SCAN_LIMIT_BYTES } from '../../src/proxy/request-facts.ts';
+import { asksForStream, modelInBody, modelInPath } from '../../src/proxy/request-facts.ts';
 
 const json = 'application/json';
+
+function requestedModel(path: string, type: string | undefined, body: Buffer | undefined) {
+  return modelInPath(path) ?? (body === undefined ? undefined : modelInBody(body, type)?.name);
+}
 
 function model(body: unknown): string | undefined {
   return requestedModel('/v1/chat/completions', json, Buffer.from(JSON.stringify(body)));
@@ -47,9 +51,10 @@ describe('requestedModel', () => {
     );
   });
 
-  it('is not searched for beyond the limit', () => {
-    const late = { input: 'x'.repeat(SCAN_LIMIT_BYTES), model: 'gpt-5' };
-    assert.equal(model(late), undefined);
+  it('is found behind a long prompt, and the last of several counts, as parsers have it', () => {
+    assert.equal(model({ input: 'x'.repeat(2 ** 20), model: 'gpt-5' }), 'gpt-5');
+    const twice = Buffer.from('{"model":"a","x":{"model":"c"},"mod\\u0065l":"b","y":1}');
+    assert.equal(requestedModel('/', json, twice), 'b');
   });
 
   it('agrees with JSON.parse on any object, cut off anywhere without throwing', () => {

@@ -8,6 +8,8 @@ import type { AddressInfo } from 'node:net';
 import { PassThrough } from 'node:stream';
 import { Admin } from '../../src/admin/admin.ts';
 import { type Config, type Env, parseConfig } from '../../src/config/config.ts';
+import { groupOfEnvironment } from '../../src/config/group-settings.ts';
+import { withoutFile } from '../../src/config/grouping.ts';
 import { Auth } from '../../src/front/auth.ts';
 import { TrustedProxies } from '../../src/front/client-address.ts';
 import { OwnSite } from '../../src/front/own-site.ts';
@@ -30,6 +32,7 @@ import { Attempts } from '../../src/proxy/attempt.ts';
 import { ReplayBudget } from '../../src/proxy/body.ts';
 import { Cors } from '../../src/proxy/cors.ts';
 import { RequestProxy } from '../../src/proxy/proxy.ts';
+import { Routing } from '../../src/proxy/routing.ts';
 import { Tunnels } from '../../src/proxy/tunnel.ts';
 import { Deadlines } from '../../src/upstream/deadlines.ts';
 import {
@@ -153,7 +156,8 @@ export async function proxyHarness(
   const transport = setup.transport?.(deadlines) ?? scripted;
   const shared = Counters.create();
   const counters = new WorkerCounters(shared, 0);
-  const view = attachGroup(createGroup('default', config, Date.now()));
+  const settings = groupOfEnvironment(config);
+  const view = attachGroup(createGroup('default', settings, { epochMs: Date.now() }));
   const group = servedGroup(view, { counters, random: () => 0.5 });
   const file = parseKeys(Buffer.from(keys.join('\n')), 'keys.txt');
   if (!file.ok) throw new Error(file.problems.join('\n'));
@@ -218,33 +222,33 @@ function routerOf({
     tunnels: new Tunnels(deadlines),
     budget: new ReplayBudget(config.maxReplayBodyBytes),
   });
-  const groups = [group];
   const admin = new Admin({
     config,
     version: 'test',
-    groups,
+    groups: () => [group],
+    grouping: () => undefined,
     counters: new Counters(shared),
     vitals: WorkerVitals.create(),
     startedAtMs: Date.now(),
     reset: async () => ({ ok: true, message: '' }),
   });
-  const auth = new Auth(config.authKey);
+  const auth = new Auth(config.authKey, withoutFile(config).clients);
   const ownSite = new OwnSite(config.host, config.allowedHosts);
   const accessLog = new AccessLog(logging);
   const trustedProxies = new TrustedProxies([]);
   const parts = {
     config,
-    groups,
     admin,
-    auth,
     ownSite,
     cors,
     proxy,
     answers,
     accessLog,
     trustedProxies,
+    listModels: async () => ({}),
   };
-  return new Router({ ...inside, ...parts, idPrefix: 'test' });
+  const routing = new Routing([group], false);
+  return new Router({ ...inside, ...parts, idPrefix: 'test' }, { routing, auth });
 }
 
 async function listen(server: Server): Promise<number> {

@@ -23,6 +23,10 @@ export interface StartOptions {
   readonly upstreams: readonly string[];
   /** Everything else. WORKERS is 1 unless set here. */
   readonly env?: Readonly<Record<string, string>>;
+  /** Further files of its directory, by name; such as gpt-load.toml and the key files of groups. */
+  readonly files?: Readonly<Record<string, string>>;
+  /** No keys.txt: the keys are those of `files`. */
+  readonly withoutKeysFile?: boolean;
   /** Default `['serve']`. */
   readonly args?: readonly string[];
   /** False: do not wait until it answers, for tests of a failing start. */
@@ -63,9 +67,13 @@ export async function startGptLoad(options: StartOptions): Promise<GptLoad> {
     leaks.watch(keys.map((line) => line.split(/\s/)[0] ?? ''));
     writeFileSync(keysFile, `${keys.join('\n')}\n`, { mode: 0o600 });
   };
-  writeKeys(options.keys);
+  if (options.withoutKeysFile === true) leaks.watch(options.keys);
+  else writeKeys(options.keys);
+  const files = Object.entries(options.files ?? {});
+  for (const [name, text] of files) writeFileSync(join(directory, name), text, { mode: 0o600 });
   const port = Number(options.env?.PORT ?? (await freePort()));
-  const child = launch(options, directory, { PORT: String(port), KEYS_FILE: keysFile });
+  const own = options.withoutKeysFile === true ? {} : { KEYS_FILE: keysFile };
+  const child = launch(options, directory, { PORT: String(port), ...own });
   const read = capture(child);
   const exited = once(child, 'close').then(([code]) => code as number | null);
   const url = `http://127.0.0.1:${port}`;
@@ -79,7 +87,7 @@ export async function startGptLoad(options: StartOptions): Promise<GptLoad> {
     try {
       assert.equal(code, expectedCode, `exit code; it said:\n${read().slice(-4_000)}`);
       leaks.add('output of gpt-load', read());
-      leaks.addFiles(directory, [keysFile]);
+      leaks.addFiles(directory, [keysFile, ...files.map(([name]) => join(directory, name))]);
       leaks.assertClean();
     } finally {
       rmSync(directory, { recursive: true, force: true });

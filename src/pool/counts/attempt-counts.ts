@@ -42,4 +42,15 @@ export class AttemptCounts {
     });
     return Object.fromEntries(row.filter(([, count]) => count > 0));
   }
+
+  /** The same over all upstreams. */
+  inAll(): Partial<Record<VerdictKind, number>> {
+    const sums: Partial<Record<VerdictKind, number>> = {};
+    for (let at = 0; at < this.#counts.length; at++) {
+      const count = Atomics.load(this.#counts, at) >>> 0;
+      const kind = KINDS[at % KINDS.length];
+      if (count > 0 && kind !== undefined) sums[kind] = (sums[kind] ?? 0) + count;
+    }
+    return sums;
+  }
 }

@@ -1,6 +1,6 @@
 // What a key file says: one key per line, `#` comments, optionally the upstream that a key is
 // bound to. Its problems are named by file and line, never by key; reading it again when it
-// changes is key-file-watch.ts, giving its keys rows is key-reload.ts.
+// changes is store/file-watch.ts, giving its keys rows is key-reload.ts.
 
 import { readFile } from 'node:fs/promises';
 import { MAX_KEY_BYTES } from '../table/key-rows.ts';

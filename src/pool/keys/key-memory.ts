@@ -3,6 +3,8 @@
 
 import type { KeyState, KeyStatus } from '../../policy/key-breaker.ts';
 import { REASONS, type Reason } from '../../policy/reason.ts';
+import type { GroupView } from '../group-view.ts';
+import { UNPINNED } from '../table/key-rows.ts';
 import type { KeyTable } from '../table/key-table.ts';
 import { ACCOUNT } from '../table/lane-directory.ts';
 import { generationOf, isSpotless, READY, stateOf, VACANT } from '../table/status-word.ts';
@@ -114,4 +116,31 @@ export function recall(table: KeyTable, row: number, known: KnownStatus, nowMs: 
   const since = table.tick(known.sinceMs);
   table.lane(lane).since[row] = since;
   table.lane(lane).tried[row] = since;
+}
+
+/**
+ * Gives a group's new memory what the old one had learned about the keys that both have. Their
+ * upstreams may differ, so keys are compared by their bytes and the address that they are bound to.
+ */
+export function carryOver(from: GroupView, to: GroupView, nowMs: number): void {
+  const learned = new Map<string, KnownStatus[]>();
+  for (const { key, pin, ...status } of takeChanged(from.table, true)) {
+    if (status.state === 'ok') continue;
+    const name = boundName(from, key, pin);
+    const known = learned.get(name);
+    if (known === undefined) learned.set(name, [status]);
+    else known.push(status);
+  }
+  if (learned.size === 0) return;
+  const { rows, account } = to.table;
+  for (let row = 0; row < rows.rowCount; row++) {
+    if (stateOf(account.words.low(row)) === VACANT) continue;
+    const known = learned.get(boundName(to, rows.key(row), rows.pin(row))) ?? [];
+    for (const status of known) recall(to.table, row, status, nowMs);
+  }
+}
+
+/** The same key bound to another upstream is another key. */
+export function boundName({ upstreams }: GroupView, key: string, pin: number): string {
+  return pin === UNPINNED ? key : `${key} ${upstreams.get(pin).href}`;
 }

@@ -1,6 +1,6 @@
-// When the key file may have changed: by the file system's notice where there is one, by looking
-// now and then where there is none (network mounts, bind mounts). Reading it, and what to do about
-// a bad file, is up to the caller.
+// When a file that people edit (keys, groups) may have changed: by the file system's notice where
+// there is one, by looking now and then where there is none (network mounts, bind mounts). Reading
+// it, and what to do about a bad file, is up to the caller.
 //
 // The directory is watched, not the file: editors replace the file, Kubernetes swaps the link
 // `..data`.
@@ -24,7 +24,7 @@ const WATCH_TIMES: WatchTimes = { settleMs: 200, patienceMs: 10_000, pollMs: 5_0
 type Signature = string;
 const MISSING: Signature = 'missing';
 
-export class KeyFileWatch {
+export class FileWatch {
   readonly #path: string;
   readonly #onChange: () => void;
   readonly #times: WatchTimes;
@@ -53,10 +53,10 @@ export class KeyFileWatch {
     path: string,
     onChange: () => void,
     times: WatchTimes = WATCH_TIMES,
-  ): Promise<KeyFileWatch> {
-    const keyFileWatch = new KeyFileWatch(path, onChange, times, await signatureOf(path));
-    keyFileWatch.#begin();
-    return keyFileWatch;
+  ): Promise<FileWatch> {
+    const fileWatch = new FileWatch(path, onChange, times, await signatureOf(path));
+    fileWatch.#begin();
+    return fileWatch;
   }
 
   [Symbol.dispose](): void {

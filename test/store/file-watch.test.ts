@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { KeyFileWatch } from '../../../src/pool/keys/key-file-watch.ts';
+import { FileWatch } from '../../src/store/file-watch.ts';
 
 const TIMES = { settleMs: 30, patienceMs: 300, pollMs: 60_000 };
 
@@ -26,7 +26,7 @@ async function watched(act: (w: Watched) => Promise<void>, times = TIMES, prepar
   try {
     await prepare(folder, path);
     let count = 0;
-    using _watch = await KeyFileWatch.start(path, () => count++, times);
+    using _watch = await FileWatch.start(path, () => count++, times);
     const expect = async (changes: number) => {
       for (let i = 0; i < 200 && count < changes; i++) await sleep(10);
       await sleep(120);
@@ -140,7 +140,7 @@ test('nothing is told after the end', async () => {
   const path = join(folder, 'keys.txt');
   await writeFile(path, 'one\n');
   let count = 0;
-  const watch = await KeyFileWatch.start(path, () => count++, TIMES);
+  const watch = await FileWatch.start(path, () => count++, TIMES);
   await writeFile(path, 'two\n');
   watch[Symbol.dispose]();
   const before = count;

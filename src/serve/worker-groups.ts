@@ -1,0 +1,50 @@
+// One worker's groups and clients: what the coordinator hands over becomes pools, routing and
+// authentication. A group that has not changed keeps its pool.
+
+import type { ShownGrouping } from '../config/grouping-view.ts';
+import { Auth } from '../front/auth.ts';
+import type { Served } from '../front/router.ts';
+import type { WorkerCounters } from '../pool/counts/counters.ts';
+import { type Group, servedGroup } from '../pool/group.ts';
+import { attachGroup } from '../pool/group-view.ts';
+import { Routing } from '../proxy/routing.ts';
+import type { ServedStart } from './worker-protocol.ts';
+
+interface Known {
+  readonly edition: number;
+  readonly group: Group;
+}
+
+export class WorkerGroups {
+  readonly #authKey: string;
+  readonly #home: { readonly counters: WorkerCounters; readonly random: () => number };
+  #known: readonly Known[] = [];
+  #shown: ShownGrouping | undefined;
+
+  constructor(authKey: string, counters: WorkerCounters) {
+    this.#authKey = authKey;
+    this.#home = { counters, random: Math.random };
+  }
+
+  /** As they are now. */
+  get groups(): readonly Group[] {
+    return this.#known.map(({ group }) => group);
+  }
+
+  /** What may be told of the configuration that they come from. */
+  get shown(): ShownGrouping | undefined {
+    return this.#shown;
+  }
+
+  /** Takes over what the coordinator says. */
+  take({ groups, clients, hasFile, shown }: ServedStart): Served {
+    this.#shown = shown;
+    this.#known = groups.map((start) => {
+      const known = this.#known.find(({ edition }) => edition === start.edition);
+      if (known !== undefined) return known;
+      return { edition: start.edition, group: servedGroup(attachGroup(start), this.#home) };
+    });
+    const routing = new Routing(this.groups, hasFile);
+    return { routing, auth: new Auth(this.#authKey, clients) };
+  }
+}
