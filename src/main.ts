@@ -57,7 +57,9 @@ async function run({ command, values }: CommandLine, terminal: Terminal): Promis
     case 'serve':
       return (await import('./serve/serve.ts')).serve(config, runtime);
     case 'demo':
-      return (await import('./cli/demo.ts')).demo(config, runtime);
+      return (await import('./cli/demo.ts')).demo(config, runtime, {
+        groups: values.groups === true,
+      });
     case 'check-config':
       return checkConfig({ json }, config, runtime);
     case 'validate-keys':

@@ -6,6 +6,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Config } from '../config/config.ts';
 import type { VerdictKind } from '../policy/verdict.ts';
+import { type ClientCounts, OTHER_CLIENTS } from '../pool/counts/client-counts.ts';
 import { BUCKETS, type Histogram as Counted, type Counters } from '../pool/counts/counters.ts';
 import { DELAY_BOUNDS_MS, type Vitals, WorkerVitals } from '../pool/counts/worker-vitals.ts';
 import type { GroupView } from '../pool/group-view.ts';
@@ -48,6 +49,9 @@ export interface MetricsSources {
   /** As they are now. */
   readonly groups: () => readonly GroupView[];
   readonly counters: Counters;
+  /** Names of the clients, and where they are counted. */
+  readonly clients: () => readonly { readonly name: string; readonly place: number }[];
+  readonly clientCounts: ClientCounts;
   /** Memory of all workers' vitals. */
   readonly vitals: SharedArrayBuffer;
   /** Unix time in milliseconds. */
@@ -63,6 +67,7 @@ export function metricsSnapshot(sources: MetricsSources, nowMs: number): Metrics
     version,
     startSeconds: startedAtMs / MS_PER_SECOND,
     requests: { success: totals.succeeded, failure: totals.failed },
+    clients: clientSnapshots(sources),
     rejected: totals.rejected,
     retries: totals.retries,
     inFlight: gauges.inFlight,
@@ -79,6 +84,16 @@ export function metricsSnapshot(sources: MetricsSources, nowMs: number): Metrics
     cpuSeconds: (user + system) / US_PER_SECOND,
     residentBytes: residentBytes(),
   };
+}
+
+/** Those without a place of their own are `other`, once. */
+function clientSnapshots({ clients, clientCounts }: MetricsSources): ClientSnapshot[] {
+  const names = new Map(clients().map(({ name, place }) => [place, name]));
+  if (names.has(OTHER_CLIENTS)) names.set(OTHER_CLIENTS, 'other');
+  return [...names].map(([place, name]) => {
+    const { succeeded, failed } = clientCounts.of(place);
+    return { name, requests: { success: succeeded, failure: failed } };
+  });
 }
 
 function groupSnapshot(group: GroupView, nowMs: number): GroupSnapshot {
@@ -125,6 +140,7 @@ export interface MetricsSnapshot {
   readonly startSeconds: number;
   /** Client requests that have ended: `success`, `failure`. */
   readonly requests: Readonly<Record<string, number>>;
+  readonly clients: readonly ClientSnapshot[];
   /** Of them, those refused because MAX_CONCURRENT_REQUESTS were being worked on. */
   readonly rejected: number;
   readonly retries: number;
@@ -149,6 +165,12 @@ export interface Histogram {
   readonly boundsSeconds: readonly number[];
   readonly buckets: readonly number[];
   readonly sumSeconds: number;
+}
+
+/** The requests of one client that have ended, by outcome. */
+export interface ClientSnapshot {
+  readonly name: string;
+  readonly requests: Readonly<Record<string, number>>;
 }
 
 /** The keys and upstreams of one group. */
@@ -200,6 +222,13 @@ function requestFamilies(snapshot: MetricsSnapshot): Family[] {
   const { requests, bytes } = snapshot;
   return [
     counter('requests', 'Client requests that ended, by outcome.', by('outcome', requests)),
+    counter(
+      'client_requests',
+      'Requests that ended, by client and outcome; for those whose credential names a client.',
+      snapshot.clients.flatMap(({ name, requests: ended }) =>
+        by('outcome', ended, { client: name }),
+      ),
+    ),
     counter(
       'requests_rejected',
       'Requests answered 429 at once because of MAX_CONCURRENT_REQUESTS.',

@@ -3,6 +3,9 @@
 
 import { accessSync, constants } from 'node:fs';
 import { type Config, effectiveConfig, type Shown } from '../config/config.ts';
+import { DEFAULT_GROUP } from '../config/group-settings.ts';
+import type { Grouping } from '../config/grouping.ts';
+import { type ShownGrouping, shownGrouping } from '../config/grouping-view.ts';
 import { SECTIONS, VARIABLES } from '../config/variables.ts';
 import type { CommandRuntime } from './command-runtime.ts';
 
@@ -10,19 +13,29 @@ import type { CommandRuntime } from './command-runtime.ts';
 export async function checkConfig(
   options: { readonly json: boolean },
   config: Config,
-  { terminal, envFile, warnings }: CommandRuntime,
+  { terminal, envFile, warnings, readGrouping }: CommandRuntime,
 ): Promise<number> {
   const values = effectiveConfig(config);
-  if (options.json) terminal.write(`${JSON.stringify(values, null, 2)}\n`);
-  else terminal.write(envText(values, envFile));
+  const grouping = await readGrouping(config);
+  const shown = shownGrouping(grouping);
+  const { from_environment: set } = shown;
+  if (options.json) terminal.write(`${JSON.stringify({ ...values, ...shown }, null, 2)}\n`);
+  else {
+    terminal.write(envText(values, set, envFile));
+    if (grouping.file !== undefined) terminal.write(groupingText(shown));
+  }
   for (const warning of warnings) terminal.complain(`${warning}\n`);
-  const problems = unreadable(config);
+  const problems = unreadable(config, grouping);
   for (const problem of problems) terminal.complain(`${problem}\n`);
   return problems.length === 0 ? 0 : 1;
 }
 
-/** As a .env file; what differs from its default says so. */
-function envText(values: Readonly<Record<string, Shown>>, envFile: string | undefined): string {
+/** As a .env file; what the environment sets says so, and what differs from its default. */
+function envText(
+  values: Readonly<Record<string, Shown>>,
+  set: readonly string[],
+  envFile: string | undefined,
+): string {
   const lines = [envFile === undefined ? '# no .env file' : `# environment and ${envFile}`];
   for (const { title, fields } of SECTIONS) {
     lines.push('', `# ${title.en}`);
@@ -31,15 +44,48 @@ function envText(values: Readonly<Record<string, Shown>>, envFile: string | unde
       const text = String(values[name]);
       const shown = /^[^\s#'"`]*$/.test(text) ? text : JSON.stringify(text);
       const differs = text !== standard && field !== 'stateFile';
-      lines.push(`${name}=${shown}${differs ? `  # default: ${standard || 'none'}` : ''}`);
+      const origin = set.includes(name) ? 'environment' : 'default';
+      const note = differs ? `${origin}; default: ${standard || 'none'}` : origin;
+      lines.push(`${name}=${shown}  # ${note}`);
     }
   }
   return `${lines.join('\n')}\n`;
 }
 
-function unreadable(config: Config): string[] {
+/** As gpt-load.toml, each setting with its origin; of clients what they may do. */
+function groupingText({ config_file, groups, clients }: ShownGrouping): string {
+  const lines = ['', `# groups and clients of ${config_file}`];
+  for (const { name, settings } of groups) {
+    lines.push('', `[group.${name}]`);
+    for (const [setting, { value, origin }] of Object.entries(settings)) {
+      lines.push(`${setting} = ${tomlText(value)}  # ${origin}`);
+    }
+  }
+  for (const { name, ...bounds } of clients) {
+    lines.push('', `[client.${name}]`, 'key = "****"');
+    for (const [bound, value] of Object.entries(bounds)) {
+      lines.push(`${bound} = ${tomlText(value)}`);
+    }
+  }
+  return `${lines.join('\n')}\n`;
+}
+
+function tomlText(value: unknown): string {
+  if (typeof value !== 'object' || value === null) return JSON.stringify(value);
+  if (Array.isArray(value)) return `[${value.map(tomlText).join(', ')}]`;
+  const pairs = Object.entries(value).map(([name, held]) => {
+    return `${JSON.stringify(name)} = ${tomlText(held)}`;
+  });
+  return pairs.length === 0 ? '{}' : `{ ${pairs.join(', ')} }`;
+}
+
+function unreadable(config: Config, { groups }: Grouping): string[] {
+  const keyFiles = groups.map(({ name, settings }) => {
+    const setting = name === DEFAULT_GROUP ? 'KEYS_FILE' : `[group.${name}] keys_file`;
+    return [setting, settings.keysFile] as const;
+  });
   const files = [
-    ['KEYS_FILE', config.keysFile],
+    ...keyFiles,
     ['EXTRA_CA_FILE', config.extraCaFile],
     ['TLS_CERT_FILE', config.tlsCertFile],
     ['TLS_KEY_FILE', config.tlsKeyFile],

@@ -36,8 +36,17 @@ export function viewOf(
 }
 
 function healthView(answer: JsonObject, columns: number | undefined): string {
-  const { status, healthy_keys, total_keys, uptime, timestamp: _, ...more } = answer;
-  return facts(
+  const { status, healthy_keys, total_keys, uptime, timestamp: _, groups, ...more } = answer;
+  const list = objects(groups);
+  const rows = list.map((group) => [
+    words(group.name),
+    words(group.status),
+    outOf(group.healthy_keys, group.total_keys),
+  ]);
+  // One group says nothing that the lines above do not.
+  const groupTable =
+    list.length < 2 ? '' : `\n${table([['GROUP', 'STATUS', 'KEYS'], ...rows], columns)}`;
+  const lines = facts(
     [
       ['status', words(status)],
       ['healthy keys', outOf(healthy_keys, total_keys)],
@@ -46,12 +55,17 @@ function healthView(answer: JsonObject, columns: number | undefined): string {
     ],
     columns,
   );
+  return lines + groupTable;
 }
 
 function statsView(answer: JsonObject, columns: number | undefined): string {
   const sections: string[] = [];
   for (const [name, value] of Object.entries(answer)) {
     if (name === 'timestamp') continue;
+    if (name === 'groups') {
+      if (objects(value).length > 1) sections.push(groupsView(objects(value), columns));
+      continue;
+    }
     const body = Array.isArray(value)
       ? listView(value.filter(isObject), columns)
       : facts(pairs(isObject(value) ? value : { value }), columns && columns - 2);
@@ -60,16 +74,41 @@ function statsView(answer: JsonObject, columns: number | undefined): string {
   return sections.join('\n');
 }
 
+function groupsView(groups: readonly JsonObject[], columns: number | undefined): string {
+  const rows = groups.map(({ name, keys, attempts, models }) => {
+    const counts: JsonObject = isObject(keys) ? keys : {};
+    const tried: JsonObject = isObject(attempts) ? attempts : {};
+    const sum = Object.values(tried).reduce((all: number, one) => all + Number(one), 0);
+    return [
+      words(name),
+      outOf(counts.healthy, counts.total),
+      words(counts.resting),
+      words(counts.blacklisted),
+      grouped(sum),
+      grouped(Number(tried.success ?? 0)),
+      Array.isArray(models) ? models.join(' ') : '-',
+    ];
+  });
+  const head = ['GROUP', 'HEALTHY', 'RESTING', 'BLACKLISTED', 'ATTEMPTS', 'SUCCEEDED', 'MODELS'];
+  return `groups\n${table([head, ...rows], columns && columns - 2).replace(/^(?=.)/gm, '  ')}`;
+}
+
 function blacklistView(answer: JsonObject, nowMs: number, columns: number | undefined): string {
   const dead = objects(answer.blacklisted_keys);
   const resting = objects(answer.resting_keys);
+  const names = new Set([...dead, ...resting].map(({ group }) => group ?? 'default'));
+  const isGrouped = names.size > 1 || (names.size === 1 && !names.has('default'));
+  const groupOf = (key: JsonObject) => (isGrouped ? [words(key.group)] : []);
+  const groupHead = isGrouped ? ['GROUP'] : [];
   const deadRows = dead.map((key) => [
+    ...groupOf(key),
     words(key.preview),
     words(key.reason),
     since(key.blacklistAt, nowMs),
     words(key.failCount),
   ]);
   const restingRows = resting.map((key) => [
+    ...groupOf(key),
     words(key.preview),
     key.model === '' || key.model === undefined || key.model === null ? 'all' : words(key.model),
     until(key.until, nowMs),
@@ -78,13 +117,13 @@ function blacklistView(answer: JsonObject, nowMs: number, columns: number | unde
   return (
     list(
       { what: 'blacklisted', count: answer.count },
-      ['KEY', 'REASON', 'SINCE', 'FAILS'],
+      [...groupHead, 'KEY', 'REASON', 'SINCE', 'FAILS'],
       deadRows,
       columns,
     ) +
     (resting.length === 0
       ? ''
-      : `\n${list({ what: 'resting' }, ['KEY', 'MODEL', 'UNTIL', 'REASON'], restingRows, columns)}`)
+      : `\n${list({ what: 'resting' }, [...groupHead, 'KEY', 'MODEL', 'UNTIL', 'REASON'], restingRows, columns)}`)
   );
 }
 

@@ -41,6 +41,7 @@ const VALIDATE_OPTIONS = {
   file: { type: 'string', short: 'f', value: 'FILE', about: 'Key file (KEYS_FILE)' },
   url: { type: 'string', short: 'u', value: 'URL', about: 'Base URL to ask (OPENAI_BASE_URL)' },
   model: { type: 'string', short: 'm', value: 'MODEL', about: 'Ask this model for one token' },
+  group: { type: 'string', short: 'g', value: 'NAME', about: 'Only the keys of this group' },
   concurrency: { type: 'string', short: 'c', value: 'N', about: 'Keys asked at once (50)' },
   timeout: { type: 'string', short: 't', value: 'SECONDS', about: 'Patience with one key (30)' },
   output: { type: 'string', short: 'o', value: 'DIRECTORY', about: 'Where lists are put (.)' },
@@ -50,7 +51,15 @@ const VALIDATE_OPTIONS = {
 
 export const COMMANDS = {
   serve: { summary: 'Start the proxy (the default)', options: {} },
-  demo: { summary: 'Start it with a built-in provider and demo keys', options: {} },
+  demo: {
+    summary: 'Start it with a built-in provider and demo keys',
+    options: {
+      groups: {
+        type: 'boolean',
+        about: 'Two providers, a fallback and two clients instead of one',
+      },
+    },
+  },
   'check-config': {
     summary: 'Check the configuration and show what is in force',
     options: { json: JSON_OPTION },

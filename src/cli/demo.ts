@@ -2,20 +2,17 @@
 // real proxy between. Assembles and narrates; nothing here is special to the proxy, which runs as
 // `serve` runs it.
 
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { Config } from '../config/config.ts';
-import { withoutFile } from '../config/grouping.ts';
-import { demoKeys, narrate, opening, type Paint, paintFor } from '../demo/narration.ts';
-import { startScriptedUpstream } from '../demo/scripted-upstream.ts';
+import { paintFor } from '../demo/narration.ts';
 import { createHttpServer } from '../front/server.ts';
 import { serve } from '../serve/serve.ts';
-import { ask } from '../upstream/transport-ask.ts';
 import type { CommandRuntime } from './command-runtime.ts';
-import type { Terminal } from './terminal.ts';
+import { groupsStage } from './demo-groups.ts';
+import { plainStage } from './demo-stage.ts';
 
 /** Pause between the words of a streamed answer: slow enough to see them come. */
 const paceMs = 60;
@@ -24,9 +21,6 @@ const retryAfterS = 10;
 /** The default of PORT: taken by something else, the next free one does as well. */
 const defaultPort = 3000;
 const maxPortsTried = 50;
-/** Requests that the demo sends itself, so that something happens before the first curl. */
-const ownRequests = 6;
-const ownPauseMs = 250;
 /** How long Ctrl-C waits for a stream that is under way. */
 const graceMs = 3000;
 
@@ -34,23 +28,23 @@ const graceMs = 3000;
  * Runs until SIGINT or SIGTERM; resolves to the exit code of `serve` (0 after a signal), or 1 when
  * the port is taken. Of the configuration, upstreams, keys and credentials are replaced by the
  * demo's own.
+ * @param options `groups`: two providers, a fallback and two clients in place of one provider
  */
-export async function demo(given: Config, runtime: CommandRuntime): Promise<number> {
+export async function demo(
+  given: Config,
+  runtime: CommandRuntime,
+  options: { readonly groups: boolean },
+): Promise<number> {
   const config = demoConfig(given);
   const { terminal } = runtime;
   const paint = paintFor(runtime.colour);
-  const upstream = await startScriptedUpstream({
-    paceMs,
-    retryAfterS,
-    onAnswered: (record) => terminal.write(narrate(record, retryAfterS, paint)),
-  });
   const directory = mkdtempSync(join(tmpdir(), 'gpt-load-demo-'));
   const removeKeys = () => rmSync(directory, { recursive: true, force: true });
   // A second Ctrl-C ends the process on the spot; the key file must not outlive that either.
   process.once('exit', removeKeys);
   try {
-    const keysFile = join(directory, 'keys.txt');
-    writeFileSync(keysFile, demoKeys.map(({ key }) => `${key}\n`).join(''), { mode: 0o600 });
+    const stageOf = options.groups ? groupsStage : plainStage;
+    await using stage = await stageOf({ directory, terminal, paint, paceMs, retryAfterS });
     const port = await freePort(config);
     if (port === undefined) {
       terminal.complain(
@@ -60,15 +54,13 @@ export async function demo(given: Config, runtime: CommandRuntime): Promise<numb
     }
     const url = `http://${urlHost(config.host)}:${port}`;
     const onReady = () => {
-      terminal.write(opening(url, upstream.url, paint));
+      terminal.write(stage.opening(url));
       // The narration is an extra: whatever ends it early, the demo goes on.
-      warmUp(url, terminal, paint).catch(() => {});
+      stage.warmUp(url).catch(() => {});
     };
-    const own = { port, keysFile, upstreams: [upstream.url] };
-    const readGrouping = async (served: Config) => withoutFile(served);
-    return await serve({ ...config, ...own }, { ...runtime, readGrouping, onReady });
+    const { own, readGrouping } = stage;
+    return await serve({ ...config, ...own, port }, { ...runtime, readGrouping, onReady });
   } finally {
-    await upstream.close();
     removeKeys();
     process.off('exit', removeKeys);
   }
@@ -122,29 +114,4 @@ function listenBriefly(port: number, host: string): Promise<number | undefined> 
 function urlHost(host: string): string {
   if (host === '0.0.0.0' || host === '::') return '127.0.0.1';
   return host.includes(':') ? `[${host}]` : host;
-}
-
-async function warmUp(url: string, terminal: Terminal, paint: Paint): Promise<void> {
-  terminal.write(paint(`${ownRequests} requests of its own, to begin with:\n`, 'dim'));
-  for (let i = 0; i < ownRequests; i += 1) {
-    const { status } = await get(`${url}/v1/models`);
-    terminal.write(`${paint(`the client got ${status}`, 'bold')}\n`);
-    await sleep(ownPauseMs);
-  }
-  const { text } = await get(`${url}/stats`);
-  const { keys } = JSON.parse(text) as { keys: Record<string, number> };
-  terminal.write(
-    `\nBy now ${keys.healthy} of ${keys.total} keys are healthy, ${keys.blacklisted} blacklisted, ${keys.resting} resting.\n\n`,
-  );
-}
-
-function get(url: string) {
-  return ask({
-    method: 'GET',
-    url: new URL(url),
-    socketPath: undefined,
-    authKey: '',
-    certificate: undefined,
-    extraCa: undefined,
-  });
 }

@@ -68,7 +68,7 @@ export async function readGrouping(config: Config, env: Env): Promise<Grouping> 
     text = readFileSync(path, 'utf8');
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
-    const isAsked = (env.CONFIG_FILE ?? '').trim() !== '';
+    const isAsked = path !== VARIABLES.configFile.default;
     if (code === 'ENOENT' && !isAsked) return withoutFile(config, env);
     throw new ConfigError([`CONFIG_FILE: must be a readable file, got "${path}" (${code})`]);
   }
@@ -118,7 +118,7 @@ function groupingOf(file: TomlFile, config: Config, env: Env): Grouping {
   const clientTables = file.tablesIn('client', GROUP_NAME, NAME_TEXT);
   file.refuseOthers(['group', 'client']);
   const groups = groupTables.map((table) => readGroup(table, config, env));
-  if (mayHaveDefault(groups, config, env)) groups.push(environmentGroup(config, env));
+  if (mayHaveDefault(groups, config)) groups.push(environmentGroup(config, env));
   const names = groups.map(({ name }) => name);
   for (const [i, table] of groupTables.entries()) {
     checkNames(table, 'fallback', groups[i]?.settings.fallback ?? [], names);
@@ -145,9 +145,9 @@ function groupingOf(file: TomlFile, config: Config, env: Env): Grouping {
 }
 
 /** The environment's group stands beside those of the file where it has keys of its own. */
-function mayHaveDefault(groups: readonly GroupConfig[], config: Config, env: Env): boolean {
+function mayHaveDefault(groups: readonly GroupConfig[], config: Config): boolean {
   if (groups.some(({ name }) => name === DEFAULT_GROUP)) return false;
-  return (env.KEYS_FILE ?? '').trim() !== '' || existsSync(config.keysFile);
+  return config.keysFile !== VARIABLES.keysFile.default || existsSync(config.keysFile);
 }
 
 function readGroup(table: TomlTable, config: Config, env: Env): GroupConfig {

@@ -2,9 +2,8 @@
 // no client at all everybody may. What is answered to those who may not is up to the router.
 
 import type { IncomingMessage } from 'node:http';
-import type { ClientConfig } from '../config/grouping.ts';
 import { subprotocolKey } from '../policy/websocket.ts';
-import { type Client, clientOf } from '../proxy/client.ts';
+import { type Client, clientOf, type PlacedClient } from '../proxy/client.ts';
 import { crypto } from '../upstream/on-demand.ts';
 
 const SECRET_BYTES = 32;
@@ -20,7 +19,7 @@ export class Auth {
    * @param authKey for the endpoints of our own; '' lets everybody in
    * @param clients those that may send requests, AUTH_KEY's among them; none lets everybody
    */
-  constructor(authKey: string, clients: readonly ClientConfig[]) {
+  constructor(authKey: string, clients: readonly PlacedClient[]) {
     this.#adminDigest = authKey === '' ? undefined : digestOf(authKey);
     this.#secret = clients.length === 0 ? Buffer.alloc(0) : crypto().randomBytes(SECRET_BYTES);
     for (const client of clients) {

@@ -8,6 +8,7 @@ import type { Config } from '../config/config.ts';
 import type { AccessLog } from '../log/access-log.ts';
 import type { Logger } from '../log/log.ts';
 import { loggedTarget, parseTarget, type RequestTarget } from '../policy/request-target.ts';
+import type { ClientCounts } from '../pool/counts/client-counts.ts';
 import type { WorkerCounters } from '../pool/counts/counters.ts';
 import type { Answers } from '../proxy/answer.ts';
 import type { Cors } from '../proxy/cors.ts';
@@ -37,6 +38,7 @@ export interface RouterParts {
   readonly proxy: RequestProxy;
   readonly answers: Answers;
   readonly counters: WorkerCounters;
+  readonly clientCounts: ClientCounts;
   readonly deadlines: Deadlines;
   readonly trustedProxies: TrustedProxies;
   readonly log: Logger;
@@ -190,12 +192,13 @@ export class Router {
 
   /** The exchange is over: it is counted, and leaves its access line. */
   #ended(exchange: Exchange): void {
-    const { counters, deadlines, config } = this.#parts;
+    const { counters, clientCounts, deadlines, config } = this.#parts;
     const totalMs = deadlines.touch() - exchange.startMs;
     if (exchange.clientLeft) exchange.ended ??= 'client_left';
     const failed = exchange.ended !== undefined || exchange.response.statusCode >= 400;
     counters.add('requests');
     counters.add(failed ? 'failed' : 'succeeded');
+    if (exchange.client !== undefined) clientCounts.add(exchange.client.place, failed);
     counters.add('bytesIn', exchange.bytesIn);
     counters.add('bytesOut', exchange.bytesOut);
     if (exchange.firstByteMs >= 0) counters.observe('firstByteMs', exchange.firstByteMs);

@@ -36,10 +36,9 @@ const HEAD_BYTES = 1024 * 1024;
 const MAY_NAME_MODEL =
   /(?:m|\\u00[46]d)(?:o|\\u00[46]f)(?:d|\\u00[46]4)(?:e|\\u00[46]5)(?:l|\\u00[46]c)/i;
 
-/** What of a request differs from group to group: the model's name, wherever it stands. */
-interface Named {
-  readonly group: GroupSettings;
-  readonly model: string | undefined;
+/** A request whose model has another name, wherever it stands. */
+interface Renamed {
+  readonly model: string;
   readonly target: RequestTarget;
   readonly chunks: Buffer[];
   readonly bytes: number;
@@ -57,7 +56,7 @@ export class Plan {
   #model: string | undefined | null = null;
   /** Where the body names it, if it does. */
   #place: ModelPlace | undefined;
-  #named: Named | undefined;
+  #named: Renamed | undefined;
 
   constructor(exchange: Exchange, body: RequestBody) {
     this.#exchange = exchange;
@@ -116,7 +115,9 @@ export class Plan {
     const place = this.#credentialPlace(lease);
     const fields = this.#fieldsFor(lease, place);
     const { source, trailers, isTurnOver } = this.body;
-    const { target, chunks, bytes, added } = this.#namedFor(lease.group.settings);
+    const named = this.#renamedFor(lease.group.settings);
+    const { chunks, bytes } = named ?? this.body;
+    const target = named?.target ?? this.#exchange.target;
     // True for the first attempt only.
     this.body.isTurnOver = false;
     const length = request.headers['content-length'];
@@ -127,7 +128,7 @@ export class Plan {
       chunks,
       bytes,
       source,
-      sourceLength: length === undefined ? undefined : Number(length) + added,
+      sourceLength: length === undefined ? undefined : Number(length) + (named?.added ?? 0),
       trailers,
       isTurnOver,
       bodyExpected: BODY_METHODS.has(method),
@@ -167,19 +168,16 @@ export class Plan {
     return credentialPlace(used, style);
   }
 
-  /** The request as a group's upstreams are to read it: the same, but for a model's other name. */
-  #namedFor(group: GroupSettings): Named {
-    if (this.#named?.group === group) return this.#named;
-    const { target } = this.#exchange;
-    const { chunks, bytes } = this.body;
-    let named: Named = { group, model: undefined, target, chunks, bytes, added: 0 };
-    const alias = group.alias.size > 0 ? this.modelIn(group) : undefined;
-    if (alias !== undefined && alias !== this.model) named = { ...named, ...this.#renamed(alias) };
-    this.#named = named;
-    return named;
+  /** The request as a group's upstreams are to read it; undefined: as it came. */
+  #renamedFor(group: GroupSettings): Renamed | undefined {
+    if (group.alias.size === 0) return undefined;
+    const model = this.modelIn(group);
+    if (model === undefined || model === this.model) return undefined;
+    if (this.#named?.model !== model) this.#named = this.#renamed(model);
+    return this.#named;
   }
 
-  #renamed(model: string): Omit<Named, 'group'> {
+  #renamed(model: string): Renamed {
     const { target } = this.#exchange;
     const { chunks, bytes } = this.body;
     const place = this.#place;

@@ -8,6 +8,7 @@ import { DEFAULT_GROUP } from '../config/group-settings.ts';
 import type { GroupConfig, Grouping } from '../config/grouping.ts';
 import { shownGrouping } from '../config/grouping-view.ts';
 import type { Logger } from '../log/log.ts';
+import { ClientPlaces } from '../pool/counts/client-counts.ts';
 import { attachGroup, createGroup, type GroupStart, type GroupView } from '../pool/group-view.ts';
 import { carryOver } from '../pool/keys/key-memory.ts';
 import { MAX_KEYS } from '../pool/table/key-table.ts';
@@ -34,6 +35,7 @@ export class GroupSet implements Disposable {
   readonly #state: StateKeeper;
   readonly #log: Logger;
   #members: readonly Member[] = [];
+  readonly #places = new ClientPlaces();
   #editions = 0;
 
   constructor(state: StateKeeper, log: Logger) {
@@ -57,7 +59,10 @@ export class GroupSet implements Disposable {
 
   /** What workers are to serve. */
   served(grouping: Grouping): ServedStart {
-    const { clients, file } = grouping;
+    const { file } = grouping;
+    const clients = grouping.clients.map((client) => {
+      return { ...client, place: this.#places.of(client.name) };
+    });
     const groups = this.#members.map(({ start }) => start);
     return { groups, clients, hasFile: file !== undefined, shown: shownGrouping(grouping) };
   }

@@ -11,6 +11,7 @@ import { isPortServed, listenAddresses, removeStaleSocket } from '../front/liste
 import { createLogger, type Logger } from '../log/log.ts';
 import { type LogSink, openLogFile, openLogStream } from '../log/log-sink.ts';
 import { redactExact } from '../policy/redact.ts';
+import { ClientCounts } from '../pool/counts/client-counts.ts';
 import { COORDINATOR, Counters, WorkerCounters } from '../pool/counts/counters.ts';
 import { WorkerVitals } from '../pool/counts/worker-vitals.ts';
 import { Semaphore } from '../pool/semaphore.ts';
@@ -210,6 +211,7 @@ function createShared(config: Config): SharedMemory {
   return {
     permits: Semaphore.create(config.maxConcurrentRequests),
     counters: Counters.create(),
+    clients: ClientCounts.create(),
     vitals: WorkerVitals.create(),
   };
 }

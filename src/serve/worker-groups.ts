@@ -7,6 +7,7 @@ import type { Served } from '../front/router.ts';
 import type { WorkerCounters } from '../pool/counts/counters.ts';
 import { type Group, servedGroup } from '../pool/group.ts';
 import { attachGroup } from '../pool/group-view.ts';
+import type { PlacedClient } from '../proxy/client.ts';
 import { Routing } from '../proxy/routing.ts';
 import type { ServedStart } from './worker-protocol.ts';
 
@@ -20,6 +21,7 @@ export class WorkerGroups {
   readonly #home: { readonly counters: WorkerCounters; readonly random: () => number };
   #known: readonly Known[] = [];
   #shown: ShownGrouping | undefined;
+  #clients: readonly PlacedClient[] = [];
 
   constructor(authKey: string, counters: WorkerCounters) {
     this.#authKey = authKey;
@@ -31,6 +33,10 @@ export class WorkerGroups {
     return this.#known.map(({ group }) => group);
   }
 
+  get clients(): readonly PlacedClient[] {
+    return this.#clients;
+  }
+
   /** What may be told of the configuration that they come from. */
   get shown(): ShownGrouping | undefined {
     return this.#shown;
@@ -39,6 +45,7 @@ export class WorkerGroups {
   /** Takes over what the coordinator says. */
   take({ groups, clients, hasFile, shown }: ServedStart): Served {
     this.#shown = shown;
+    this.#clients = clients;
     this.#known = groups.map((start) => {
       const known = this.#known.find(({ edition }) => edition === start.edition);
       if (known !== undefined) return known;

@@ -1,17 +1,18 @@
 // What coordinator and workers tell each other. Key state is not among it: that is shared memory.
 
 import type { Config } from '../config/config.ts';
-import type { ClientConfig } from '../config/grouping.ts';
 import type { ShownGrouping } from '../config/grouping-view.ts';
 import type { ListenAddress } from '../front/listen-address.ts';
 import type { ListsOfModels } from '../front/model-list.ts';
 import type { GroupStart } from '../pool/group-view.ts';
+import type { PlacedClient } from '../proxy/client.ts';
 import type { TlsMaterial } from '../upstream/dial/tls-files.ts';
 
 /** The memory that all threads share. */
 export interface SharedMemory {
   readonly permits: SharedArrayBuffer;
   readonly counters: SharedArrayBuffer;
+  readonly clients: SharedArrayBuffer;
   readonly vitals: SharedArrayBuffer;
 }
 
@@ -19,7 +20,7 @@ export interface SharedMemory {
 export interface ServedStart {
   /** Every group, in the order of the configuration. */
   readonly groups: readonly GroupStart[];
-  readonly clients: readonly ClientConfig[];
+  readonly clients: readonly PlacedClient[];
   /** The groups are those of gpt-load.toml, and paths may name them. */
   readonly hasFile: boolean;
   /** The same for /config. */

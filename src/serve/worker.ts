@@ -11,6 +11,7 @@ import { createHttpServer } from '../front/server.ts';
 import { createTlsServer } from '../front/server-tls.ts';
 import { AccessLog } from '../log/access-log.ts';
 import { createLogger, type LoggerOptions } from '../log/log.ts';
+import { ClientCounts } from '../pool/counts/client-counts.ts';
 import { Counters, WorkerCounters } from '../pool/counts/counters.ts';
 import { WorkerVitals } from '../pool/counts/worker-vitals.ts';
 import { Semaphore } from '../pool/semaphore.ts';
@@ -42,6 +43,7 @@ function startWorker(start: WorkerStart, port: MessagePort): void {
   const deadlines = new Deadlines(() => performance.now());
   const counters = new WorkerCounters(shared.counters, workerId);
   const permits = new Semaphore(shared.permits, workerId);
+  const clientCounts = new ClientCounts(shared.clients);
   const groups = new WorkerGroups(config.authKey, counters);
   const dialer = dialerFor(config);
   const idleTimeoutMs = config.idleConnTimeoutMs;
@@ -67,6 +69,8 @@ function startWorker(start: WorkerStart, port: MessagePort): void {
     version: start.version,
     groups: () => groups.groups,
     grouping: () => groups.shown,
+    clients: () => groups.clients,
+    clientCounts,
     counters: new Counters(shared.counters),
     vitals: shared.vitals,
     startedAtMs: start.startedAtMs,
@@ -86,6 +90,7 @@ function startWorker(start: WorkerStart, port: MessagePort): void {
     answers,
     idPrefix,
     trustedProxies,
+    clientCounts,
     listModels: () => models.ask((id) => ({ kind: 'list_models', id })),
   };
   const router = new Router({ ...inside, ...parts }, groups.take(start.served));

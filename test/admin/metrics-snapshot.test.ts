@@ -8,6 +8,7 @@ import { test } from 'node:test';
 import { exposition } from '../../src/admin/exposition.ts';
 import { metricFamilies, metricsSnapshot, sendMetrics } from '../../src/admin/metrics.ts';
 import { parseConfig } from '../../src/config/config.ts';
+import { ClientCounts, OTHER_CLIENTS } from '../../src/pool/counts/client-counts.ts';
 import { Counters, WorkerCounters } from '../../src/pool/counts/counters.ts';
 import { WorkerVitals } from '../../src/pool/counts/worker-vitals.ts';
 import { parseKeys } from '../../src/pool/keys/key-file.ts';
@@ -39,12 +40,26 @@ function sourcesOfTwoWorkers() {
   new WorkerVitals(vitals, 1).setHeap({ heapUsed: 1, heapTotal: 2, external: 3 });
   new WorkerVitals(vitals, 1).addDelay(30);
   const sources = { config, version: '1', groups: () => [group], vitals };
-  return { ...sources, counters: new Counters(counters), startedAtMs: NOW_MS };
+  const clientCounts = new ClientCounts(ClientCounts.create());
+  clientCounts.add(1, true);
+  clientCounts.add(OTHER_CLIENTS, false);
+  clientCounts.add(OTHER_CLIENTS, false);
+  const clients = () => [
+    { name: 'ci', place: 1 },
+    { name: 'x', place: OTHER_CLIENTS },
+    { name: 'y', place: OTHER_CLIENTS },
+  ];
+  const own = { clients, clientCounts };
+  return { ...sources, ...own, counters: new Counters(counters), startedAtMs: NOW_MS };
 }
 
 test('the metrics of a process are the sums over its workers', () => {
   const snapshot = metricsSnapshot(sourcesOfTwoWorkers(), NOW_MS);
   assert.deepEqual(snapshot.requests, { success: 6, failure: 0 });
+  assert.deepEqual(snapshot.clients, [
+    { name: 'ci', requests: { success: 0, failure: 1 } },
+    { name: 'other', requests: { success: 2, failure: 0 } },
+  ]);
   const [group] = snapshot.groups;
   assert.equal(group?.name, 'default');
   assert.deepEqual(group.keys, { healthy: 2, resting: 0, blacklisted: 0 });

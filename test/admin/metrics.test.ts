@@ -14,6 +14,7 @@ const SNAPSHOT: MetricsSnapshot = {
   version: '1.2.3 "x"\\y',
   startSeconds: 1_760_000_000.5,
   requests: { success: 1_000_000_000_000, 'odd\nname': 0 },
+  clients: [{ name: 'ci', requests: { success: 2, failure: 1 } }],
   rejected: 1,
   retries: 2,
   inFlight: 3,
@@ -176,7 +177,17 @@ test('metrics have one series per group and upstream and none per key', () => {
   const labels = new Set(
     families.flatMap(({ samples }) => samples.flatMap((s) => Object.keys(s.labels))),
   );
-  const allowed = ['area', 'group', 'outcome', 'state', 'upstream', 'verdict', 'version', 'worker'];
+  const allowed = [
+    'area',
+    'client',
+    'group',
+    'outcome',
+    'state',
+    'upstream',
+    'verdict',
+    'version',
+    'worker',
+  ];
   assert.deepEqual([...labels].sort(), allowed);
 });
 

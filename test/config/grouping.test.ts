@@ -62,7 +62,7 @@ test('the example is a good file', async (t) => {
 test('without a file there is the group of the environment, and AUTH_KEY’s client', async (t) => {
   const directory = directoryFor(t);
   const env = { KEYS_FILE: join(directory, 'keys.txt'), AUTH_KEY: SECRET };
-  const config = { ...parseConfig(env), configFile: join(directory, 'none.toml') };
+  const config = parseConfig(env);
   const grouping = await readGrouping(config, env);
   assert.equal(grouping.file, undefined);
   assert.deepEqual(
@@ -73,8 +73,8 @@ test('without a file there is the group of the environment, and AUTH_KEY’s cli
     grouping.clients.map(({ name }) => name),
     ['default'],
   );
-  const asked = { ...env, CONFIG_FILE: 'none.toml' };
-  await assert.rejects(readGrouping(config, asked), /CONFIG_FILE: must be a readable file/);
+  const asked = parseConfig({ ...env, CONFIG_FILE: 'none.toml' });
+  await assert.rejects(readGrouping(asked, env), /CONFIG_FILE: must be a readable file/);
 });
 
 test('a group has its own settings, and the variables’ values for what it leaves out', async (t) => {
@@ -96,13 +96,15 @@ test('a group has its own settings, and the variables’ values for what it leav
 
 test('without keys of its own the environment’s group is left out', async (t) => {
   const directory = directoryFor(t);
-  writeFileSync(join(directory, 'gpt-load.toml'), group('one'));
-  const env = { CONFIG_FILE: join(directory, 'gpt-load.toml') };
-  const config = { ...parseConfig(env), keysFile: join(directory, 'keys.txt') };
-  const names = async () => (await readGrouping(config, env)).groups.map(({ name }) => name);
-  assert.deepEqual(await names(), ['one']);
-  writeFileSync(config.keysFile, 'sk-one\n');
-  assert.deepEqual(await names(), ['one', 'default']);
+  const configFile = join(directory, 'gpt-load.toml');
+  writeFileSync(configFile, group('one'));
+  const namesOf = async (env: Env) => {
+    const { groups } = await readGrouping({ ...parseConfig(env), configFile }, env);
+    return groups.map(({ name }) => name);
+  };
+  assert.deepEqual(await namesOf({}), ['one']);
+  // A key file that is named is wanted, and missed if it is not there.
+  assert.deepEqual(await namesOf({ KEYS_FILE: join(directory, 'mine.txt') }), ['one', 'default']);
 });
 
 test('every problem is told at once, with its place, its rule and the value', async (t) => {

@@ -48,3 +48,21 @@ test('the demo does not take a port that is in use', async (t) => {
   assert.match(demo.output(), new RegExp(`port ${port}: address already in use; set PORT`));
   await demo.stop(1);
 });
+
+test('the demo with groups shows a fallback and a client that may not', needs('curl'), async () => {
+  const all = ['sk-demo-dead-00000000000000dead', 'sk-demo-good-backup-00000000paid'];
+  await using demo = await startGptLoad({ args: ['demo', '--groups'], keys: all, upstreams: [] });
+  await demo.waitForLog(/bob got 403 for \/v1\/models\/gpt-4o/, 15_000);
+  assert.match(demo.output(), /alice got 200 for \/v1\/models\/gpt-4o/);
+  assert.match(demo.output(), /openai {4,}sk-d\.\.\.dead {2}401/);
+  assert.match(demo.output(), /openai {4,}sk-d\.\.\.paid {2}200/);
+  assert.match(demo.output(), /claude {4,}sk-d\.\.\.fine {2}200/);
+  const curls = demo.output().match(/^ {2}curl .* -d .*$/gm) ?? [];
+  assert.equal(curls.length, 3);
+  for (const line of curls) {
+    const { stdout } = await promisify(execFile)('sh', ['-c', `${line.trim()} -s`]);
+    assert.match(stdout, line.includes('of-bob') ? /"code":"not_allowed"/ : /You said: Hello/);
+  }
+  demo.signal('SIGINT');
+  assert.equal(await demo.exited, 0);
+});

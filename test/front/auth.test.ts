@@ -8,7 +8,9 @@ import { withoutFile } from '../../src/config/grouping.ts';
 import { Auth } from '../../src/front/auth.ts';
 
 const KEY = 'secret-auth-key';
-const auth = new Auth(KEY, withoutFile(parseConfig({ AUTH_KEY: KEY })).clients);
+const { clients: known } = withoutFile(parseConfig({ AUTH_KEY: KEY }));
+const clients = known.map((client) => ({ ...client, place: 0 }));
+const auth = new Auth(KEY, clients);
 
 function request(headers: Record<string, string>): IncomingMessage {
   return { headers } as unknown as IncomingMessage;

@@ -18,6 +18,7 @@ import { createHttpServer } from '../../src/front/server.ts';
 import { AccessLog } from '../../src/log/access-log.ts';
 import { createLogger, type LoggerOptions } from '../../src/log/log.ts';
 import type { FaultCode } from '../../src/policy/verdict.ts';
+import { ClientCounts } from '../../src/pool/counts/client-counts.ts';
 import { Counters, WorkerCounters } from '../../src/pool/counts/counters.ts';
 import { WorkerVitals } from '../../src/pool/counts/worker-vitals.ts';
 import { type Group, servedGroup } from '../../src/pool/group.ts';
@@ -222,17 +223,20 @@ function routerOf({
     tunnels: new Tunnels(deadlines),
     budget: new ReplayBudget(config.maxReplayBodyBytes),
   });
+  const clientCounts = new ClientCounts(ClientCounts.create());
   const admin = new Admin({
     config,
     version: 'test',
     groups: () => [group],
     grouping: () => undefined,
+    clients: () => [],
+    clientCounts,
     counters: new Counters(shared),
     vitals: WorkerVitals.create(),
     startedAtMs: Date.now(),
     reset: async () => ({ ok: true, message: '' }),
   });
-  const auth = new Auth(config.authKey, withoutFile(config).clients);
+  const auth = new Auth(config.authKey, placed(config));
   const ownSite = new OwnSite(config.host, config.allowedHosts);
   const accessLog = new AccessLog(logging);
   const trustedProxies = new TrustedProxies([]);
@@ -245,10 +249,15 @@ function routerOf({
     answers,
     accessLog,
     trustedProxies,
+    clientCounts,
     listModels: async () => ({}),
   };
   const routing = new Routing([group], false);
   return new Router({ ...inside, ...parts, idPrefix: 'test' }, { routing, auth });
+}
+
+function placed(config: Config) {
+  return withoutFile(config).clients.map((client) => ({ ...client, place: 0 }));
 }
 
 async function listen(server: Server): Promise<number> {

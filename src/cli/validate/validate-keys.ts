@@ -3,6 +3,8 @@
 // report, exit code.
 
 import type { Config } from '../../config/config.ts';
+import type { GroupConfig } from '../../config/grouping.ts';
+import { nearest } from '../../config/nearest.ts';
 import { readKeyFile } from '../../pool/keys/key-file.ts';
 import { UpstreamList } from '../../pool/upstreams/upstream-list.ts';
 import { Deadlines } from '../../upstream/deadlines.ts';
@@ -35,26 +37,78 @@ const EXIT_NOT_CHECKED = 2;
 /**
  * Exit code: 0 every key can be used (those that rest included), 1 some cannot, 2 some could not be
  * checked, or nothing could. SIGINT and SIGTERM end the checks; what is known by then is written
- * and told.
+ * and told. Several groups are checked one after the other, each with lists in a folder of its own.
  */
 export async function validateKeys(
   values: OptionValues,
   config: Config,
-  { terminal }: CommandRuntime,
+  { terminal, readGrouping }: CommandRuntime,
 ): Promise<number> {
-  const complain = (problem: string): number => {
-    terminal.complain(`gpt-load validate-keys: ${problem}\n`);
-    return EXIT_NOT_CHECKED;
+  const { groups } = await readGrouping(config);
+  const chosen = chooseGroups(values, groups);
+  if (typeof chosen === 'string') return complain(terminal, chosen);
+  if (chosen.length < 2) return (await validateGroup(values, config, chosen[0], terminal)).code;
+  const json = values.json === true;
+  let code = 0;
+  for (const [i, group] of chosen.entries()) {
+    if (json) terminal.write(`${i === 0 ? '{"groups":{' : ','}${JSON.stringify(group.name)}:`);
+    const course = await validateGroup(values, config, group, terminal);
+    if (json && !course.isReported) terminal.write('null');
+    code = Math.max(code, course.code);
+    if (course.isInterrupted) break;
+  }
+  if (json) terminal.write('}}\n');
+  return code;
+}
+
+/** Which groups are checked; of a file or address that is named, none. */
+function chooseGroups(
+  values: OptionValues,
+  groups: readonly GroupConfig[],
+): GroupConfig[] | string {
+  const { group: name } = values;
+  if (typeof name === 'string') {
+    const found = groups.find((group) => group.name === name);
+    if (found !== undefined) return [found];
+    const known = groups.map((group) => group.name);
+    const near = nearest(name, known);
+    return `--group: there is no group "${name}"${near === undefined ? '' : `; did you mean ${near}?`}`;
+  }
+  return values.file === undefined && values.url === undefined ? [...groups] : [];
+}
+
+function complain(terminal: Terminal, problem: string): number {
+  terminal.complain(`gpt-load validate-keys: ${problem}\n`);
+  return EXIT_NOT_CHECKED;
+}
+
+/** How the check of one group went. */
+interface Course {
+  readonly code: number;
+  readonly isReported: boolean;
+  readonly isInterrupted: boolean;
+}
+
+async function validateGroup(
+  values: OptionValues,
+  given: Config,
+  group: GroupConfig | undefined,
+  terminal: Terminal,
+): Promise<Course> {
+  const failed = (problem: string): Course => {
+    return { code: complain(terminal, problem), isReported: false, isInterrupted: false };
   };
-  const options = readOptions(values, config);
-  if (typeof options === 'string') return complain(options);
+  const config = group === undefined ? given : { ...given, ...group.settings };
+  const options = readOptions(values, config, group?.name);
+  if (typeof options === 'string') return failed(options);
   const file = await readKeyFile(options.file);
-  if (!file.ok) return complain(file.problems.join('\n'));
+  if (!file.ok) return failed(file.problems.join('\n'));
   const lines = readKeyLines(file.keys);
   const items = itemsOf(lines.entries, options.url);
-  if (items === undefined) return complain(`${options.file}: too many different upstreams`);
+  if (items === undefined) return failed(`${options.file}: too many different upstreams`);
   terminal.complain(opening(options, lines, config));
   const findings = await check(items, lines, { options, config, terminal });
+  const isInterrupted = findings.interrupted;
   try {
     const written = writeDown(findings, options);
     if (options.json) for (const piece of jsonReport(findings, written)) terminal.write(piece);
@@ -63,13 +117,14 @@ export async function validateKeys(
     if (!(error instanceof Error && 'syscall' in error)) throw error;
     const none: Written = { lists: {}, prune: undefined };
     terminal.write(summary(findings, none, Date.now(), terminal.columns));
-    return complain(`nothing could be written: ${error.message}`);
+    const code = complain(terminal, `nothing could be written: ${error.message}`);
+    return { code, isReported: true, isInterrupted };
   }
-  return exitCodeOf(findings.results);
+  return { code: exitCodeOf(findings.results), isReported: true, isInterrupted };
 }
 
 function opening(
-  { url, model }: ValidateOptions,
+  { url, model, group }: ValidateOptions,
   { entries, duplicates }: KeyLines,
   config: Config,
 ): string {
@@ -81,7 +136,8 @@ function opening(
     others > 0 && url === config.upstreams[0]
       ? `note: of ${others + 1} upstreams only the first is asked; choose with --url\n`
       : '';
-  return `checking ${counted(entries.length, 'key')}${repeated} at ${url}: ${what}\n${note}`;
+  const whose = group === undefined ? '' : ` of the group ${group}`;
+  return `checking ${counted(entries.length, 'key')}${whose}${repeated} at ${url}: ${what}\n${note}`;
 }
 
 /** Undefined: more different upstreams than a process can know. */

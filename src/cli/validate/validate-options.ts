@@ -1,12 +1,16 @@
 // The options of validate-keys, each checked, with defaults from the configuration. Nothing is
 // read from disk here.
 
+import { join } from 'node:path';
 import type { Config } from '../../config/config.ts';
+import { DEFAULT_GROUP } from '../../config/group-settings.ts';
 import { integer, seconds } from '../../config/rules.ts';
 import { parseUpstreamUrl } from '../../pool/upstreams/upstream-list.ts';
 
 export interface ValidateOptions {
   readonly file: string;
+  /** The group whose keys they are; undefined where there is but one. */
+  readonly group: string | undefined;
   /** Where keys without a pin are checked. */
   readonly url: string;
   readonly model: string | undefined;
@@ -25,8 +29,15 @@ const DEFAULTS = { concurrency: '50', timeout: '30', output: '.' } as const;
 const MAX_CONCURRENCY = 1_000;
 const MIN_TIMEOUT_SECONDS = 0.1;
 
-/** The options, or one line that names the first one that is wrong. */
-export function readOptions(values: OptionValues, config: Config): ValidateOptions | string {
+/**
+ * The options, or one line that names the first one that is wrong.
+ * @param config with the settings of the group, if one is checked
+ */
+export function readOptions(
+  values: OptionValues,
+  config: Config,
+  group: string | undefined,
+): ValidateOptions | string {
   const concurrency = text(values.concurrency) ?? DEFAULTS.concurrency;
   const timeout = text(values.timeout) ?? DEFAULTS.timeout;
   const rules = { concurrency: integer(1, MAX_CONCURRENCY), timeout: seconds(MIN_TIMEOUT_SECONDS) };
@@ -46,13 +57,16 @@ export function readOptions(values: OptionValues, config: Config): ValidateOptio
   for (const name of ['file', 'output', 'model']) {
     if (values[name] === '') return mistake(name, 'more than nothing', '');
   }
+  const isOnly = group === undefined || group === DEFAULT_GROUP;
+  const output = text(values.output) ?? DEFAULTS.output;
   return {
     file: text(values.file) ?? config.keysFile,
+    group: isOnly ? undefined : group,
     url,
     model: text(values.model),
     concurrency: parallel,
     timeoutMs,
-    output: text(values.output) ?? DEFAULTS.output,
+    output: isOnly ? output : join(output, group),
     prune: values.prune === true,
     json: values.json === true,
   };

@@ -11,6 +11,7 @@ import type { CommandRuntime } from '../../../src/cli/command-runtime.ts';
 import { validateKeys } from '../../../src/cli/validate/validate-keys.ts';
 import type { OptionValues } from '../../../src/cli/validate/validate-options.ts';
 import { parseConfig } from '../../../src/config/config.ts';
+import { withoutFile } from '../../../src/config/grouping.ts';
 import {
   type ScriptedUpstreamOptions,
   startScriptedUpstream,
@@ -48,6 +49,7 @@ async function run(at: string, keys: string, values: OptionValues): Promise<Run>
   const config = parseConfig({ KEYS_FILE: file });
   const code = await validateKeys({ output: at, ...values }, config, {
     terminal,
+    readGrouping: async () => withoutFile(config),
   } as unknown as CommandRuntime);
   return {
     code,
