@@ -1,5 +1,4 @@
-// The commands know groups: check-config shows them with origins, validate-keys checks each, and the
-// tables of health, stats and blacklist name them.
+// The commands know groups: check-config shows them with their origins, validate-keys checks each.
 
 import assert from 'node:assert/strict';
 import { readdirSync, rmSync } from 'node:fs';

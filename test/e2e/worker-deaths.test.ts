@@ -98,7 +98,9 @@ test('workers that die under load lose only their own requests', { skip }, async
 
     assert.equal(seen.odd.length, 0, seen.odd[0]);
     assert.ok(seen.whole > clients, `${seen.whole} whole, ${seen.broken} broken`);
-    assert.ok(deaths > 1 && seen.broken <= deaths * clients, `${seen.broken} broken connections`);
+    // Each client once a death, and once more where it came back before the socket had closed.
+    const bound = 2 * deaths * clients;
+    assert.ok(deaths > 1 && seen.broken <= bound, `${seen.broken} broken, ${deaths} deaths`);
     await eventually('permits and leases are back', async () => {
       const { requests } = JSON.parse((await proxy.ask('/stats')).body);
       return requests.in_flight === 0 && requests.open_leases === 0;
