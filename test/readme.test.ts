@@ -47,7 +47,9 @@ const endpoints = found(read('src/admin/admin.ts'), /'(\/[a-z-]+)',/g, 5);
 /** Errors of our own: their `code` stands right after their `type`, which ends in `_error`. */
 function errorCodes(): string[] {
   const sources = ['front', 'admin', 'proxy'].flatMap((room) =>
-    readdirSync(join(ROOT, 'src', room)).map((file) => read(`src/${room}/${file}`)),
+    readdirSync(join(ROOT, 'src', room), { recursive: true, encoding: 'utf8' })
+      .filter((file) => file.endsWith('.ts'))
+      .map((file) => read(`src/${room}/${file}`)),
   );
   const lines = found(sources.join('\n'), /type: '\w+_error',(?:\s*param: null,)?\s*(.+)/g, 8);
   return found(lines.join('\n'), /'(\w+)'/g, 9);

@@ -14,8 +14,8 @@ import {
   listResting,
   summarise,
 } from '../pool/keys/key-report.ts';
-import { sendError, sendJson } from '../proxy/own-answer.ts';
-import { badKeyFile, groupNotFound, methodNotAllowed } from '../proxy/own-errors.ts';
+import { sendError, sendJson } from '../proxy/answer/own-answer.ts';
+import { badKeyFile, groupNotFound, methodNotAllowed } from '../proxy/answer/own-errors.ts';
 import { type MetricsSources, sendMetrics } from './metrics.ts';
 import { heapUsage, residentBytes } from './process-memory.ts';
 

@@ -20,7 +20,7 @@ export function table(rows: readonly (readonly string[])[], columns: number | un
   return cells.map((row) => line(row, widths)).join('');
 }
 
-/** One fact a line: `name   value`. */
+/** One fact per line: `name   value`. */
 export function facts(pairs: readonly (readonly [string, string])[], columns?: number): string {
   return table(pairs, columns);
 }

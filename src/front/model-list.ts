@@ -1,10 +1,10 @@
 // GET /v1/models without a prefix, where groups are chosen by model: one list of all that this
 // client may ask for, each model from the group that would serve it.
 
+import { sendJson } from '../proxy/answer/own-answer.ts';
 import type { Client } from '../proxy/client.ts';
 import type { Exchange } from '../proxy/exchange.ts';
 import { type ListedModel, plainModel } from '../proxy/model-lists.ts';
-import { sendJson } from '../proxy/own-answer.ts';
 import type { Routing } from '../proxy/routing.ts';
 
 /** The models of groups, by their names; a group that could not say is not there. */

@@ -4,8 +4,8 @@
 
 import type { IncomingMessage } from 'node:http';
 import { isIP } from 'node:net';
-import type { OwnError } from '../proxy/own-answer.ts';
-import { CROSS_SITE, FOREIGN_HOST } from '../proxy/own-errors.ts';
+import type { OwnError } from '../proxy/answer/own-answer.ts';
+import { CROSS_SITE, FOREIGN_HOST } from '../proxy/answer/own-errors.ts';
 
 /** What the pages of other origins, and names that lead here by DNS, may not do. */
 export class OwnSite {

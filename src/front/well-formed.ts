@@ -3,8 +3,8 @@
 
 import type { IncomingMessage } from 'node:http';
 import type { RequestTarget } from '../policy/request-target.ts';
-import type { OwnError } from '../proxy/own-answer.ts';
-import { BAD_HOST, BAD_TARGET, UNKNOWN_CODING } from '../proxy/own-errors.ts';
+import type { OwnError } from '../proxy/answer/own-answer.ts';
+import { BAD_HOST, BAD_TARGET, UNKNOWN_CODING } from '../proxy/answer/own-errors.ts';
 
 /** What is wrong with a request's form; undefined: nothing. Such a connection is not kept. */
 export function malformation(

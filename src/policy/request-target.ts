@@ -32,7 +32,7 @@ function originForm(url: string): string | undefined {
   return rest.startsWith('/') ? rest : `/${rest}`;
 }
 
-/** Whether `key` may stand in a query, in any spelling: most queries are let go here. */
+/** Whether `key` may stand in a query, in any spelling: most queries are done here. */
 const MAY_HAVE_KEY = /k|%(?:25)*[46]b/i;
 
 /**

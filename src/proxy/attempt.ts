@@ -16,8 +16,8 @@ import type { Lease } from '../pool/lease.ts';
 import type { Deadlines } from '../upstream/deadlines.ts';
 import { faultMessage } from '../upstream/faults.ts';
 import type { Transport, UpstreamAnswer, UpstreamRequest } from '../upstream/transport.ts';
+import { ERROR_BODY_WAIT_MS, HeldAnswer } from './answer/held-answer.ts';
 import type { Exchange } from './exchange.ts';
-import { ERROR_BODY_WAIT_MS, HeldAnswer } from './held-answer.ts';
 import type { Plan } from './plan.ts';
 
 /** Without FIRST_EVENT_TIMEOUT a stream is held no longer than this. */

@@ -12,13 +12,18 @@ import type { Lease } from '../pool/lease.ts';
 import type { Semaphore } from '../pool/semaphore.ts';
 import type { Deadlines } from '../upstream/deadlines.ts';
 import { faultMessage } from '../upstream/faults.ts';
-import type { Answers } from './answer.ts';
+import type { Answers } from './answer/answer.ts';
+import type { HeldAnswer } from './answer/held-answer.ts';
+import {
+  CLIMBING_TARGET,
+  CONCURRENCY_LIMIT,
+  withoutAnswer,
+  withoutKey,
+} from './answer/own-errors.ts';
 import type { Attempts } from './attempt.ts';
 import { AttemptHistory } from './attempt-history.ts';
 import { type ReplayBudget, type RequestBody, readBody } from './body.ts';
 import type { Exchange } from './exchange.ts';
-import type { HeldAnswer } from './held-answer.ts';
-import { CLIMBING_TARGET, CONCURRENCY_LIMIT, withoutAnswer, withoutKey } from './own-errors.ts';
 import { Plan } from './plan.ts';
 import type { Routing } from './routing.ts';
 import type { Tunnels } from './tunnel.ts';

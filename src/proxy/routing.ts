@@ -7,9 +7,9 @@ import { nearest } from '../config/nearest.ts';
 import { ModelPatterns } from '../policy/model-patterns.ts';
 import type { RequestTarget } from '../policy/request-target.ts';
 import type { Group } from '../pool/group.ts';
+import type { OwnError } from './answer/own-answer.ts';
+import { groupNotFound, noGroupForModel, notAllowed } from './answer/own-errors.ts';
 import type { Client } from './client.ts';
-import type { OwnError } from './own-answer.ts';
-import { groupNotFound, noGroupForModel, notAllowed } from './own-errors.ts';
 import type { Plan } from './plan.ts';
 
 const PREFIX = '/proxy/';

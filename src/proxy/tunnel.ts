@@ -10,8 +10,8 @@ import { subprotocolKey, withSubprotocolKey } from '../policy/websocket.ts';
 import { closeFrame, FrameCursor } from '../policy/websocket-frames.ts';
 import type { Lease } from '../pool/lease.ts';
 import { type Deadlines, unlimited, Waiter } from '../upstream/deadlines.ts';
+import type { HeldAnswer } from './answer/held-answer.ts';
 import type { Exchange } from './exchange.ts';
-import type { HeldAnswer } from './held-answer.ts';
 
 /** "Going away": the server is going down, or gives up on silence (RFC 6455 7.4.1). */
 const GOING_AWAY = 1001;

@@ -4,7 +4,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { classifyFault } from '../../policy/answers/classify.ts';
 import type { Upstream } from '../../pool/upstreams/upstream-list.ts';
-import { HeldAnswer } from '../../proxy/held-answer.ts';
+import { HeldAnswer } from '../../proxy/answer/held-answer.ts';
 import type { Deadlines } from '../../upstream/deadlines.ts';
 import type { Transport, UpstreamCall, UpstreamRequest } from '../../upstream/transport.ts';
 import {

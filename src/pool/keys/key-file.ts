@@ -45,7 +45,7 @@ export async function readKeyFile(path: string): Promise<KeyFile> {
 
 function describeFault(path: string, error: unknown): string {
   const code = error instanceof Error && 'code' in error ? String(error.code) : String(error);
-  if (code === 'ENOENT') return `${path}: no such file; write one API key a line into it`;
+  if (code === 'ENOENT') return `${path}: no such file; write one API key per line into it`;
   if (code === 'EACCES' || code === 'EPERM') return `${path}: not readable by this user (${code})`;
   if (code === 'EISDIR') return `${path}: is a directory, not a file of API keys`;
   return `${path}: cannot be read (${code})`;
@@ -63,7 +63,7 @@ export function parseKeys(source: Buffer, name: string): KeyFile {
   parser.run();
   if (parser.problems.length > 0) return { ok: false, problems: parser.problems };
   if (parser.count === 0) {
-    return { ok: false, problems: [`${name}: has no keys; write one API key a line into it`] };
+    return { ok: false, problems: [`${name}: has no keys; write one API key per line into it`] };
   }
   return { ok: true, keys: parser.keys() };
 }

@@ -84,7 +84,7 @@ export interface Replacement {
 /**
  * Opens the file, or makes it (mode 0600, and its directory). Null, after one warning, when there
  * can be none: the proxy then runs from memory. Waits at most LOCK_WAIT_MS for another instance to
- * let go.
+ * close it.
  */
 export function openStateFile(
   path: string,

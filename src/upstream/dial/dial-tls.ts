@@ -1,6 +1,6 @@
 // TLS on a connection that is already open. Certificates are always verified against the name that
-// was asked for; no setting turns that off. What a failure means for upstream and proxy is dial.ts'
-// business.
+// was asked for; no setting turns that off. What a failure means for upstream and proxy is decided
+// by dial.ts.
 
 import { isIP, type Socket } from 'node:net';
 import type { SecureContext, TLSSocket } from 'node:tls';

@@ -1,6 +1,6 @@
 // Opens connections to upstreams: DNS, TCP (Happy Eyeballs), an outgoing proxy where one is
 // configured, TLS. Each step has its time limit, and a failure is a Fault that says which step
-// failed; when to connect is the transports' business.
+// failed; when to connect is decided by the transports.
 //
 // A plain http destination behind an http proxy is not tunnelled: such proxies usually allow
 // CONNECT to port 443 alone (tinyproxy's ConnectPort, squid's SSL_ports). As curl does, the request

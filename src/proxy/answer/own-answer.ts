@@ -1,7 +1,7 @@
 // The answers that this proxy itself gives: JSON bodies, errors in OpenAI's shape. Framing only.
 
 import type { ServerResponse } from 'node:http';
-import { errorBody } from '../errors.ts';
+import { errorBody } from '../../errors.ts';
 
 /** An error of our own. `type` and `code` are for programs, the message is for people. */
 export interface OwnError {

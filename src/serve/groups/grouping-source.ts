@@ -1,10 +1,10 @@
 // The configuration of groups and clients while the program runs: read again when its file changes
 // and on SIGHUP. A bad file changes nothing, and every problem is told.
 
-import type { Grouping } from '../config/grouping.ts';
-import { ConfigError } from '../errors.ts';
-import type { Logger } from '../log/log.ts';
-import { FileWatch } from '../store/file-watch.ts';
+import type { Grouping } from '../../config/grouping.ts';
+import { ConfigError } from '../../errors.ts';
+import type { Logger } from '../../log/log.ts';
+import { FileWatch } from '../../store/file-watch.ts';
 
 export interface GroupingSourceParts {
   /** CONFIG_FILE; '' for none. */

@@ -1,10 +1,10 @@
 // The errors that this proxy itself answers with, all of them: status, code and words. Their shape
 // is own-answer.ts; what Node's parser refuses is front/malformed.ts.
 
-import { redact } from '../policy/redact.ts';
-import type { Fault } from '../policy/verdict.ts';
-import type { Unavailable } from '../pool/key-pool.ts';
-import { faultMessage, isTimeout } from '../upstream/faults.ts';
+import { redact } from '../../policy/redact.ts';
+import type { Fault } from '../../policy/verdict.ts';
+import type { Unavailable } from '../../pool/key-pool.ts';
+import { faultMessage, isTimeout } from '../../upstream/faults.ts';
 import type { OwnError } from './own-answer.ts';
 
 /** MAX_CONCURRENT_REQUESTS are under way. */

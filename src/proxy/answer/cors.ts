@@ -2,7 +2,7 @@
 // allowed. Works on flat field lists; who is proxied and who is not has been decided before.
 
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import type { Config } from '../config/config.ts';
+import type { Config } from '../../config/config.ts';
 
 type CorsConfig = Pick<
   Config,

@@ -1,16 +1,16 @@
 // The coordinator's lists of models, one for each group that is chosen by model: asked for once for
 // all workers. What asks is made when it is first needed: most programs never list models.
 
-import type { Config } from '../config/config.ts';
-import { DEFAULT_GROUP } from '../config/group-settings.ts';
-import type { ListsOfModels } from '../front/model-list.ts';
-import type { WorkerCounters } from '../pool/counts/counters.ts';
-import { type Group, servedGroup } from '../pool/group.ts';
-import type { GroupView } from '../pool/group-view.ts';
-import { ModelLists } from '../proxy/model-lists.ts';
-import { Deadlines } from '../upstream/deadlines.ts';
-import { Http1Transport } from '../upstream/http1/transport-http1.ts';
-import { dialerFor } from './dialer-for.ts';
+import type { Config } from '../../config/config.ts';
+import { DEFAULT_GROUP } from '../../config/group-settings.ts';
+import type { ListsOfModels } from '../../front/model-list.ts';
+import type { WorkerCounters } from '../../pool/counts/counters.ts';
+import { type Group, servedGroup } from '../../pool/group.ts';
+import type { GroupView } from '../../pool/group-view.ts';
+import { ModelLists } from '../../proxy/model-lists.ts';
+import { Deadlines } from '../../upstream/deadlines.ts';
+import { Http1Transport } from '../../upstream/http1/transport-http1.ts';
+import { dialerFor } from '../dialer-for.ts';
 
 export class ModelCatalogue {
   readonly #config: Config;

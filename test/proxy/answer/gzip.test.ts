@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { gzipChoice, markGzipped } from '../../src/proxy/gzip.ts';
+import { gzipChoice, markGzipped } from '../../../src/proxy/answer/gzip.ts';
 
 const JSON_2K = ['Content-Type', 'application/json', 'Content-Length', '2048'];
 

@@ -3,14 +3,14 @@
 // relay's.
 
 import type { Transform } from 'node:stream';
-import type { Config } from '../config/config.ts';
-import { fieldValue, responseFields } from '../policy/headers.ts';
-import { redactExact } from '../policy/redact.ts';
-import type { FaultCode } from '../policy/verdict.ts';
-import type { Lease } from '../pool/lease.ts';
-import { type Deadlines, unlimited } from '../upstream/deadlines.ts';
+import type { Config } from '../../config/config.ts';
+import { fieldValue, responseFields } from '../../policy/headers.ts';
+import { redactExact } from '../../policy/redact.ts';
+import type { FaultCode } from '../../policy/verdict.ts';
+import type { Lease } from '../../pool/lease.ts';
+import { type Deadlines, unlimited } from '../../upstream/deadlines.ts';
+import type { Exchange } from '../exchange.ts';
 import type { Cors } from './cors.ts';
-import type { Exchange } from './exchange.ts';
 import { createGzip, gzipChoice, MIN_GZIP_BYTES, markGzipped } from './gzip.ts';
 import type { HeldAnswer } from './held-answer.ts';
 import { KeyMask } from './key-mask.ts';

@@ -1,14 +1,14 @@
 // The coordinator's care for one group: its keys are loaded and read again, what was learned about
 // them comes back, idle lanes are reclaimed, and an upstream that rejects every key is suspected.
 
-import { DEFAULT_GROUP } from '../config/group-settings.ts';
-import type { Logger } from '../log/log.ts';
-import type { GroupView } from '../pool/group-view.ts';
-import { Suspicion } from '../pool/suspicion.ts';
-import { tellSuspects } from './banner.ts';
+import { DEFAULT_GROUP } from '../../config/group-settings.ts';
+import type { Logger } from '../../log/log.ts';
+import type { GroupView } from '../../pool/group-view.ts';
+import { Suspicion } from '../../pool/suspicion.ts';
+import { tellSuspects } from '../banner.ts';
+import type { StateKeeper } from '../state-keeper.ts';
+import type { ReloadReport } from '../worker-protocol.ts';
 import { KeySource } from './key-source.ts';
-import type { StateKeeper } from './state-keeper.ts';
-import type { ReloadReport } from './worker-protocol.ts';
 
 export class GroupKeeper {
   #group: GroupView;

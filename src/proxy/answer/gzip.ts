@@ -2,7 +2,7 @@
 // plain, what compresses, and never event streams; everything else passes byte for byte.
 
 import zlib from 'node:zlib';
-import { fieldValue } from '../policy/headers.ts';
+import { fieldValue } from '../../policy/headers.ts';
 
 /** Smaller answers cost more to compress than they save. */
 export const MIN_GZIP_BYTES = 1024;

@@ -3,9 +3,9 @@
 import assert from 'node:assert/strict';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { describe, it } from 'node:test';
-import { parseConfig } from '../../src/config/config.ts';
-import { fieldValue } from '../../src/policy/headers.ts';
-import { Cors } from '../../src/proxy/cors.ts';
+import { parseConfig } from '../../../src/config/config.ts';
+import { fieldValue } from '../../../src/policy/headers.ts';
+import { Cors } from '../../../src/proxy/answer/cors.ts';
 
 function cors(env: Record<string, string> = {}): Cors {
   return new Cors(parseConfig(env));

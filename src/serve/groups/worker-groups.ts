@@ -1,15 +1,15 @@
 // One worker's groups and clients: what the coordinator hands over becomes pools, routing and
 // authentication. A group that has not changed keeps its pool.
 
-import type { ShownGrouping } from '../config/grouping-view.ts';
-import { Auth } from '../front/auth.ts';
-import type { Served } from '../front/router.ts';
-import type { WorkerCounters } from '../pool/counts/counters.ts';
-import { type Group, servedGroup } from '../pool/group.ts';
-import { attachGroup } from '../pool/group-view.ts';
-import type { PlacedClient } from '../proxy/client.ts';
-import { Routing } from '../proxy/routing.ts';
-import type { ServedStart } from './worker-protocol.ts';
+import type { ShownGrouping } from '../../config/grouping-view.ts';
+import { Auth } from '../../front/auth.ts';
+import type { Served } from '../../front/router.ts';
+import type { WorkerCounters } from '../../pool/counts/counters.ts';
+import { type Group, servedGroup } from '../../pool/group.ts';
+import { attachGroup } from '../../pool/group-view.ts';
+import type { PlacedClient } from '../../proxy/client.ts';
+import { Routing } from '../../proxy/routing.ts';
+import type { ServedStart } from '../worker-protocol.ts';
 
 interface Known {
   readonly edition: number;

@@ -4,12 +4,12 @@
 
 import type { ServerResponse } from 'node:http';
 import type { Readable, Writable } from 'node:stream';
-import { redactExact } from '../policy/redact.ts';
-import { trailerPairs } from '../policy/trailers.ts';
-import type { FaultCode } from '../policy/verdict.ts';
-import { passedOn } from '../upstream/bulk-memory.ts';
-import { type Deadlines, Waiter } from '../upstream/deadlines.ts';
-import type { Exchange } from './exchange.ts';
+import { redactExact } from '../../policy/redact.ts';
+import { trailerPairs } from '../../policy/trailers.ts';
+import type { FaultCode } from '../../policy/verdict.ts';
+import { passedOn } from '../../upstream/bulk-memory.ts';
+import { type Deadlines, Waiter } from '../../upstream/deadlines.ts';
+import type { Exchange } from '../exchange.ts';
 import type { HeldAnswer } from './held-answer.ts';
 
 /** The time an answer is given once it has begun, in milliseconds. */

@@ -1,15 +1,15 @@
 // The coordinator's side of the key file: read at the start, again when it changes, on SIGHUP and
 // for /reset-keys. A bad file changes nothing; what each reading did is logged.
 
-import { ConfigError } from '../errors.ts';
-import type { Logger } from '../log/log.ts';
-import { readKeyFile } from '../pool/keys/key-file.ts';
-import { forgetAll } from '../pool/keys/key-memory.ts';
-import { KeyReload, type ReloadResult } from '../pool/keys/key-reload.ts';
-import type { KeyTable } from '../pool/table/key-table.ts';
-import type { UpstreamPool } from '../pool/upstreams/upstream-pool.ts';
-import { FileWatch } from '../store/file-watch.ts';
-import type { ReloadReport } from './worker-protocol.ts';
+import { ConfigError } from '../../errors.ts';
+import type { Logger } from '../../log/log.ts';
+import { readKeyFile } from '../../pool/keys/key-file.ts';
+import { forgetAll } from '../../pool/keys/key-memory.ts';
+import { KeyReload, type ReloadResult } from '../../pool/keys/key-reload.ts';
+import type { KeyTable } from '../../pool/table/key-table.ts';
+import type { UpstreamPool } from '../../pool/upstreams/upstream-pool.ts';
+import { FileWatch } from '../../store/file-watch.ts';
+import type { ReloadReport } from '../worker-protocol.ts';
 
 export interface KeySourceParts {
   readonly path: string;

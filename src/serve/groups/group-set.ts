@@ -4,17 +4,22 @@
 
 import { stat } from 'node:fs/promises';
 import { isDeepStrictEqual } from 'node:util';
-import { DEFAULT_GROUP } from '../config/group-settings.ts';
-import type { GroupConfig, Grouping } from '../config/grouping.ts';
-import { shownGrouping } from '../config/grouping-view.ts';
-import type { Logger } from '../log/log.ts';
-import { ClientPlaces } from '../pool/counts/client-counts.ts';
-import { attachGroup, createGroup, type GroupStart, type GroupView } from '../pool/group-view.ts';
-import { carryOver } from '../pool/keys/key-memory.ts';
-import { MAX_KEYS } from '../pool/table/key-table.ts';
+import { DEFAULT_GROUP } from '../../config/group-settings.ts';
+import type { GroupConfig, Grouping } from '../../config/grouping.ts';
+import { shownGrouping } from '../../config/grouping-view.ts';
+import type { Logger } from '../../log/log.ts';
+import { ClientPlaces } from '../../pool/counts/client-counts.ts';
+import {
+  attachGroup,
+  createGroup,
+  type GroupStart,
+  type GroupView,
+} from '../../pool/group-view.ts';
+import { carryOver } from '../../pool/keys/key-memory.ts';
+import { MAX_KEYS } from '../../pool/table/key-table.ts';
+import type { StateKeeper } from '../state-keeper.ts';
+import type { ServedStart } from '../worker-protocol.ts';
 import { GroupKeeper } from './group-keeper.ts';
-import type { StateKeeper } from './state-keeper.ts';
-import type { ServedStart } from './worker-protocol.ts';
 
 /** A group of a file has room for so many keys, and for four times those that its key file has. */
 const MIN_CAPACITY = 65_536;

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { KeyMask } from '../../src/proxy/key-mask.ts';
+import { KeyMask } from '../../../src/proxy/answer/key-mask.ts';
 
 const KEY = 'sk-mask-0123456789';
 

@@ -3,9 +3,9 @@
 // decoding works on a copy.
 
 import zlib from 'node:zlib';
-import { fieldValue } from '../policy/headers.ts';
-import { type Deadlines, Waiter } from '../upstream/deadlines.ts';
-import type { UpstreamAnswer } from '../upstream/transport.ts';
+import { fieldValue } from '../../policy/headers.ts';
+import { type Deadlines, Waiter } from '../../upstream/deadlines.ts';
+import type { UpstreamAnswer } from '../../upstream/transport.ts';
 
 /** Bytes of an answer that are looked at, of the wire's form and of the decoded copy alike. */
 const HOLD_LIMIT_BYTES = 64 * 1024;
