@@ -29,7 +29,7 @@ export interface Finding {
   /** What `ratio` compares, such as `gpt-load / nginx`. */
   readonly ratioOf?: string;
   readonly ratio?: number;
-  /** What issue 4 allows, for the ratio if there is one, else for the value. */
+  /** What is allowed, for the ratio if there is one, else for the value. */
   readonly limit?: number;
 }
 
@@ -42,8 +42,8 @@ export interface Cost {
 }
 
 /**
- * Runs the job for each contestant in turn, `rounds` times, after one round that warms up and does
- * not count. Alternating lets whatever else the machine does fall on all alike.
+ * Runs the job for each contestant in turn, `rounds` times, each time after one that warms up and
+ * does not count. Alternating lets whatever else the machine does fall on all alike.
  * @param units how many units of work a result stands for
  */
 export async function compareCpu(
@@ -60,11 +60,12 @@ export async function compareCpu(
     usPerUnit: [] as number[],
     unitsPerSecond: [] as number[],
   }));
-  for (let round = -1; round < plan.rounds; round += 1) {
+  for (let round = 0; round < plan.rounds; round += 1) {
     for (const { contestant, usPerUnit, unitsPerSecond } of costs) {
+      // Before each round: V8 drops optimised code while the others have their turns.
+      await run(bench, plan.job(contestant.port, true));
       const before = cpuMs(contestant.pids);
-      const result = await run(bench, plan.job(contestant.port, round < 0));
-      if (round < 0) continue;
+      const result = await run(bench, plan.job(contestant.port, false));
       const units = plan.units(result);
       usPerUnit.push(((cpuMs(contestant.pids) - before) * 1000) / units);
       unitsPerSecond.push((units * 1000) / result.elapsedMs);

@@ -41,11 +41,13 @@ export async function startGptLoad(
   upstreamPort: number,
   directory: string,
   env: Readonly<Record<string, string>> = {},
+  keys = 1,
 ): Promise<Contestant> {
   const port = await freePort();
   const cwd = join(directory, `${program.name}-${port}`.replaceAll(/[^\w.-]/g, '_'));
   mkdirSync(cwd, { recursive: true });
-  writeFileSync(join(cwd, 'keys.txt'), `${BENCH_KEY}\n`);
+  const lines = Array.from({ length: keys }, (_, i) => `${BENCH_KEY}${i === 0 ? '' : i}\n`);
+  writeFileSync(join(cwd, 'keys.txt'), lines.join(''));
   const [file = '', ...args] = program.command;
   const output = openSync(join(cwd, 'output.log'), 'w');
   const child = spawn(file, [...args, 'serve'], {
@@ -65,6 +67,23 @@ export async function startGptLoad(
   closeSync(output);
   await untilListening(child, port, program.name);
   return running(program.name, child, port);
+}
+
+const YARDSTICKS = ['bare-http', 'bare-undici', 'bare-sockets'] as const;
+
+/** Programs that forward and do nothing else: what Node and its clients cost by themselves. */
+export async function startYardsticks(upstreamPort: number): Promise<Contestant[]> {
+  const started: Contestant[] = [];
+  for (const name of YARDSTICKS) {
+    const port = await freePort();
+    const file = join(import.meta.dirname, `yardsticks/${name}.ts`);
+    const env = { PATH: process.env.PATH, PORT: String(port), UPSTREAM_PORT: String(upstreamPort) };
+    const stdio = ['ignore', 'ignore', 'inherit'] as const;
+    const child = spawn(process.execPath, [file], { env, stdio: [...stdio] });
+    await untilListening(child, port, name);
+    started.push(running(name, child, port));
+  }
+  return started;
 }
 
 /** Undefined where nginx is not installed. */

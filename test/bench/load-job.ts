@@ -10,6 +10,10 @@ export type LoadJob =
       readonly port: number;
       readonly connections: number;
       readonly durationMs: number;
+      /** Ends after so many, whatever the time. */
+      readonly count?: number;
+      /** Answers of 500 and the like are expected, and count as done. */
+      readonly deed?: 'small' | 'faulty';
     }
   /** So many requests a second, whatever the answers do; latency counts from when each was due. */
   | {

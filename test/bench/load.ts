@@ -19,9 +19,11 @@ const held: ClientConnection[] = [];
 
 /** Connections that work for `durationMs`, and then finish what they began. */
 function requests(job: Job<'requests'>): Promise<LoadResult> {
-  const request = requestBytes('small');
+  const request = requestBytes(job.deed ?? 'small');
   const startMs = performance.now();
+  const count = job.count ?? Number.POSITIVE_INFINITY;
   const connections = Array.from({ length: job.connections }, () => new ClientConnection(job.port));
+  let begun = connections.length;
   let done = 0;
   let failed = 0;
   let open = connections.length;
@@ -34,7 +36,10 @@ function requests(job: Job<'requests'>): Promise<LoadResult> {
       connection.onEnd = (ending) => {
         if (ending === 'done') done += 1;
         else failed += 1;
-        if (!isOver && ending === 'done') return connection.send(request);
+        if (!isOver && ending === 'done' && begun < count) {
+          begun += 1;
+          return connection.send(request);
+        }
         connection.destroy();
         open -= 1;
         const elapsedMs = performance.now() - startMs;

@@ -8,7 +8,7 @@ const PER_SECOND = 500;
 const CONNECTIONS = 64;
 const ROUND_MS = 1200;
 const ROUNDS = 7;
-/** What issue 4 asks for, in milliseconds over direct access. */
+/** What the design asks for, in milliseconds over direct access. */
 const LIMITS = { p50: 1, p99: 5 };
 
 export async function measureLatency(bench: Bench): Promise<Finding[]> {

@@ -7,7 +7,7 @@ import { Role } from './role.ts';
 
 const KEYS = 1_000_000;
 const QUICK_KEYS = 100_000;
-/** What issue 4 asks for. */
+/** What the design asks for. */
 const PICK_LIMIT_US = 5;
 const LOAD_LIMIT_MS = 2000;
 const LOAD_LIMIT_MB = 200;

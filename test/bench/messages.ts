@@ -5,6 +5,8 @@
 export type Deed =
   /** One answer of known length. */
   | 'small'
+  /** The same, but one in a hundred is a server error. */
+  | 'faulty'
   /** One event, then silence until the connection ends. */
   | 'hold'
   /** Events, one each event-loop turn of the upstream. */
@@ -33,7 +35,7 @@ function padded(bytes: number, filled: (text: string) => unknown): string {
 
 /** A request as the OpenAI SDK would send it, less its telemetry fields. */
 export function requestBytes(deed: Deed, events = 0): Buffer {
-  const isSmall = deed === 'small';
+  const isSmall = deed === 'small' || deed === 'faulty';
   const body = padded(REQUEST_BODY_BYTES, (content) => ({
     model: 'gpt-4o-mini',
     messages: [{ role: 'user', content }],
@@ -70,6 +72,10 @@ export const SMALL_ANSWER: Buffer = Buffer.from(
   'HTTP/1.1 200 OK\r\n' +
     'Content-Type: application/json\r\n' +
     `${COMMON_FIELDS}Content-Length: ${ANSWER_BODY.length}\r\n\r\n${ANSWER_BODY}`,
+);
+
+export const FAULT_ANSWER: Buffer = Buffer.from(
+  'HTTP/1.1 500 Internal Server Error\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}',
 );
 
 export const STREAM_HEAD: Buffer = Buffer.from(

@@ -3,6 +3,7 @@
 //   ARGS=--quick                    a tenth of the time, for a look
 //   ARGS='--base DIR'               another tree of this program beside this one
 //   ARGS='--profile requests'       where the time goes
+//   ARGS=--anyway                   on a machine that is busy with other things
 // GPT_LOAD_BINARY measures a packed executable in place of the bundle of src/.
 
 import { execFileSync } from 'node:child_process';
@@ -17,15 +18,27 @@ import type { Program } from './contestant.ts';
 import { measureHttp2 } from './measure-http2.ts';
 import { measureLatency } from './measure-latency.ts';
 import { measurePool } from './measure-pool.ts';
-import { measureRequestLog, measureRequests } from './measure-requests.ts';
+import {
+  measureCold,
+  measureFaults,
+  measureRequestLog,
+  measureRequests,
+  measureSyscalls,
+  measureWorkers,
+} from './measure-requests.ts';
 import { measureStartup } from './measure-startup.ts';
 import { measureEvents, measureMemory } from './measure-streams.ts';
 import { profile } from './profile.ts';
+import { assertQuiet } from './quiet.ts';
 import { table } from './report.ts';
 import { Role } from './role.ts';
 
 const MEASURES: Readonly<Record<string, (bench: Bench) => Promise<Finding[]>>> = {
   requests: measureRequests,
+  faults: measureFaults,
+  syscalls: measureSyscalls,
+  workers: measureWorkers,
+  cold: measureCold,
   http2: measureHttp2,
   events: measureEvents,
   memory: measureMemory,
@@ -72,10 +85,12 @@ async function main(): Promise<void> {
       quick: { type: 'boolean', default: false },
       base: { type: 'string' },
       profile: { type: 'string' },
+      anyway: { type: 'boolean', default: false },
       json: { type: 'string', default: 'bench-results.json' },
     },
   });
   const names = chosen(values.only);
+  if (!values.anyway) await assertQuiet();
   const directory = mkdtempSync(join(tmpdir(), 'gpt-load-bench-'));
   try {
     await using upstream = new Role('upstream.ts');

@@ -5,6 +5,7 @@ import { type AddressInfo, createServer, type Socket } from 'node:net';
 import {
   type Deed,
   EVENT_CHUNK,
+  FAULT_ANSWER,
   HEAD_END,
   LAST_CHUNK,
   PACE_MS,
@@ -20,12 +21,19 @@ interface Stream {
 const BACKLOG = 4096;
 /** Events that one stream gets in one turn when they come back to back. */
 const BURST_EVENTS = 64;
+/** One in so many requests meets a server error where faults are asked for. */
+const FAULT_EVERY = 100;
 
 /** Streams that get an event every turn, a burst every turn, and one every PACE_MS. */
 const streams = { turn: new Set<Stream>(), burst: new Set<Stream>(), paced: new Set<Stream>() };
 let isTurning = false;
+let asked = 0;
 
-function begin(deed: Exclude<Deed, 'small' | 'hold'>, socket: Socket, events: number): void {
+function begin(
+  deed: Exclude<Deed, 'small' | 'faulty' | 'hold'>,
+  socket: Socket,
+  events: number,
+): void {
   socket.write(STREAM_HEAD);
   streams[deed].add({ socket, left: events });
   if (deed === 'paced' || isTurning) return;
@@ -70,6 +78,10 @@ function answer(socket: Socket, head: string): void {
     case 'hold':
       socket.write(STREAM_HEAD);
       socket.write(EVENT_CHUNK);
+      return;
+    case 'faulty':
+      asked += 1;
+      socket.write(asked % FAULT_EVERY === 0 ? FAULT_ANSWER : SMALL_ANSWER);
       return;
     default:
       socket.write(SMALL_ANSWER);
