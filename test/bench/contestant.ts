@@ -35,13 +35,17 @@ export function direct(upstreamPort: number): Contestant {
   return { name: 'direct', port: upstreamPort, pids: [], [Symbol.asyncDispose]: async () => {} };
 }
 
+/** Variables of the environment, and how many keys there are. */
+export type GptLoadOptions = { readonly keys?: number } & {
+  readonly [variable: string]: string | number;
+};
+
 /** One worker, no request log unless `env` says otherwise, output to a file. */
 export async function startGptLoad(
   program: Program,
   upstreamPort: number,
   directory: string,
-  env: Readonly<Record<string, string>> = {},
-  keys = 1,
+  { keys = 1, ...env }: GptLoadOptions = {},
 ): Promise<Contestant> {
   const port = await freePort();
   const cwd = join(directory, `${program.name}-${port}`.replaceAll(/[^\w.-]/g, '_'));
@@ -61,7 +65,7 @@ export async function startGptLoad(
       MAX_CONCURRENT_REQUESTS: '10000',
       LOG_ENABLE_REQUEST: 'false',
       SERVER_GRACEFUL_SHUTDOWN_TIMEOUT: '1',
-      ...env,
+      ...Object.fromEntries(Object.entries(env).map(([name, value]) => [name, String(value)])),
     },
   });
   closeSync(output);

@@ -63,7 +63,9 @@ async function startAll(bench: Bench, stack: AsyncDisposableStack): Promise<Cont
   const { upstreamPort, directory } = bench;
   const contestants: Contestant[] = [];
   for (const program of bench.programs) {
-    contestants.push(stack.use(await startGptLoad(program, upstreamPort, directory, {}, 100)));
+    contestants.push(
+      stack.use(await startGptLoad(program, upstreamPort, directory, { keys: 100 })),
+    );
   }
   const nginx = await startNginx(upstreamPort, directory);
   if (nginx !== undefined) contestants.push(stack.use(nginx));
@@ -100,9 +102,9 @@ export async function measureFaults(bench: Bench): Promise<Finding[]> {
   await using stack = new AsyncDisposableStack();
   const contestants: Contestant[] = [];
   // An upstream that fails now and then must not be ejected for it: there is no other.
-  const env = { MAX_RETRIES: '3', UPSTREAM_FAILURE_THRESHOLD: '1000' };
+  const env = { keys: 10, MAX_RETRIES: '3', UPSTREAM_FAILURE_THRESHOLD: '1000' };
   for (const program of bench.programs) {
-    contestants.push(stack.use(await startGptLoad(program, upstreamPort, directory, env, 10)));
+    contestants.push(stack.use(await startGptLoad(program, upstreamPort, directory, env)));
   }
   const { job, ...rest } = plan(bench, FEW_CONNECTIONS);
   const faulty = (port: number, isWarmUp: boolean): LoadJob => {
