@@ -40,6 +40,8 @@ export function sendMetrics(
 }
 
 const MS_PER_SECOND = 1e3;
+/** Clients with series of their own. */
+const MAX_NAMED_CLIENTS = 256;
 const US_PER_SECOND = 1e6;
 
 /** Where the numbers are. */
@@ -86,14 +88,18 @@ export function metricsSnapshot(sources: MetricsSources, nowMs: number): Metrics
   };
 }
 
-/** Those without a place of their own are `other`, once. */
+/** Clients by place, each once; those beyond MAX_NAMED_CLIENTS are `other`, together. */
 function clientSnapshots({ clients, clientCounts }: MetricsSources): ClientSnapshot[] {
-  const names = new Map(clients().map(({ name, place }) => [place, name]));
-  if (names.has(OTHER_CLIENTS)) names.set(OTHER_CLIENTS, 'other');
-  return [...names].map(([place, name]) => {
+  const named = new Map<string, { success: number; failure: number }>();
+  const places = new Map(clients().map(({ name, place }) => [place, name]));
+  for (const [place, name] of places) {
+    const isNamed = named.size < MAX_NAMED_CLIENTS && place !== OTHER_CLIENTS;
+    const label = isNamed ? name : 'other';
+    const sum = named.get(label) ?? { success: 0, failure: 0 };
     const { succeeded, failed } = clientCounts.of(place);
-    return { name, requests: { success: succeeded, failure: failed } };
-  });
+    named.set(label, { success: sum.success + succeeded, failure: sum.failure + failed });
+  }
+  return [...named].map(([name, requests]) => ({ name, requests }));
 }
 
 function groupSnapshot(group: GroupView, nowMs: number): GroupSnapshot {

@@ -16,6 +16,7 @@ export const GROUP_FIELDS = [
   'keyCooldownMaxMs',
   'deadKeyProbeMs',
   'modelAccessMs',
+  'affinity',
   'upstreams',
   'maxRetries',
   'upstreamFailureThreshold',

@@ -186,7 +186,10 @@ function readVariables(table: TomlTable, config: Config): Partial<Pick<Config, G
   const own: Record<string, unknown> = {};
   for (const field of GROUP_FIELDS) {
     if (field === 'keysFile' || field === 'upstreams') continue;
-    const value = table.take<unknown>(settingName(field), toml.scalar(VARIABLES[field].rule));
+    const value = table.take<unknown>(
+      settingName(field),
+      toml.scalar(VARIABLES[field].rule as rule.Rule<unknown>),
+    );
     own[field] = value ?? config[field];
   }
   return own;

@@ -105,6 +105,10 @@ const KEYS = {
     en: 'How long a key without access to a model is passed over for it',
     zh: '密钥无权使用某模型时，多久不再用它请求该模型',
   }),
+  affinity: variable('AFFINITY', 'off', rule.choice(['off', 'session']), {
+    en: 'session: requests of one conversation prefer one key, so that prompt caches hit',
+    zh: 'session：同一会话的请求优先使用同一密钥，以便命中提示缓存',
+  }),
 } as const;
 
 const UPSTREAMS = {

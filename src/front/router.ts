@@ -10,10 +10,17 @@ import type { Logger } from '../log/log.ts';
 import { loggedTarget, parseTarget, type RequestTarget } from '../policy/request-target.ts';
 import type { ClientCounts } from '../pool/counts/client-counts.ts';
 import type { WorkerCounters } from '../pool/counts/counters.ts';
+import type { ClientLimits } from '../pool/limits/client-limits.ts';
 import type { Answers } from '../proxy/answer/answer.ts';
 import type { Cors } from '../proxy/answer/cors.ts';
 import { sendError } from '../proxy/answer/own-answer.ts';
-import { INTERNAL_ERROR, REFUSED_METHOD, UNAUTHORIZED } from '../proxy/answer/own-errors.ts';
+import {
+  clientLimit,
+  INTERNAL_ERROR,
+  REFUSED_METHOD,
+  UNAUTHORIZED,
+} from '../proxy/answer/own-errors.ts';
+import type { Client } from '../proxy/client.ts';
 import { Exchange } from '../proxy/exchange.ts';
 import type { RequestProxy } from '../proxy/proxy.ts';
 import type { Routing } from '../proxy/routing.ts';
@@ -39,6 +46,7 @@ export interface RouterParts {
   readonly answers: Answers;
   readonly counters: WorkerCounters;
   readonly clientCounts: ClientCounts;
+  readonly clientLimits: ClientLimits;
   readonly deadlines: Deadlines;
   readonly trustedProxies: TrustedProxies;
   readonly log: Logger;
@@ -102,12 +110,18 @@ export class Router {
   }
 
   async #run(exchange: Exchange): Promise<void> {
+    let limited: Client | undefined;
     try {
-      if (this.#mayPass(exchange)) await this.#pass(exchange);
+      if (this.#mayPass(exchange)) {
+        limited = exchange.client;
+        if (this.#isWithinLimits(exchange)) await this.#pass(exchange);
+        else limited = undefined;
+      }
     } catch (error) {
       this.#failed(exchange, error);
     }
     await exchange.closed;
+    if (limited !== undefined) this.#parts.clientLimits.leave(limited);
     this.#ended(exchange);
   }
 
@@ -126,6 +140,16 @@ export class Router {
     }
     if (!REFUSED_METHODS.has(exchange.method)) return true;
     answers.refuse(exchange, REFUSED_METHOD);
+    return false;
+  }
+
+  /** Whether the client may send one more; if not, it has been told. */
+  #isWithinLimits(exchange: Exchange): boolean {
+    const { client } = exchange;
+    if (client === undefined) return true;
+    const excess = this.#parts.clientLimits.enter(client, Date.now());
+    if (excess === undefined) return true;
+    this.#parts.answers.refuse(exchange, clientLimit(client.name, excess));
     return false;
   }
 

@@ -4,6 +4,7 @@
 
 import { Lease, type LeaseHome } from './lease.ts';
 import { NO_WAY, pickRow, type Rank } from './pick.ts';
+import { SessionRing } from './session-ring.ts';
 import { type Shortage, type Survey, survey } from './survey.ts';
 import { UNPINNED } from './table/key-rows.ts';
 import { ACCOUNT } from './table/lane-directory.ts';
@@ -21,6 +22,8 @@ import type { UpstreamChoice } from './upstreams/upstream-pool.ts';
 /** What one attempt needs. */
 export interface LeaseRequest {
   readonly model: string | undefined;
+  /** The conversation that it belongs to, where these keep their keys. */
+  readonly session?: number | undefined;
   /** Rows that this request used before. */
   readonly triedRows: readonly number[];
   /** Indexes of upstreams that failed this request. */
@@ -52,6 +55,9 @@ export class KeyPool {
   /** The last survey of a lane that found no key, so that a thousand refusals cost one. */
   readonly #surveys = new Map<number, { readonly atTick: number; readonly result: Survey }>();
 
+  /** Made when a session is first asked for, and again when keys came or went. */
+  #ring: SessionRing | undefined;
+
   constructor(home: LeaseHome) {
     this.#home = home;
   }
@@ -68,9 +74,27 @@ export class KeyPool {
   /** The next available key. */
   #next(request: LeaseRequest, lane: number, nowMs: number): Lease | null {
     const rank = this.#rank(request, nowMs);
+    if (request.session !== undefined) {
+      const lease = this.#ofSession(request.session, { request, lane, rank }, nowMs);
+      if (lease !== null) return lease;
+    }
     for (let pick = 0; pick < MAX_PICKS; pick++) {
       const row = pickRow(this.#home.group.table.lane(lane), rank);
       if (row < 0) break;
+      const lease = this.#take(request, { row, lane, force: false }, nowMs);
+      if (lease !== null) return lease;
+    }
+    return null;
+  }
+
+  /** The key that a session prefers, or the next best for it; null: any other is as good. */
+  #ofSession(session: number, { request, lane, rank }: Wish, nowMs: number): Lease | null {
+    const { table } = this.#home.group;
+    if (this.#ring?.edition !== table.rows.edition) this.#ring = new SessionRing(table);
+    const { available } = table.lane(lane);
+    for (let pick = 0; pick < MAX_PICKS; pick++) {
+      const row = this.#ring.pick(session, (at) => available.has(at) && rank(at) === SUITS);
+      if (row < 0) return null;
       const lease = this.#take(request, { row, lane, force: false }, nowMs);
       if (lease !== null) return lease;
     }
@@ -197,6 +221,13 @@ export class KeyPool {
     if (!result.hasHealed) this.#surveys.set(lane, { atTick: nowTick, result });
     return result;
   }
+}
+
+/** What one request looks for, and where. */
+interface Wish {
+  readonly request: LeaseRequest;
+  readonly lane: number;
+  readonly rank: Rank;
 }
 
 /** `force`: although its probe is not due. */

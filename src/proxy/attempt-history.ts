@@ -20,6 +20,11 @@ export class AttemptHistory implements LeaseRequest {
     this.#group = group;
   }
 
+  /** The conversation, where the group keeps its requests together. */
+  get session(): number | undefined {
+    return this.#group.settings.affinity === 'session' ? this.#plan.session : undefined;
+  }
+
   /** Looked up only when the pool asks for it. */
   get model(): string | undefined {
     return this.#plan.modelIn(this.#group.settings);

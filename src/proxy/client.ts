@@ -11,6 +11,9 @@ export interface Client {
   /** undefined: all. */
   readonly groups: ReadonlySet<string> | undefined;
   readonly models: ModelPatterns | undefined;
+  /** Requests in any minute, and at once; 0: no limit. */
+  readonly rpm: number;
+  readonly concurrency: number;
 }
 
 /** A client of the configuration, with its place among the counters. */
@@ -18,11 +21,14 @@ export interface PlacedClient extends ClientConfig {
   readonly place: number;
 }
 
-export function clientOf({ name, place, groups, models }: PlacedClient): Client {
+export function clientOf(client: PlacedClient): Client {
+  const { name, place, groups, models, rpm, concurrency } = client;
   return {
     name,
     place,
     groups: groups === undefined ? undefined : new Set(groups),
     models: models === undefined ? undefined : new ModelPatterns(models),
+    rpm,
+    concurrency,
   };
 }

@@ -26,6 +26,7 @@ import {
   modelInPath,
   withModelInPath,
 } from './request-facts.ts';
+import { sessionOf } from './session.ts';
 
 /** Methods whose requests define a body: without one they say Content-Length: 0 (RFC 9110 8.6). */
 const BODY_METHODS = new Set(['POST', 'PUT', 'PATCH']);
@@ -54,6 +55,7 @@ export class Plan {
   readonly #head: RequestHead;
   /** null: not looked up. */
   #model: string | undefined | null = null;
+  #session: number | undefined | null = null;
   /** Where the body names it, if it does. */
   #place: ModelPlace | undefined;
   #named: Renamed | undefined;
@@ -69,6 +71,15 @@ export class Plan {
   get model(): string | undefined {
     if (this.#model === null) this.#model = this.#findModel();
     return this.#model;
+  }
+
+  /** The conversation that it belongs to; undefined: nothing tells. */
+  get session(): number | undefined {
+    if (this.#session === null) {
+      const { request, clientName } = this.#exchange;
+      this.#session = sessionOf(request.headers, this.#readBody(), clientName);
+    }
+    return this.#session;
   }
 
   /** The model as a group's upstreams know it. */

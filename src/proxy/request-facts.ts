@@ -57,6 +57,29 @@ export function asksForStream(url: string, bytes: Buffer | undefined): boolean {
   return value !== undefined && bytes.toString('latin1', value.start, value.end) === 'true';
 }
 
+/** The raw bytes of a top-level member's value; undefined when there is none. */
+export function memberOf(bytes: Buffer, name: string): Buffer | undefined {
+  const value = lastTopLevel(bytes, name);
+  return value === undefined ? undefined : bytes.subarray(value.start, value.end);
+}
+
+/** The raw bytes of a JSON list's first elements, at most so many. */
+export function firstElements(list: Buffer, most: number): Buffer[] {
+  const found: Buffer[] = [];
+  if (list[0] !== 0x5b) return found;
+  for (let at = 1; found.length < most; ) {
+    const start = skipSpace(list, at);
+    if (start >= list.length || list[start] === 0x5d) break;
+    const end = endOfValue(list, start);
+    if (end <= start) break;
+    found.push(list.subarray(start, end));
+    at = skipSpace(list, end);
+    if (list[at] !== 0x2c) break;
+    at += 1;
+  }
+  return found;
+}
+
 function multipartModel(bytes: Buffer): ModelPlace | undefined {
   const at = bytes.indexOf('name="model"');
   if (at < 0) return undefined;

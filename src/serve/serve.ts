@@ -11,9 +11,10 @@ import { isPortServed, listenAddresses, removeStaleSocket } from '../front/liste
 import { createLogger, type Logger } from '../log/log.ts';
 import { type LogSink, openLogFile, openLogStream } from '../log/log-sink.ts';
 import { redactExact } from '../policy/redact.ts';
-import { ClientCounts } from '../pool/counts/client-counts.ts';
+import { ClientCounts, MAX_COUNTED_CLIENTS } from '../pool/counts/client-counts.ts';
 import { COORDINATOR, Counters, WorkerCounters } from '../pool/counts/counters.ts';
 import { WorkerVitals } from '../pool/counts/worker-vitals.ts';
+import { ClientLimits } from '../pool/limits/client-limits.ts';
 import { Semaphore } from '../pool/semaphore.ts';
 import { loadTlsFiles } from '../upstream/dial/tls-files.ts';
 import { tellStart, tellWarnings } from './banner.ts';
@@ -143,6 +144,7 @@ function groupingSource(
 function giveBack(workerId: number, shared: SharedMemory, { views }: GroupSet): void {
   new Semaphore(shared.permits, 0).reclaim(workerId);
   new Counters(shared.counters).workerDied(workerId);
+  new ClientLimits(shared.clientLimits, 0).reclaim(workerId);
   for (const { table } of views) table.healAfterCrash(Date.now());
 }
 
@@ -212,6 +214,7 @@ function createShared(config: Config): SharedMemory {
     permits: Semaphore.create(config.maxConcurrentRequests),
     counters: Counters.create(),
     clients: ClientCounts.create(),
+    clientLimits: ClientLimits.create(MAX_COUNTED_CLIENTS + 1),
     vitals: WorkerVitals.create(),
   };
 }

@@ -5,6 +5,7 @@ import type { ShownGrouping } from '../config/grouping-view.ts';
 import type { ListenAddress } from '../front/listen-address.ts';
 import type { ListsOfModels } from '../front/model-list.ts';
 import type { GroupStart } from '../pool/group-view.ts';
+import type { LimitBuffers } from '../pool/limits/client-limits.ts';
 import type { PlacedClient } from '../proxy/client.ts';
 import type { TlsMaterial } from '../upstream/dial/tls-files.ts';
 
@@ -13,6 +14,7 @@ export interface SharedMemory {
   readonly permits: SharedArrayBuffer;
   readonly counters: SharedArrayBuffer;
   readonly clients: SharedArrayBuffer;
+  readonly clientLimits: LimitBuffers;
   readonly vitals: SharedArrayBuffer;
 }
 

@@ -14,6 +14,7 @@ import { createLogger, type LoggerOptions } from '../log/log.ts';
 import { ClientCounts } from '../pool/counts/client-counts.ts';
 import { Counters, WorkerCounters } from '../pool/counts/counters.ts';
 import { WorkerVitals } from '../pool/counts/worker-vitals.ts';
+import { ClientLimits } from '../pool/limits/client-limits.ts';
 import { Semaphore } from '../pool/semaphore.ts';
 import { Answers } from '../proxy/answer/answer.ts';
 import { Cors } from '../proxy/answer/cors.ts';
@@ -91,6 +92,7 @@ function startWorker(start: WorkerStart, port: MessagePort): void {
     idPrefix,
     trustedProxies,
     clientCounts,
+    clientLimits: new ClientLimits(shared.clientLimits, workerId),
     listModels: () => models.ask((id) => ({ kind: 'list_models', id })),
   };
   const router = new Router({ ...inside, ...parts }, groups.take(start.served));

@@ -68,6 +68,7 @@ test('config defaults are the names and numbers that scripts rely on', () => {
     KEY_COOLDOWN_MAX: 600,
     DEAD_KEY_PROBE_INTERVAL: 10_800,
     MODEL_ACCESS_COOLDOWN: 600,
+    AFFINITY: 'off',
     UPSTREAM_HTTP2: true,
     EXTRA_CA_FILE: '',
     TLS_CERT_FILE: '',

@@ -26,6 +26,7 @@ import { attachGroup, createGroup } from '../../src/pool/group-view.ts';
 import { parseKeys } from '../../src/pool/keys/key-file.ts';
 import { KeyReload } from '../../src/pool/keys/key-reload.ts';
 import { type KeySummary, summarise } from '../../src/pool/keys/key-report.ts';
+import { ClientLimits } from '../../src/pool/limits/client-limits.ts';
 import { Semaphore } from '../../src/pool/semaphore.ts';
 import type { Upstream } from '../../src/pool/upstreams/upstream-list.ts';
 import { Answers } from '../../src/proxy/answer/answer.ts';
@@ -250,6 +251,7 @@ function routerOf({
     accessLog,
     trustedProxies,
     clientCounts,
+    clientLimits: new ClientLimits(ClientLimits.create(1), 0),
     listModels: async () => ({}),
   };
   const routing = new Routing([group], false);

@@ -6,8 +6,8 @@ const SUCCEEDED = 0;
 const FAILED = 1;
 const CELLS = 2;
 
-/** Clients that are counted by name. */
-export const MAX_COUNTED_CLIENTS = 256;
+/** Clients that are counted, and whose limits are their own. */
+export const MAX_COUNTED_CLIENTS = 4096;
 /** The place of all others. */
 export const OTHER_CLIENTS = MAX_COUNTED_CLIENTS;
 

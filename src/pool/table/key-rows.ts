@@ -12,6 +12,7 @@ const HEADER_BYTES = 64;
 const ROW_COUNT = 0;
 const OCCUPIED = 1;
 const PINNED = 2;
+const EDITION = 3;
 /** The bytes grow in such steps, up to this much for each row that the table can hold. */
 const GROW_BYTES = 4 * 1024 * 1024;
 const RESERVED_BYTES_PER_ROW = 256;
@@ -68,6 +69,11 @@ export class KeyRows {
     return Atomics.load(this.#header, ROW_COUNT);
   }
 
+  /** Another number each time that keys came or went. */
+  get edition(): number {
+    return Atomics.load(this.#header, EDITION);
+  }
+
   /** Rows that hold a key. */
   get occupied(): number {
     return Atomics.load(this.#header, OCCUPIED);
@@ -83,6 +89,7 @@ export class KeyRows {
     Atomics.store(this.#header, OCCUPIED, counts.occupied);
     Atomics.store(this.#header, PINNED, counts.pinned);
     Atomics.store(this.#header, ROW_COUNT, counts.rowCount);
+    Atomics.add(this.#header, EDITION, 1);
   }
 
   /** The key of a row. The caller checks that its status did not change meanwhile. */
@@ -99,11 +106,14 @@ export class KeyRows {
   }
 
   /**
-   * A number that equal keys with equal pins share. Coordinator only, as the one who changes keys.
+   * A number that equal keys with equal pins share. Where keys may change meanwhile, it may be of
+   * neither.
    */
   hash(row: number): number {
     const start = this.#offset[row] ?? 0;
-    return hashKey(this.#bytes, start, start + (this.#length[row] ?? 0), this.pin(row));
+    const end = start + (this.#length[row] ?? 0);
+    if (end > this.#bytes.length) this.#view();
+    return hashKey(this.#bytes, start, end, this.pin(row));
   }
 
   /** Whether the row holds the key `source[start..end)`. */

@@ -4,6 +4,7 @@
 import { redact } from '../../policy/redact.ts';
 import type { Fault } from '../../policy/verdict.ts';
 import type { Unavailable } from '../../pool/key-pool.ts';
+import type { Excess } from '../../pool/limits/client-limits.ts';
 import { faultMessage, isTimeout } from '../../upstream/faults.ts';
 import type { OwnError } from './own-answer.ts';
 
@@ -177,6 +178,18 @@ export function notAllowed(what: string, client: string): OwnError {
     type: 'invalid_request_error',
     code: 'not_allowed',
     message: `the client ${client} may not use ${shown(what)}`,
+  };
+}
+
+/** The client has used up one of its own limits. */
+export function clientLimit(client: string, { limit, value, waitMs }: Excess): OwnError {
+  const what = limit === 'rpm' ? `${value} requests a minute` : `${value} requests at once`;
+  return {
+    status: 429,
+    type: 'rate_limit_error',
+    code: 'client_limit',
+    message: `the client ${client} may send ${what} (${limit})`,
+    retryAfterSeconds: waitMs === null ? 1 : Math.max(1, Math.ceil(waitMs / 1000)),
   };
 }
 
