@@ -117,12 +117,20 @@ const UPSTREAMS = {
     zh: '上游基础地址，逗号分隔，轮流使用',
   }),
   maxRetries: variable('MAX_RETRIES', '3', rule.integer(0, 100), {
-    en: 'Further attempts after a failed one',
-    zh: '失败后最多再尝试的次数',
+    en: 'Further attempts after one that failed at the upstream; 0: one attempt in all',
+    zh: '因上游失败后最多再尝试的次数；0：总共只尝试一次',
+  }),
+  maxKeySwitches: variable('MAX_KEY_SWITCHES', '10', rule.integer(1, 1000), {
+    en: 'Further attempts after those that a key itself ended: dead, limited, no access',
+    zh: '因密钥自身（失效、受限、无权使用）而结束的尝试次数上限，另行计数',
   }),
   maxReplayBodyBytes: variable('MAX_REPLAY_BODY_MB', '32', rule.mebibytes(1024), {
     en: 'Largest request body, in MiB, kept for another attempt',
     zh: '为重试而保留的请求体上限（MiB）',
+  }),
+  forwardClientAddress: variable('FORWARD_CLIENT_ADDRESS', 'false', rule.flag, {
+    en: "Pass on the client's X-Forwarded-For, X-Real-IP, Forwarded and Via",
+    zh: '向上游转发客户端的 X-Forwarded-For、X-Real-IP、Forwarded 和 Via',
   }),
   upstreamFailureThreshold: variable('UPSTREAM_FAILURE_THRESHOLD', '5', rule.integer(1, 1000), {
     en: 'Faults in a row that take an upstream out of rotation',

@@ -9,8 +9,13 @@ export type CredentialPlace = CredentialStyle | 'query';
 
 /** What of a request's header fields goes on to every attempt, prepared once per request. */
 export interface RequestHead {
-  /** End-to-end fields as they came; without credentials, framing, Host and Expect. */
+  /**
+   * End-to-end fields as they came; without credentials, framing, Host, Expect, and what tells the
+   * client's address.
+   */
   readonly fields: readonly string[];
+  /** The fields that tell the address of the client and of proxies before this one. */
+  readonly addresses: readonly string[];
   /** Where the client's own credentials were, in the order found. */
   readonly credentialPlaces: readonly CredentialPlace[];
 }
@@ -18,10 +23,11 @@ export interface RequestHead {
 const PASS = 0;
 const DROP = 1;
 const CONNECTION = 2;
-const BEARER = 3;
-const X_API_KEY = 4;
-const API_KEY = 5;
-const X_GOOG_API_KEY = 6;
+const ADDRESS = 3;
+const BEARER = 4;
+const X_API_KEY = 5;
+const API_KEY = 6;
+const X_GOOG_API_KEY = 7;
 
 /**
  * RFC 9110 7.6.1, with the obsolete fields that it names. Trailer stays: it describes the content.
@@ -44,6 +50,10 @@ const REQUEST_CLASS: ReadonlyMap<string, number> = new Map([
   ['expect', DROP],
   ['cookie', DROP],
   ['proxy-authorization', DROP],
+  ['x-forwarded-for', ADDRESS],
+  ['x-real-ip', ADDRESS],
+  ['forwarded', ADDRESS],
+  ['via', ADDRESS],
   ['authorization', BEARER],
   ['x-api-key', X_API_KEY],
   ['api-key', API_KEY],
@@ -91,12 +101,16 @@ const responseClasses = new NameClasses(RESPONSE_CLASS);
 
 /** Whether a request's field of this lower-case name is never passed on as it is. */
 export function connectionField(lowerName: string): boolean {
-  return REQUEST_CLASS.has(lowerName) || lowerName === 'trailer';
+  const known = REQUEST_CLASS.get(lowerName) ?? PASS;
+  return (known !== PASS && known !== ADDRESS) || lowerName === 'trailer';
 }
+
+const NO_FIELDS: readonly string[] = [];
 
 /** Prepares a client's header fields for any upstream (RFC 9110 7.6.1). */
 export function requestHead(rawHeaders: readonly string[]): RequestHead {
   const fields: string[] = [];
+  let addresses = NO_FIELDS;
   const credentialPlaces: CredentialPlace[] = [];
   let named: string | undefined;
   for (let i = 0; i < rawHeaders.length; i += 2) {
@@ -104,11 +118,12 @@ export function requestHead(rawHeaders: readonly string[]): RequestHead {
     const nameClass = requestClasses.of(name);
     if (nameClass === PASS) fields.push(name, rawHeaders[i + 1] as string);
     else if (nameClass === CONNECTION) named = joinTokens(named, rawHeaders[i + 1] as string);
+    else if (nameClass === ADDRESS) addresses = [...addresses, name, rawHeaders[i + 1] as string];
     else if (nameClass >= BEARER) {
       credentialPlaces.push(PLACE_OF_CLASS[nameClass] as CredentialPlace);
     }
   }
-  return { fields: withoutNamed(fields, named), credentialPlaces };
+  return { fields: withoutNamed(fields, named), addresses, credentialPlaces };
 }
 
 /** An upstream's header fields without those that end here; order and repeats are kept. */

@@ -12,10 +12,13 @@ export const RETRY_MAX_MS = 2_000;
 /** What the decision depends on. */
 export interface Attempt {
   readonly verdict: Verdict;
-  /** 1 for the first attempt of a request. */
-  readonly attempt: number;
-  /** Further attempts allowed after the first. */
+  /** Attempts so far that ended in a fault of the upstream, and in a key's own verdict. */
+  readonly faults: number;
+  readonly switches: number;
+  /** Further attempts allowed after a fault; 0: none after any. */
   readonly maxRetries: number;
+  /** Attempts that may end in a key's own verdict, and be followed by another. */
+  readonly maxKeySwitches: number;
   /** The whole body is at hand and can be sent once more. */
   readonly replayable: boolean;
   /**
@@ -46,7 +49,13 @@ export function nextStep(attempt: Attempt): NextStep {
   if (verdict.kind === 'excluded') return GIVE_UP;
   if (verdict.kind === 'success' || verdict.kind === 'client_fault') return RELAY;
   if (!attempt.replayable) return GIVE_UP;
-  if (attempt.attempt > attempt.maxRetries) return GIVE_UP;
+  if (attempt.maxRetries === 0) return GIVE_UP;
+  // A key that is refused says nothing about the next one: such attempts have a count of their own.
+  const isFault = verdict.kind === 'upstream_fault';
+  const isSpent = isFault
+    ? attempt.faults > attempt.maxRetries
+    : attempt.switches > attempt.maxKeySwitches;
+  if (isSpent) return GIVE_UP;
   const delayMs = delayBefore(attempt, verdict);
   return delayMs === null ? GIVE_UP : { action: 'again', delayMs };
 }
@@ -58,7 +67,7 @@ function delayBefore(attempt: Attempt, verdict: Verdict): number | null {
   // What failed on the way fails for every key and upstream alike.
   if (attempt.upstreams > 1 && !verdict.route) return 0;
   if (verdict.ambiguous) return null;
-  const backoffMs = cooldownMs(RETRY_BASE_MS, attempt.attempt - 1, RETRY_MAX_MS, attempt.random);
+  const backoffMs = cooldownMs(RETRY_BASE_MS, attempt.faults - 1, RETRY_MAX_MS, attempt.random);
   // A client is waiting: a named time is honoured as far as that is bearable.
   return Math.max(backoffMs, Math.min(verdict.retryAfterMs ?? 0, RETRY_MAX_MS));
 }

@@ -12,6 +12,9 @@ export class AttemptHistory implements LeaseRequest {
   readonly triedRows: number[] = [];
   readonly avoidUpstreams: number[] = [];
   mustAvoid = false;
+  /** Attempts that ended in a fault of the upstream, and in a key's own verdict. */
+  faults = 0;
+  switches = 0;
   readonly #plan: Plan;
   readonly #group: Group;
 
@@ -45,6 +48,8 @@ export class AttemptHistory implements LeaseRequest {
   /** Notes an attempt's result. */
   add(lease: Lease, verdict: Verdict): void {
     this.triedRows.push(lease.row);
+    if (verdict.kind === 'upstream_fault') this.faults += 1;
+    else this.switches += 1;
     if (verdict.kind !== 'upstream_fault' || verdict.route) return;
     this.avoidUpstreams.push(lease.upstream.index);
     if (verdict.ambiguous) this.mustAvoid = true;

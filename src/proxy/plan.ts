@@ -160,8 +160,11 @@ export class Plan {
   }
 
   /** The client's fields, but for those that the group removes or sets. */
-  #groupFields({ setHeaders, removeHeaders }: GroupSettings): readonly string[] {
-    const { fields } = this.#head;
+  #groupFields(group: GroupSettings): readonly string[] {
+    const { setHeaders, removeHeaders, forwardClientAddress } = group;
+    const { addresses } = this.#head;
+    const told = forwardClientAddress && addresses.length > 0;
+    const fields = told ? [...this.#head.fields, ...addresses] : this.#head.fields;
     if (removeHeaders.length === 0) return fields;
     const kept: string[] = [];
     for (let i = 0; i < fields.length; i += 2) {

@@ -137,15 +137,15 @@ export class RequestProxy {
   }
 
   async #loop(exchange: Exchange, tries: Tries): Promise<void> {
-    // nextStep ends a group's attempts after MAX_RETRIES, and there are so many groups.
-    for (let attempt = 1; ; attempt += 1) {
+    // nextStep ends a group's attempts after MAX_RETRIES and MAX_KEY_SWITCHES, and so many groups
+    // there are.
+    for (;;) {
       const { pool, name } = tries.group;
       exchange.groupName = name;
       const lease = pool.lease(tries.history, Date.now());
       if (lease.kind === 'unavailable') {
         tries.none = firstToReturn(tries.none, lease);
         if (!fallBack(tries)) return this.#noKey(exchange, tries, tries.none);
-        attempt = 0;
         continue;
       }
       if (leavesBase(lease.upstream.basePath, exchange.target)) {
@@ -155,7 +155,7 @@ export class RequestProxy {
       const verdict = await this.#attempt(exchange, tries, lease);
       this.#uncharge(tries.plan.body);
       const succeeded = verdict.kind === 'success';
-      const step = succeeded ? RELAY : this.#nextStep(tries, verdict, attempt);
+      const step = succeeded ? RELAY : this.#nextStep(tries, verdict);
       if (step.action === 'again') {
         if (!(await this.#pause(exchange, step.delayMs))) return;
         continue;
@@ -164,7 +164,6 @@ export class RequestProxy {
       if (step.action === 'relay' || !isReplayable(tries) || !fallBack(tries)) {
         return this.#relayKept(exchange, tries);
       }
-      attempt = 0;
     }
   }
 
@@ -217,12 +216,14 @@ export class RequestProxy {
     log.warn('upstream fault', { upstream: href, fault: fault.message });
   }
 
-  #nextStep(tries: Tries, verdict: Verdict, attempt: number) {
+  #nextStep(tries: Tries, verdict: Verdict) {
     const { group, history } = tries;
     return nextStep({
       verdict,
-      attempt,
+      faults: history.faults,
+      switches: history.switches,
       maxRetries: group.settings.maxRetries,
+      maxKeySwitches: group.settings.maxKeySwitches,
       replayable: isReplayable(tries),
       upstreams: 1 + group.pool.freshUpstreams(history),
       random: Math.random,

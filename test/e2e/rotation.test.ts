@@ -160,3 +160,40 @@ test('AUTH_KEY is asked of clients and never sent on', async () => {
     assert.equal((await proxy.ask('/health')).status, 200);
   });
 });
+
+test('a good key is found behind dead, limited, unpaid and failing ones', async () => {
+  const names = ['dead', 'limited', 'quota', 'nomodel', 'flaky2', 'dead'];
+  const keys = [...names.map((name, i) => `sk-test-${name}-${i}-${tail}`), good];
+  await withPool({ keys, env: { MAX_RETRIES: '1' } }, async (proxy, upstream) => {
+    assert.equal((await chat(proxy)).status, 200);
+    assert.equal(upstream.records.length, keys.length);
+  });
+  // None at all is still none, and so many are enough.
+  await withPool({ keys, env: { MAX_RETRIES: '0' } }, async (proxy, upstream) => {
+    assert.equal((await chat(proxy)).status, 401);
+    assert.equal(upstream.records.length, 1);
+  });
+  await withPool({ keys, env: { MAX_KEY_SWITCHES: '2' } }, async (proxy, upstream) => {
+    assert.equal((await chat(proxy)).status, 429);
+    assert.equal(upstream.records.length, 3);
+  });
+});
+
+test('a client’s address does not reach the provider, unless it is to', async () => {
+  const addresses = {
+    'x-forwarded-for': '203.0.113.7',
+    'x-real-ip': '203.0.113.7',
+    forwarded: 'for=203.0.113.7',
+    via: '1.1 somewhere',
+  };
+  for (const forward of ['false', 'true']) {
+    const env = { FORWARD_CLIENT_ADDRESS: forward };
+    await withPool({ keys: [good], env }, async (proxy, upstream) => {
+      await proxy.ask('/v1/models', { headers: addresses });
+      const { headers } = upstream.records[0]?.request ?? {};
+      for (const [name, value] of Object.entries(addresses)) {
+        assert.equal(headers?.[name], forward === 'true' ? value : undefined, name);
+      }
+    });
+  }
+});

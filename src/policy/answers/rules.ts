@@ -153,7 +153,6 @@ export const RULES: readonly Rule[] = [
       'project_spend_limit_exceeded',
       'organization_usage_limit_exceeded',
       'enforced_spend_limit_reached',
-      'billing_hard_limit_reached',
     ],
     says: [
       'reached your specified api usage limits',
@@ -179,7 +178,12 @@ export const RULES: readonly Rule[] = [
     status: [403, 429, 'stream'],
     says: ['allocated quota exceeded', 'exceeded your allocated quota'],
   },
-  { verdict: 'key_dead', reason: 'billing', codes: ['insufficient_quota'] },
+  {
+    // The hard limit is the owner's to raise at any time: dead keys are probed, resting ones wait.
+    verdict: 'key_dead',
+    reason: 'billing',
+    codes: ['insufficient_quota', 'billing_hard_limit_reached'],
+  },
 
   // A valid key that may not use this model or endpoint, by wording: it stays in rotation for all
   // else.
@@ -269,6 +273,8 @@ export const RULES: readonly Rule[] = [
       "doesn't have any credits",
       'account balance is insufficient',
       'prepayment credits are depleted',
+      // xAI's 403.
+      'you have run out of credits',
       'your account has an overdue balance',
       '余额不足',
     ],
@@ -404,7 +410,15 @@ export const RULES: readonly Rule[] = [
   {
     verdict: 'upstream_fault',
     reason: 'target_unavailable',
-    codes: ['modelnotready', 'modelerror', 'modeltimeout', 'modelstreamerror', '*.closedendpoint'],
+    codes: [
+      'modelnotready',
+      'modelerror',
+      'modeltimeout',
+      'modelstreamerror',
+      '*.closedendpoint',
+      // new-api: its operator has not set the model up.
+      'model_price_not_configured',
+    ],
     numbers: { cloudflare: [3007, 3008] },
   },
 
@@ -436,7 +450,8 @@ export const RULES: readonly Rule[] = [
     verdict: 'client_fault',
     reason: 'bad_request',
     status: ['stream'],
-    codes: ['invalid_request_error', 'invalid_argument', 'validation'],
+    // Gemini's interactions name an id that is not there.
+    codes: ['invalid_request_error', 'invalid_argument', 'validation', 'not_found'],
     numbers: { other: [400, 422], gemini: [400], vertex: [400], openrouter: [400] },
   },
   { verdict: 'upstream_fault', reason: 'stream_error', status: ['stream'] },
