@@ -37,8 +37,27 @@ export function loadEnv(environment: Env, directory: string, given: string | und
     throw new ConfigError([`${name}: must be a readable file, got "${file}" (${code ?? error})`]);
   }
   // parseEnv would take a byte order mark for a part of the first name.
-  const fromFile = parseEnv(text.replace(/^\ufeff/, ''));
+  const fromFile = parseEnv(withWholeValues(text.replace(/^\ufeff/, '')));
   return { env: { ...fromFile, ...environment }, file, warnings: misspelt(file, fromFile) };
+}
+
+/** One assignment: its name, and its value with or without quotes, which may span lines. */
+const ASSIGNMENT =
+  /^([ \t]*(?:export[ \t]+)?[\w.-]+[ \t]*=[ \t]*)("[^"]*"|'[^']*'|`[^`]*`|[^\r\n]*)/gm;
+
+/**
+ * In a value without quotes a # begins a comment only after white space, as in Docker's and
+ * systemd's environment files; parseEnv would cut `abc#def` to `abc`. Such values get quotes.
+ */
+function withWholeValues(text: string): string {
+  return text.replace(ASSIGNMENT, (whole, name: string, given: string) => {
+    if (/^["'`]/.test(given) || !given.includes('#')) return whole;
+    const value = given.replace(/(?:^|[ \t])#.*$/, '').trimEnd();
+    // Within double quotes, \n is a line break; elsewhere it is what it says.
+    const marks = value.includes('\\') ? ["'", '`'] : ['"', "'", '`'];
+    const quote = marks.find((mark) => !value.includes(mark));
+    return quote === undefined ? whole : `${name}${quote}${value}${quote}`;
+  });
 }
 
 /**

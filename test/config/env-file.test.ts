@@ -43,3 +43,38 @@ test('only a name that is nearly a known one is taken for a mistake', () => {
   assert.equal(nearest('PATH', known), undefined);
   assert.equal(nearest('DATABASE_URL', known), undefined);
 });
+
+test('a # within a word belongs to it, and one after white space begins a comment', () => {
+  const file = join(directory, 'hashes');
+  const lines = [
+    'AUTH_KEY=abc#def',
+    'A=one#two # three',
+    'export B = x#y\t# z',
+    'C=#all comment',
+    'D= # nothing',
+    'E="quoted # and#all" # comment',
+    "F='single#one'",
+    'G="over',
+    'H=a#b lines"',
+    "I=it's#fine\\n",
+    'J=plain\r',
+    '# K=a#b',
+  ];
+  writeFileSync(file, lines.join('\n'));
+  const { env } = loadEnv({}, directory, file);
+  assert.deepEqual(
+    { ...env },
+    {
+      AUTH_KEY: 'abc#def',
+      A: 'one#two',
+      B: 'x#y',
+      C: '',
+      D: '',
+      E: 'quoted # and#all',
+      F: 'single#one',
+      G: 'over\nH=a#b lines',
+      I: "it's#fine\\n",
+      J: 'plain',
+    },
+  );
+});

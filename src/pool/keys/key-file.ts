@@ -6,6 +6,7 @@ import { readFile } from 'node:fs/promises';
 import { MAX_KEY_BYTES } from '../table/key-rows.ts';
 import { MAX_KEYS } from '../table/key-table.ts';
 import { parseUpstreamUrl } from '../upstreams/upstream-list.ts';
+import { keyMistake, SUSPICIOUS } from './key-mistakes.ts';
 
 /** Problems told at once; a file that is no key file has one on every line. */
 export const MAX_PROBLEMS = 20;
@@ -79,6 +80,14 @@ const TAB = 0x09;
 const SPACE = 0x20;
 const HASH = 0x23;
 
+/** What a byte is within a key. */
+const FORBIDDEN = 1;
+const DOUBTFUL = 2;
+const KINDS = Uint8Array.from({ length: 256 }, (_, byte) => {
+  if (byte <= SPACE || byte >= 0x7f) return FORBIDDEN;
+  return SUSPICIOUS.includes(String.fromCharCode(byte)) ? DOUBTFUL : 0;
+});
+
 class Parser {
   readonly problems: string[] = [];
   count = 0;
@@ -134,11 +143,14 @@ class Parser {
     while (isBlank(source[at])) at++;
     const keyStart = at;
     let isPlain = true;
+    let isSuspicious = false;
     // One look at each byte: this loop is the cost of loading a million keys.
     for (; at < source.length; at++) {
       const byte = source[at] ?? 0;
       if (byte === LF || isBlank(byte)) break;
-      if (byte <= SPACE || byte >= 0x7f) isPlain = false;
+      const kind = KINDS[byte];
+      if (kind === FORBIDDEN) isPlain = false;
+      else if (kind === DOUBTFUL) isSuspicious = true;
     }
     const keyEnd = at;
     while (isBlank(source[at])) at++;
@@ -149,11 +161,19 @@ class Parser {
       this.#problem('the key has a character that no header can carry (only visible ASCII may)');
     } else if (keyEnd - keyStart > MAX_KEY_BYTES) {
       this.#problem(`the key is longer than ${MAX_KEY_BYTES} characters`);
+    } else if (isSuspicious && this.#hasMistake(keyStart, keyEnd)) {
+      return lineEnd;
     } else {
       const pin = isWhole ? 0 : this.#readPin(source.toString('utf8', at, lineEnd));
       if (pin !== null) this.#add(keyStart, keyEnd, pin);
     }
     return lineEnd;
+  }
+
+  #hasMistake(start: number, end: number): boolean {
+    const mistake = keyMistake(this.#source.toString('latin1', start, end));
+    if (mistake !== undefined) this.#problem(mistake);
+    return mistake !== undefined;
   }
 
   #endOfLine(at: number): number {

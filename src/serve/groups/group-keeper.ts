@@ -64,7 +64,7 @@ export class GroupKeeper {
 
   /** Reads the key file again; never rejects. */
   readAgain(): void {
-    void this.#keys.again();
+    void this.#keys.onRequest();
   }
 
   /** Reads the key file again and forgets what was learned about its keys. */

@@ -59,6 +59,13 @@ export class KeySource {
     return this.#waiting;
   }
 
+  /** The same for somebody who asked for it: it is told also when nothing has changed. */
+  async onRequest(): Promise<void> {
+    const { log, path } = this.#parts;
+    const { ok, message } = await this.again();
+    if (ok) log.info('key file read again', { file: path, result: message });
+  }
+
   /** Reads the file again whenever it changes, until disposed of. */
   watch(): Promise<Disposable> {
     return FileWatch.start(this.#parts.path, () => void this.again());
@@ -85,7 +92,7 @@ export class KeySource {
     const { path, log, onAdded } = this.#parts;
     const file = await readKeyFile(path);
     if (!file.ok) {
-      const message = `the key file was not taken, the old keys stay: ${file.problems.join('; ')}`;
+      const message = `key file rejected; still using the previous keys: ${file.problems.join('; ')}`;
       log.error(message);
       return { ok: false, message };
     }

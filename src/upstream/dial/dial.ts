@@ -133,7 +133,7 @@ export class Dialer {
     // Local proxies accept first and connect later: what they cannot reach looks like a connection
     // lost in the handshake.
     if (proxy !== null && lost) return routeFault(proxy, secured);
-    return fault('tls', `TLS with ${authorityOf(target)}: ${secured.message}`);
+    return fault('tls', `TLS with ${authorityOf(target)}: ${ownAdvice(secured.message)}`);
   }
 
   /** Through a proxy: connected to it, and by it to the target. */
@@ -227,6 +227,12 @@ function asDialed(result: Socket | Fault): Dialed {
   if ('kind' in result) return result;
   const negotiated = (result as Partial<TLSSocket>).alpnProtocol;
   return { kind: 'socket', socket: result, alpn: negotiated || null };
+}
+
+/** Node advises an option of its own; here a variable does the same. */
+function ownAdvice(message: string): string {
+  const [what = '', advice] = message.split(/; if the root CA is installed locally/);
+  return advice === undefined ? what : `${what}; name its authority in EXTRA_CA_FILE`;
 }
 
 function routeFault(proxy: OutgoingProxy, error: { readonly message: string }): Fault {

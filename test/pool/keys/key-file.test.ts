@@ -113,7 +113,8 @@ test('a file that is missing, a directory or not readable is an answer, not an e
 });
 
 test('a parsed file is its lines, however they are written', () => {
-  const key = fc.stringMatching(/^[!"$-~][!-~]{0,40}$/);
+  // Without what is told as a mistake: quotes, commas, a name before an equals sign.
+  const key = fc.stringMatching(/^[!$-&(-+\--<>-_a-~][!#-&(-+\--<>-_a-~]{0,40}$/);
   const blank = fc.constantFrom('', ' ', '\t', '  ');
   const line = fc.oneof(
     {
@@ -140,4 +141,24 @@ test('no bytes at all make the parser throw', () => {
       parse(Buffer.from(bytes));
     }),
   );
+});
+
+test('what looks like a key and is none is told by its line, without the key', () => {
+  for (const [line, told] of [
+    ['"sk-one-0123456789"', /in quotes/],
+    ["'sk-one-0123456789',", /in quotes/],
+    ['sk-one-0123456789,', /a comma follows/],
+    ['sk-one-0123456789,sk-two-0123456789', /one key per line/],
+    ['OPENAI_API_KEY=sk-one-0123456789', /before the key/],
+  ] as const) {
+    const file = parseKeys(Buffer.from(`sk-good-0123456789\n${line}\n`), 'keys.txt');
+    assert.equal(file.ok, false, line);
+    const text = file.ok ? '' : file.problems.join();
+    assert.match(text, told);
+    assert.match(text, /^keys\.txt:2: /);
+    assert.doesNotMatch(text, /sk-/);
+  }
+  for (const key of ['dGhpcyBpcyBhIGtleQ==', 'ABCDEFGHIJKLMNOP=', 'sk-a=b', 'key.with:signs/+~']) {
+    assert.equal(parseKeys(Buffer.from(`${key}\n`), 'keys.txt').ok, true, key);
+  }
 });
