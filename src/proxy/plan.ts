@@ -96,7 +96,7 @@ export class Plan {
   }
 
   #findModel(): string | undefined {
-    const { target, upgrade } = this.#exchange;
+    const { target } = this.#exchange;
     const inPath = modelInPath(target.path);
     if (inPath !== undefined) return decoded(inPath);
     const type = fieldValue(this.#head.fields, 'content-type');
@@ -107,7 +107,7 @@ export class Plan {
       this.#place = modelInBody(this.#readBody(Infinity) ?? Buffer.alloc(0), type);
     }
     if (this.#place !== undefined) return this.#place.name;
-    return upgrade ? modelInQuery(target.query) : undefined;
+    return modelInQuery(target.query);
   }
 
   /**

@@ -20,6 +20,7 @@ import { MAX_KEYS } from '../../pool/table/key-table.ts';
 import type { StateKeeper } from '../state-keeper.ts';
 import type { ServedStart } from '../worker-protocol.ts';
 import { GroupKeeper } from './group-keeper.ts';
+import { releaseMemory } from './release-memory.ts';
 
 /** A group of a file has room for so many keys, and for four times those that its key file has. */
 const MIN_CAPACITY = 65_536;
@@ -89,7 +90,10 @@ export class GroupSet implements Disposable {
     entered.move();
     const gone = this.#members.filter(({ watch }) => members.every((next) => next.watch !== watch));
     // What is known of the keys of a group that goes is written before it does.
-    if (gone.length > 0) this.#state.flush();
+    if (gone.length > 0) {
+      this.#state.flush();
+      releaseMemory();
+    }
     for (const { watch } of gone) watch[Symbol.dispose]();
     for (const { keeper, view } of members) keeper.adopt(view);
     this.#members = members;

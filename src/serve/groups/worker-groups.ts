@@ -10,6 +10,7 @@ import { attachGroup } from '../../pool/group-view.ts';
 import type { PlacedClient } from '../../proxy/client.ts';
 import { Routing } from '../../proxy/routing.ts';
 import type { ServedStart } from '../worker-protocol.ts';
+import { releaseMemory } from './release-memory.ts';
 
 interface Known {
   readonly edition: number;
@@ -46,11 +47,13 @@ export class WorkerGroups {
   take({ groups, clients, hasFile, shown }: ServedStart): Served {
     this.#shown = shown;
     this.#clients = clients;
+    const before = this.#known;
     this.#known = groups.map((start) => {
-      const known = this.#known.find(({ edition }) => edition === start.edition);
+      const known = before.find(({ edition }) => edition === start.edition);
       if (known !== undefined) return known;
       return { edition: start.edition, group: servedGroup(attachGroup(start), this.#home) };
     });
+    if (before.some((known) => !this.#known.includes(known))) releaseMemory();
     const routing = new Routing(this.groups, hasFile);
     return { routing, auth: new Auth(this.#authKey, clients) };
   }
