@@ -30,7 +30,6 @@ const PATHS: Partial<Record<Provider, string>> = {
 };
 
 interface Kept {
-  readonly group: Group;
   readonly untilMs: number;
   readonly models: Promise<readonly ListedModel[] | undefined>;
 }
@@ -38,7 +37,8 @@ interface Kept {
 /** The lists of all groups. */
 export class ModelLists {
   readonly #transport: Transport;
-  readonly #kept = new Map<string, Kept>();
+  /** A group that is gone takes its list along. */
+  readonly #kept = new WeakMap<Group, Kept>();
 
   constructor(transport: Transport) {
     this.#transport = transport;
@@ -46,13 +46,13 @@ export class ModelLists {
 
   /** A group's models; undefined when its upstream did not say. At most one request a minute. */
   of(group: Group, nowMs: number): Promise<readonly ListedModel[] | undefined> {
-    const known = this.#kept.get(group.name);
-    if (known?.group === group && known.untilMs > nowMs) return known.models;
+    const known = this.#kept.get(group);
+    if (known !== undefined && known.untilMs > nowMs) return known.models;
     const models = this.#ask(group);
-    this.#kept.set(group.name, { group, untilMs: nowMs + FRESH_MS, models });
+    this.#kept.set(group, { untilMs: nowMs + FRESH_MS, models });
     void models.then((list) => {
       if (list !== undefined) return;
-      this.#kept.set(group.name, { group, untilMs: nowMs + FAILED_FRESH_MS, models });
+      this.#kept.set(group, { untilMs: nowMs + FAILED_FRESH_MS, models });
     });
     return models;
   }

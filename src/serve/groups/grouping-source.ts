@@ -30,7 +30,17 @@ export class GroupingSource {
    * The first reading.
    * @throws ConfigError
    */
-  async load(): Promise<Grouping> {
+  load(): Promise<Grouping> {
+    const loading = this.#load();
+    // A change that is noticed meanwhile is read after it.
+    this.#last = loading.then(
+      () => undefined,
+      () => undefined,
+    );
+    return loading;
+  }
+
+  async #load(): Promise<Grouping> {
     const grouping = await this.#parts.read();
     await this.#parts.apply(grouping);
     this.#file = grouping.file;

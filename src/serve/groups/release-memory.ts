@@ -1,6 +1,6 @@
 // Gives back the memory of groups that are gone. Shared memory is freed when no thread refers to it
-// any more, which a thread finds out when it collects garbage; and one that has little to do may not
-// do that for hours.
+// any more, which a thread finds out when it collects garbage; and one that has little to do may
+// not do that for hours.
 
 /** Requests that had such a group are over by then, most of them. */
 const GRACE_MS = 5_000;
