@@ -214,7 +214,7 @@ function createShared(config: Config): SharedMemory {
     permits: Semaphore.create(config.maxConcurrentRequests),
     counters: Counters.create(),
     clients: ClientCounts.create(),
-    clientLimits: ClientLimits.create(MAX_COUNTED_CLIENTS + 1),
+    clientLimits: ClientLimits.create(MAX_COUNTED_CLIENTS + 1, config.workers),
     vitals: WorkerVitals.create(),
   };
 }

@@ -251,7 +251,7 @@ function routerOf({
     accessLog,
     trustedProxies,
     clientCounts,
-    clientLimits: new ClientLimits(ClientLimits.create(1), 0),
+    clientLimits: new ClientLimits(ClientLimits.create(1, 1), 0),
     listModels: async () => ({}),
   };
   const routing = new Routing([group], false);

@@ -19,6 +19,7 @@ export interface Excess {
 }
 
 export interface LimitBuffers {
+  readonly workers: number;
   readonly minutes: SharedArrayBuffer;
   readonly inFlight: SharedArrayBuffer;
 }
@@ -30,12 +31,13 @@ export class ClientLimits {
 
   constructor(buffers: LimitBuffers, workerId: number) {
     this.#minutes = new MinuteWindows(buffers.minutes);
-    this.#inFlight = new InFlight(buffers.inFlight);
+    this.#inFlight = new InFlight(buffers.inFlight, buffers.workers);
     this.#workerId = workerId;
   }
 
-  static create(places: number): LimitBuffers {
-    return { minutes: MinuteWindows.create(places), inFlight: InFlight.create(places) };
+  static create(places: number, workers: number): LimitBuffers {
+    const minutes = MinuteWindows.create(places);
+    return { workers, minutes, inFlight: InFlight.create(places, workers) };
   }
 
   /** Admits one request, which {@link leave} ends; or says which limit is in the way. */

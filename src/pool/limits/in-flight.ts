@@ -1,20 +1,19 @@
 // How many requests are under way, for each of a number of places, in shared memory. Exact over all
 // workers; a ledger of who holds what lets a dead worker's share be given back.
 
-import { MAX_WORKERS } from '../semaphore.ts';
-
 export class InFlight {
   readonly places: number;
   /** Totals, then each worker's own. */
   readonly #cells: Int32Array;
 
-  constructor(buffer: SharedArrayBuffer) {
+  /** @param workers the number that the memory was made for */
+  constructor(buffer: SharedArrayBuffer, workers: number) {
     this.#cells = new Int32Array(buffer);
-    this.places = this.#cells.length / (MAX_WORKERS + 1);
+    this.places = this.#cells.length / (workers + 1);
   }
 
-  static create(places: number): SharedArrayBuffer {
-    return new SharedArrayBuffer(places * (MAX_WORKERS + 1) * 4);
+  static create(places: number, workers: number): SharedArrayBuffer {
+    return new SharedArrayBuffer(places * (workers + 1) * 4);
   }
 
   /** One more, if fewer than `limit` are under way. */

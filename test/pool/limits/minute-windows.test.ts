@@ -70,7 +70,7 @@ const RACER = `
       const windows = new MinuteWindows(buffer);
       for (let i = 0; i < tries; i += 1) if (windows.admit(0, limit, nowMs + i) === 0) passed += 1;
     } else {
-      const inFlight = new InFlight(buffer);
+      const inFlight = new InFlight(buffer, 10);
       for (let i = 0; i < tries; i += 1) {
         if (!inFlight.enter(0, limit, workerData.id)) continue;
         if (inFlight.of(0) > limit + 4) throw new Error('too many');
@@ -100,9 +100,9 @@ test('four threads that race for 60 a minute get 60', async () => {
 });
 
 test('four threads never hold more than the limit, and nothing stays taken', async () => {
-  const buffer = InFlight.create(2);
+  const buffer = InFlight.create(2, 10);
   assert.ok((await race('flight', buffer, 2)) > 0);
-  const inFlight = new InFlight(buffer);
+  const inFlight = new InFlight(buffer, 10);
   assert.equal(inFlight.of(0), 0);
   assert.ok(inFlight.enter(0, 2, 7) && inFlight.enter(0, 2, 8) && !inFlight.enter(0, 2, 9));
   inFlight.reclaim(7);
