@@ -67,6 +67,7 @@ const SENTENCES = {
   // excluded
   client_left: 'The client left before the answer was complete.',
   shutdown: 'The proxy is shutting down.',
+  out_of_descriptors: 'The proxy may open no more connections.',
 } as const satisfies Record<string, string>;
 
 /** The stable id of a reason. */

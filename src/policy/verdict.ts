@@ -65,6 +65,8 @@ export type FaultCode =
   | 'first_event_timeout'
   | 'protocol'
   | 'client_left'
+  /** This process may open no more files or sockets. */
+  | 'descriptors'
   | 'shutdown';
 
 /** An attempt that ended without a usable answer. */

@@ -17,6 +17,7 @@ import type { HeldAnswer } from './answer/held-answer.ts';
 import {
   CLIMBING_TARGET,
   CONCURRENCY_LIMIT,
+  OUT_OF_DESCRIPTORS,
   withoutAnswer,
   withoutKey,
 } from './answer/own-errors.ts';
@@ -160,7 +161,12 @@ export class RequestProxy {
         if (!(await this.#pause(exchange, step.delayMs))) return;
         continue;
       }
-      if (verdict.kind === 'excluded') return;
+      if (verdict.kind === 'excluded') {
+        if (tries.fault?.code === 'descriptors') {
+          this.#parts.answers.refuse(exchange, OUT_OF_DESCRIPTORS);
+        }
+        return;
+      }
       if (step.action === 'relay' || !isReplayable(tries) || !fallBack(tries)) {
         return this.#relayKept(exchange, tries);
       }
@@ -195,7 +201,7 @@ export class RequestProxy {
         verdict: `${verdict.kind}${reason}`,
         ms: deadlines.touch() - startMs,
       });
-      if (fault !== undefined && verdict.kind === 'upstream_fault') this.#tellFault(lease, fault);
+      if (fault !== undefined && isTold(verdict, fault)) this.#tellFault(lease, fault);
       tries.latestKept = held !== undefined;
       if (held !== undefined) {
         drop(tries.kept);
@@ -288,6 +294,11 @@ export class RequestProxy {
     }
     this.#parts.answers.refuse(exchange, withoutKey(none, tries.plan.model, Date.now()));
   }
+}
+
+/** Faults of upstreams, and the one of this process that its operator can mend. */
+function isTold(verdict: Verdict, fault: Fault): boolean {
+  return verdict.kind === 'upstream_fault' || fault.code === 'descriptors';
 }
 
 /** Goes on with the next group that stands in; false: there is none left. */

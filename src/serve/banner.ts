@@ -52,6 +52,19 @@ export function tellStart(
   }
 }
 
+/** Descriptors that the program itself needs: files, pipes, threads, what listens. */
+const OWN_DESCRIPTORS = 64;
+
+/** Says that the limit of open files is too low for so many requests, each with two sockets. */
+export function tellDescriptors(log: Logger, maxConcurrent: number, limit: number): void {
+  const needed = 2 * maxConcurrent + OWN_DESCRIPTORS;
+  if (limit >= needed) return;
+  log.warn(
+    'the limit of open files is too low for MAX_CONCURRENT_REQUESTS; raise it (ulimit -n, LimitNOFILE=)',
+    { limit, needed, max_concurrent: maxConcurrent },
+  );
+}
+
 /** What was read at the start and is not as it seems. @param unused sockets that nobody serves */
 export function tellWarnings(log: Logger, warnings: readonly string[], unused: number): void {
   for (const warning of warnings) log.warn(warning);

@@ -2,6 +2,7 @@
 // starts them, writes their log, obeys signals, and sees to it that what runs may end. Requests
 // never pass here.
 
+import { readFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import type { Worker } from 'node:worker_threads';
 import type { Config } from '../config/config.ts';
@@ -17,7 +18,7 @@ import { WorkerVitals } from '../pool/counts/worker-vitals.ts';
 import { ClientLimits } from '../pool/limits/client-limits.ts';
 import { Semaphore } from '../pool/semaphore.ts';
 import { loadTlsFiles } from '../upstream/dial/tls-files.ts';
-import { tellStart, tellWarnings } from './banner.ts';
+import { tellDescriptors, tellStart, tellWarnings } from './banner.ts';
 import { resetGroups } from './groups/group-keeper.ts';
 import { GroupSet } from './groups/group-set.ts';
 import { GroupingSource } from './groups/grouping-source.ts';
@@ -54,6 +55,7 @@ export async function serve(given: Config, runtime: ServeRuntime): Promise<numbe
   const tls = tlsCertFile === '' ? undefined : loadTlsFiles(tlsCertFile, tlsKeyFile);
   const { sinks, write, log } = openLog(config, runtime.colour);
   tellWarnings(log, runtime.warnings, others.length);
+  tellDescriptors(log, config.maxConcurrentRequests, descriptorLimit());
 
   const shared = createShared(config);
   using state = new StateKeeper(config.stateFile, log);
@@ -146,6 +148,16 @@ function giveBack(workerId: number, shared: SharedMemory, { views }: GroupSet): 
   new Counters(shared.counters).workerDied(workerId);
   new ClientLimits(shared.clientLimits, 0).reclaim(workerId);
   for (const { table } of views) table.healAfterCrash(Date.now());
+}
+
+/** How many files this process may have open; Node has raised the soft limit to the hard one. */
+function descriptorLimit(): number {
+  try {
+    const limits = readFileSync('/proc/self/limits', 'latin1');
+    return Number(/^Max open files\s+(\d+)/m.exec(limits)?.[1] ?? Number.POSITIVE_INFINITY);
+  } catch {
+    return Number.POSITIVE_INFINITY;
+  }
 }
 
 async function assertFree({ host, port }: { host: string; port: number }): Promise<void> {

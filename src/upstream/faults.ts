@@ -12,8 +12,8 @@ const BY_ERROR_CODE: Readonly<Record<string, FaultCode>> = {
   EHOSTUNREACH: 'connect',
   ENETUNREACH: 'connect',
   EADDRNOTAVAIL: 'connect',
-  EMFILE: 'connect',
-  ENFILE: 'connect',
+  EMFILE: 'descriptors',
+  ENFILE: 'descriptors',
   ETIMEDOUT: 'connect_timeout',
 };
 
@@ -54,6 +54,7 @@ const MESSAGES: Readonly<Record<FaultCode, string>> = {
   first_event_timeout: 'the stream did not begin in time',
   protocol: 'the answer is not well-formed HTTP',
   client_left: 'the client left',
+  descriptors: 'this process may open no more connections (limit of open files)',
   shutdown: 'this proxy is shutting down',
 };
 

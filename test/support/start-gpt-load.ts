@@ -27,6 +27,8 @@ export interface StartOptions {
   readonly files?: Readonly<Record<string, string>>;
   /** No keys.txt: the keys are those of `files`. */
   readonly withoutKeysFile?: boolean;
+  /** The limit of open files, where it is not to be the machine's. */
+  readonly openFiles?: number;
   /** Default `['serve']`. */
   readonly args?: readonly string[];
   /** False: do not wait until it answers, for tests of a failing start. */
@@ -130,7 +132,10 @@ export async function startGptLoad(options: StartOptions): Promise<GptLoad> {
 function launch(options: StartOptions, directory: string, own: Record<string, string>) {
   const binary = process.env.GPT_LOAD_BINARY;
   const [command, ...first] = binary ? [binary] : [process.execPath, mainFile];
-  const child = spawn(command ?? '', [...first, ...(options.args ?? ['serve'])], {
+  const whole = [command ?? '', ...first, ...(options.args ?? ['serve'])];
+  const limited = ['sh', '-c', `ulimit -n ${options.openFiles}; exec "$@"`, 'sh', ...whole];
+  const [program = '', ...args] = options.openFiles === undefined ? whole : limited;
+  const child = spawn(program, args, {
     cwd: directory,
     env: {
       PATH: process.env.PATH,

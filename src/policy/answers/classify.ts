@@ -140,13 +140,16 @@ const FAULTS: Readonly<Record<FaultCode, { reason: Reason; timeout?: true; route
   protocol: { reason: 'protocol_error' },
   client_left: { reason: 'client_left' },
   shutdown: { reason: 'shutdown' },
+  descriptors: { reason: 'out_of_descriptors' },
 };
+
+/** Faults that neither a key nor an upstream is to blame for. */
+const NOBODYS: ReadonlySet<FaultCode> = new Set(['client_left', 'shutdown', 'descriptors']);
 
 /** Blame for an attempt that ended without a usable answer. */
 export function classifyFault(fault: Fault): Verdict {
   const { reason, timeout, route } = FAULTS[fault.code];
-  if (fault.code === 'client_left' || fault.code === 'shutdown')
-    return { kind: 'excluded', reason };
+  if (NOBODYS.has(fault.code)) return { kind: 'excluded', reason };
   return {
     kind: 'upstream_fault',
     reason,

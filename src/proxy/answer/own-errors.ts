@@ -181,6 +181,16 @@ export function notAllowed(what: string, client: string): OwnError {
   };
 }
 
+/** The limit of open files is reached: no connection to an upstream can be opened. */
+export const OUT_OF_DESCRIPTORS: OwnError = {
+  status: 503,
+  type: 'server_error',
+  code: 'out_of_descriptors',
+  message:
+    'gpt-load has reached its limit of open files; raise it, or lower MAX_CONCURRENT_REQUESTS',
+  retryAfterSeconds: 1,
+};
+
 /** The client has used up one of its own limits. */
 export function clientLimit(client: string, { limit, value, waitMs }: Excess): OwnError {
   const what = limit === 'rpm' ? `${value} requests a minute` : `${value} requests at once`;

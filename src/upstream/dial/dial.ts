@@ -196,7 +196,7 @@ export class Dialer {
     const socket = await connectTcp(addresses, port, limit.signal);
     if (!(socket instanceof Error)) return socket;
     this.#dns.expire(hostname);
-    const code = limit.signal.aborted ? 'connect_timeout' : 'connect';
+    const code = limit.signal.aborted ? 'connect_timeout' : connectFault(socket);
     return fault(code, `${authorityOf({ hostname, port })}: ${socket.message}`);
   }
 
@@ -233,6 +233,11 @@ function asDialed(result: Socket | Fault): Dialed {
 function ownAdvice(message: string): string {
   const [what = '', advice] = message.split(/; if the root CA is installed locally/);
   return advice === undefined ? what : `${what}; name its authority in EXTRA_CA_FILE`;
+}
+
+/** That there are no descriptors left is nobody's fault but ours. */
+function connectFault({ code }: NodeJS.ErrnoException): FaultCode {
+  return code === 'EMFILE' || code === 'ENFILE' ? 'descriptors' : 'connect';
 }
 
 function routeFault(proxy: OutgoingProxy, error: { readonly message: string }): Fault {
