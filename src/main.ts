@@ -42,7 +42,9 @@ async function main(argv: readonly string[], terminal: Terminal): Promise<number
     return await run(line, terminal);
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
-    for (const problem of error.problems) terminal.complain(`${problem}\n`);
+    const isForPrograms = line.command === 'check-config' && line.values.json === true;
+    if (isForPrograms) terminal.write(`${JSON.stringify({ problems: error.problems }, null, 2)}\n`);
+    else for (const problem of error.problems) terminal.complain(`${problem}\n`);
     return EXIT_FAILED;
   }
 }

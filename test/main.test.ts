@@ -108,11 +108,14 @@ test('check-config prints JSON for programs, and fails when a named file cannot 
   const { code, stdout, stderr } = gptLoad(['check-config', '--json'], { EXTRA_CA_FILE: 'no.pem' });
   assert.equal(code, 1);
   assert.equal(JSON.parse(stdout).PORT, 3000);
-  assert.deepEqual(stderr.split('\n'), [
+  assert.equal(stderr, '');
+  assert.deepEqual(JSON.parse(stdout).problems, [
     'KEYS_FILE: must be a readable file, got "keys.txt" (ENOENT)',
     'EXTRA_CA_FILE: must be a readable file, got "no.pem" (ENOENT)',
-    '',
   ]);
+  const bad = gptLoad(['check-config', '--json'], { PORT: 'x' });
+  assert.deepEqual([bad.code, bad.stderr], [1, '']);
+  assert.match(JSON.parse(bad.stdout).problems[0], /^PORT: must be/);
 });
 
 test('what check-config prints is a .env file that means the same', () => {

@@ -19,14 +19,15 @@ export async function checkConfig(
   const grouping = await readGrouping(config);
   const shown = shownGrouping(grouping);
   const { from_environment: set } = shown;
-  if (options.json) terminal.write(`${JSON.stringify({ ...values, ...shown }, null, 2)}\n`);
-  else {
-    terminal.write(envText(values, set, envFile));
-    if (grouping.file !== undefined) terminal.write(groupingText(shown));
-  }
-  for (const warning of warnings) terminal.complain(`${warning}\n`);
   const problems = unreadable(config, grouping);
-  for (const problem of problems) terminal.complain(`${problem}\n`);
+  if (options.json) {
+    const told = { ...values, ...shown, problems, warnings };
+    terminal.write(`${JSON.stringify(told, null, 2)}\n`);
+    return problems.length === 0 ? 0 : 1;
+  }
+  terminal.write(envText(values, set, envFile));
+  if (grouping.file !== undefined) terminal.write(groupingText(shown));
+  for (const line of [...warnings, ...problems]) terminal.complain(`${line}\n`);
   return problems.length === 0 ? 0 : 1;
 }
 

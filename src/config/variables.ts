@@ -31,6 +31,10 @@ const SERVER = {
     en: 'Address to listen on, or unix:/path of a socket',
     zh: '监听地址，或 unix:/路径 形式的套接字',
   }),
+  unixSocketMode: variable('UNIX_SOCKET_MODE', '0660', rule.fileMode, {
+    en: 'Permissions of the socket where HOST is unix:/path',
+    zh: 'HOST 为 unix:/路径 时套接字的权限',
+  }),
   workers: variable('WORKERS', 'auto', rule.workerCount(256), {
     en: 'Threads that serve requests; auto: one per core on Linux, one elsewhere',
     zh: '处理请求的线程数；auto：Linux 上每核一个，其他系统一个',

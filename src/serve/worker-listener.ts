@@ -1,6 +1,7 @@
 // A worker's server from listening to drained: what the coordinator's messages do to it. A drain
 // means no new connections, running requests end, idle connections close.
 
+import { chmodSync } from 'node:fs';
 import type { Server } from 'node:http';
 import type { MessagePort } from 'node:worker_threads';
 import type { ListenAddress } from '../front/listen-address.ts';
@@ -41,6 +42,7 @@ export function serveOn(server: Server, start: WorkerStart, parts: Parts): void 
   const tell = (message: FromWorker): void => port.postMessage(message);
   server.on('error', (error) => tell({ kind: 'listen_failed', message: error.message }));
   server.listen(listenOptions(start.address, start.reusePort), () => {
+    if (start.address.kind === 'unix') chmodSync(start.address.path, start.config.unixSocketMode);
     const address = server.address();
     tell({ kind: 'listening', port: typeof address === 'object' ? (address?.port ?? 0) : 0 });
   });

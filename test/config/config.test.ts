@@ -30,6 +30,7 @@ test('config defaults are the names and numbers that scripts rely on', () => {
   const promised = {
     PORT: 3000,
     HOST: '0.0.0.0',
+    UNIX_SOCKET_MODE: '0660',
     KEYS_FILE: 'keys.txt',
     CONFIG_FILE: 'gpt-load.toml',
     START_INDEX: 0,

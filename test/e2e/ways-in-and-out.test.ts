@@ -4,7 +4,7 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { createServer, request as httpRequest, type Server } from 'node:http';
 import { type AddressInfo, createServer as createNetServer } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -53,12 +53,18 @@ test('HOST=unix:/path serves on that socket and takes a stale one away', async (
   const options = { keys: KEYS, upstreams: [behind.url], waitUntilReady: false };
   await using app = await startGptLoad({
     ...options,
-    env: { HOST: `unix:${path}`, WORKERS: '4', TRUSTED_PROXIES: '127.0.0.1' },
+    env: {
+      HOST: `unix:${path}`,
+      UNIX_SOCKET_MODE: '0600',
+      WORKERS: '4',
+      TRUSTED_PROXIES: '127.0.0.1',
+    },
   });
   const answer = await eventually('it answers', () =>
     getOver(path, '/v1/x').catch(() => undefined),
   );
   assert.equal(answer, 'served /v1/x');
+  assert.equal(statSync(path).mode & 0o777, 0o600);
   await app.stop();
   assert.ok(!existsSync(path));
   rmSync(dir, { recursive: true });
