@@ -2,6 +2,7 @@
 // process.argv. Picks the command and reports bad configuration; everything else is up to the
 // commands.
 
+import { existsSync } from 'node:fs';
 import { checkConfig } from './cli/check-config.ts';
 import { type CommandLine, readCommandLine } from './cli/command-line.ts';
 import type { CommandRuntime } from './cli/command-runtime.ts';
@@ -10,7 +11,7 @@ import { helpText } from './cli/help.ts';
 import { identity, identityLine } from './cli/identity.ts';
 import { licences } from './cli/licences.ts';
 import { processTerminal, type Terminal } from './cli/terminal.ts';
-import { parseConfig } from './config/config.ts';
+import { type Config, type Env, fileNames, parseConfig } from './config/config.ts';
 import { type LoadedEnv, loadEnv } from './config/env-file.ts';
 import { readGrouping } from './config/grouping.ts';
 import { ConfigError } from './errors.ts';
@@ -52,7 +53,7 @@ async function main(argv: readonly string[], terminal: Terminal): Promise<number
 /** Each command is loaded by itself: a server never pays the megabytes that the others need. */
 async function run({ command, values }: CommandLine, terminal: Terminal): Promise<number> {
   const loaded = loadEnv(process.env, process.cwd(), text(values['env-file']));
-  const config = parseConfig(loaded.env);
+  const config = configOf(loaded.env, command);
   const runtime = runtimeOf(loaded, terminal);
   const json = values.json === true;
   switch (command) {
@@ -79,6 +80,22 @@ async function run({ command, values }: CommandLine, terminal: Terminal): Promis
     }
     case 'help':
       return 0;
+  }
+}
+
+/** A key file that is missing is told together with the values that are wrong. */
+function configOf(env: Env, command: CommandLine['command']): Config {
+  try {
+    return parseConfig(env);
+  } catch (error) {
+    const needsKeys = command === 'serve' || command === 'check-config';
+    if (!(error instanceof ConfigError) || !needsKeys) throw error;
+    const { keysFile, configFile } = fileNames(env);
+    const isThere = existsSync(keysFile) || existsSync(configFile);
+    const missing = isThere
+      ? []
+      : [`KEYS_FILE: must be a readable file, got "${keysFile}" (ENOENT)`];
+    throw new ConfigError([...error.problems, ...missing]);
   }
 }
 

@@ -53,6 +53,12 @@ function stateFileOf(given: string | undefined, { keysFile, stateFile }: Setting
   return given === undefined ? join(dirname(keysFile), stateFile) : stateFile;
 }
 
+/** The files that a configuration names, whatever else may be wrong with it. */
+export function fileNames(env: Env): { readonly keysFile: string; readonly configFile: string } {
+  const name = (variable: Variable<string>) => givenText(env, variable) ?? variable.default;
+  return { keysFile: name(VARIABLES.keysFile), configFile: name(VARIABLES.configFile) };
+}
+
 /** What a variable is set to, in its own unit. */
 export type Shown = string | number | boolean | readonly string[];
 

@@ -79,7 +79,7 @@ export function choice<const T extends string>(words: readonly T[]): Rule<T> {
 
 /** Permissions of a file, as chmod takes them in octal digits. */
 export const fileMode: Rule<number> = {
-  text: 'three or four octal digits such as 0660',
+  text: 'three octal digits, with or without a 0 before them, such as 0660',
   parse: (text) => (/^0?[0-7]{3}$/.test(text) ? Number.parseInt(text, 8) : undefined),
   show: (mode) => mode.toString(8).padStart(4, '0'),
 };

@@ -42,7 +42,8 @@ export function serveOn(server: Server, start: WorkerStart, parts: Parts): void 
   const tell = (message: FromWorker): void => port.postMessage(message);
   server.on('error', (error) => tell({ kind: 'listen_failed', message: error.message }));
   server.listen(listenOptions(start.address, start.reusePort), () => {
-    if (start.address.kind === 'unix') chmodSync(start.address.path, start.config.unixSocketMode);
+    const refused = start.address.kind === 'unix' ? setMode(start.address.path, start) : undefined;
+    if (refused !== undefined) return tell({ kind: 'listen_failed', message: refused });
     const address = server.address();
     tell({ kind: 'listening', port: typeof address === 'object' ? (address?.port ?? 0) : 0 });
   });
@@ -64,6 +65,16 @@ export function serveOn(server: Server, start: WorkerStart, parts: Parts): void 
     }
   });
   process.on('uncaughtException', (error) => log.error('unexpected error (worker)', { error }));
+}
+
+/** Gives a socket's file its permissions; what stood in the way, if something did. */
+function setMode(path: string, { config }: WorkerStart): string | undefined {
+  try {
+    chmodSync(path, config.unixSocketMode);
+    return undefined;
+  } catch (error) {
+    return `UNIX_SOCKET_MODE: ${error instanceof Error ? error.message : String(error)}`;
+  }
 }
 
 function drain(server: Server, done: () => void): void {
