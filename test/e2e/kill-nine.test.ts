@@ -43,7 +43,7 @@ test(`kill -9 loses nothing older than a second, ${rounds} times at random momen
     for (let n = 0; n < newKeys; n++) {
       keys.push(`sk-demo-${n % 3 === 0 ? 'limited' : 'dead'}-kill-${round}-${n}-0123456789`);
     }
-    const env = { STATE_FILE: stateFile, MAX_RETRIES: '8', LOG_ENABLE_REQUEST: 'false' };
+    const env = { STATE_FILE: stateFile, MAX_KEY_SWITCHES: '40', LOG_ENABLE_REQUEST: 'false' };
     const proxy = await startGptLoad({ keys, upstreams: [upstream.url], env });
     const killedAtMs = await killUnderLoad(proxy, 100 + Math.random() * 2_500);
     assert.doesNotMatch(proxy.output(), /set aside|memory only|cannot (read|write)/);
@@ -58,7 +58,8 @@ test(`kill -9 loses nothing older than a second, ${rounds} times at random momen
     }
     assert.deepEqual(wrong, []);
   }
-  assert.ok(refusedAtMs.size > rounds * 20, `only ${refusedAtMs.size} keys were refused`);
+  // Where all moments were early ones, little was learned long enough before them.
+  assert.ok(refusedAtMs.size > rounds * 10, `only ${refusedAtMs.size} keys were refused`);
   assert.deepEqual(
     readdirSync(directory).filter((name) => name.includes('damaged')),
     [],
