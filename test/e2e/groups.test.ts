@@ -119,7 +119,7 @@ test('a prefix asks for a group, whatever the model, and is taken off', async ()
   assert.equal(one.records.length, 0);
   const wrong = await chat(proxy, 'gpt-4o', '/proxy/tow2/v1/chat/completions');
   assert.equal(await codeOf(wrong), '404 group_not_found');
-  assert.match(proxy.output(), /POST \/proxy\/two\/v1\/chat\/completions 200 .*group=two/);
+  await proxy.waitForLog(/POST \/proxy\/two\/v1\/chat\/completions 200 .*group=two/);
 });
 
 test('another group stands in when no key can serve, with its own name for the model', async () => {
@@ -207,7 +207,7 @@ test('clients may use their groups and models, and nobody comes in without a key
   // A client's key opens no endpoint of our own.
   const stats = { headers: { authorization: 'Bearer client-key-for-all' } };
   assert.equal((await proxy.ask('/stats', stats)).status, 401);
-  assert.match(proxy.output(), /client_name=ci group=one/);
+  await proxy.waitForLog(/client_name=ci group=one/);
 });
 
 test('a WebSocket goes by the model of its query', async () => {
@@ -375,8 +375,8 @@ test('GET /v1/models lists what each group serves, asked for once for all worker
   assert.equal((await anthropic.models.list()).data.length, 2);
   assert.equal(one.records.length, 1);
   assert.equal(two.records.length, 1);
-  // What cannot be listed is asked for again soon, each of its keys once.
-  assert.equal(three.records.length, 1);
+  // What cannot be listed is asked for again some seconds later, and not for each list.
+  assert.ok(three.records.length >= 1 && three.records.length < 4);
   // With a prefix it is the group's own answer.
   const own = await chat(proxy, 'x', '/proxy/two/v1/models', 'client-key-for-all');
   assert.equal(own.status, 200);
