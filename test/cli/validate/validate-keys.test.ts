@@ -89,7 +89,7 @@ test('validate-keys tells five results apart and writes them into lists', async 
   assert.match(out, /^no access +1 /m);
   assert.match(out, /^not checked +1 /m);
   assert.match(out, /^duplicate +1 /m);
-  assert.match(out, /^ +4 {2}sk-d\.\.\.cccc {2}resting for (19|20) s /m);
+  assert.match(out, /^ +4 {2}sk-d\.\.\.cccc {2}resting for (1\d|20) s /m);
   assert.match(
     read('valid_keys.txt'),
     /^# 2 of 6 .*\nsk-demo-good-aaaaaaaa\n# resting: .*\nsk-demo-limited-cccccccc\n$/,
