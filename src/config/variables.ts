@@ -113,6 +113,26 @@ const KEYS = {
     en: 'session: requests of one conversation prefer one key, so that prompt caches hit',
     zh: 'session：同一会话的请求优先使用同一密钥，以便命中提示缓存',
   }),
+  keyRpm: variable('KEY_RPM', '0', rule.integer(0, 1e9), {
+    en: 'Requests a minute of each key whose line names none; 0: no limit',
+    zh: '每个密钥每分钟的请求数上限（密钥行未自行指定时）；0：不限',
+  }),
+  keyTpm: variable('KEY_TPM', '0', rule.integer(0, 1e9), {
+    en: 'Tokens a minute of each key, input and output; 0: no limit',
+    zh: '每个密钥每分钟的令牌数上限（输入加输出）；0：不限',
+  }),
+  keyRpd: variable('KEY_RPD', '0', rule.integer(0, 2e6), {
+    en: 'Requests of each key in a UTC day; 0: no limit',
+    zh: '每个密钥每天（UTC）的请求数上限；0：不限',
+  }),
+  keyConcurrency: variable('KEY_CONCURRENCY', '0', rule.integer(0, 1e6), {
+    en: 'Requests of each key at once; 0: no limit',
+    zh: '每个密钥的并发请求数上限；0：不限',
+  }),
+  queueTimeoutMs: variable('QUEUE_TIMEOUT', '0', rule.seconds(0), {
+    en: 'How long a request waits for a busy key or a place before it gets 429; 0: not at all',
+    zh: '密钥或并发名额都被占用时，请求排队多久才返回 429；0：不排队',
+  }),
 } as const;
 
 const UPSTREAMS = {

@@ -3,7 +3,7 @@
 
 import type { GroupSettings } from '../config/group-settings.ts';
 import { AttemptCounts } from './counts/attempt-counts.ts';
-import { KeyTable, type TableBuffers } from './table/key-table.ts';
+import { KeyTable, type TableBuffers, type TableSize } from './table/key-table.ts';
 import { type UpstreamBuffers, UpstreamPool } from './upstreams/upstream-pool.ts';
 
 /** The memory of one group, which all threads share. */
@@ -33,16 +33,12 @@ export interface GroupView {
 
 /**
  * Reserves the memory of a group.
- * @param epochMs Unix time from which its times are counted
- * @param capacity keys that it can hold; by default as many as there can be
+ * @param size by default there is room for as many keys as there can be
  */
-export function createGroup(
-  name: string,
-  settings: GroupSettings,
-  { epochMs, capacity }: { epochMs: number; capacity?: number },
-): GroupStart {
+export function createGroup(name: string, settings: GroupSettings, size: TableSize): GroupStart {
+  const { epochMs } = size;
   const memory = {
-    table: KeyTable.create(capacity === undefined ? { epochMs } : { epochMs, capacity }),
+    table: KeyTable.create(size),
     upstreams: UpstreamPool.create(settings.upstreams, epochMs),
     attempts: AttemptCounts.create(),
   };

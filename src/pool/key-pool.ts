@@ -3,10 +3,10 @@
 // here waits.
 
 import { Lease, type LeaseHome } from './lease.ts';
-import { NO_WAY, pickRow, type Rank } from './pick.ts';
+import { NO_WAY, pickRow, type Rank, type Search, type Weights } from './pick.ts';
 import { SessionRing } from './session-ring.ts';
 import { type Shortage, type Survey, survey } from './survey.ts';
-import { UNPINNED } from './table/key-rows.ts';
+import { NO_PROXY, UNPINNED } from './table/key-rows.ts';
 import { ACCOUNT } from './table/lane-directory.ts';
 import {
   DEAD,
@@ -24,6 +24,8 @@ export interface LeaseRequest {
   readonly model: string | undefined;
   /** The conversation that it belongs to, where these keep their keys. */
   readonly session?: number | undefined;
+  /** An estimate of the tokens that it will use, read where a key has a limit of them. */
+  readonly tokens?: number;
   /** Rows that this request used before. */
   readonly triedRows: readonly number[];
   /** Indexes of upstreams that failed this request. */
@@ -58,6 +60,8 @@ export class KeyPool {
   /** Made when a session is first asked for, and again when keys came or went. */
   #ring: SessionRing | undefined;
 
+  #weights: Weights = { heaviest: 1, weight: () => 1 };
+
   constructor(home: LeaseHome) {
     this.#home = home;
   }
@@ -78,8 +82,9 @@ export class KeyPool {
       const lease = this.#ofSession(request.session, { request, lane, rank }, nowMs);
       if (lease !== null) return lease;
     }
+    const search = this.#search(lane);
     for (let pick = 0; pick < MAX_PICKS; pick++) {
-      const row = pickRow(this.#home.group.table.lane(lane), rank);
+      const row = pickRow(search, rank);
       if (row < 0) break;
       const lease = this.#take(request, { row, lane, force: false }, nowMs);
       if (lease !== null) return lease;
@@ -87,14 +92,34 @@ export class KeyPool {
     return null;
   }
 
+  #search(lane: number): Search {
+    const { table } = this.#home.group;
+    const { rows } = table;
+    const { heaviest } = rows;
+    if (heaviest !== this.#weights.heaviest) {
+      this.#weights = { heaviest, weight: (row) => rows.weight(row) };
+    }
+    const weights = heaviest === 1 ? undefined : this.#weights;
+    return { lane: table.lane(lane), tiers: rows.tiers, weights };
+  }
+
   /** The key that a session prefers, or the next best for it; null: any other is as good. */
   #ofSession(session: number, { request, lane, rank }: Wish, nowMs: number): Lease | null {
     const { table } = this.#home.group;
     if (this.#ring?.edition !== table.rows.edition) this.#ring = new SessionRing(table);
-    const { available } = table.lane(lane);
-    for (let pick = 0; pick < MAX_PICKS; pick++) {
-      const row = this.#ring.pick(session, (at) => available.has(at) && rank(at) === SUITS);
-      if (row < 0) return null;
+    const place = table.lane(lane);
+    const { rows } = table;
+    const { tiers } = rows;
+    for (let tier = 1, pick = 0; tier <= tiers && pick < MAX_PICKS; pick++) {
+      const suits = (row: number): boolean => {
+        if (tiers > 1 && rows.tier(row) !== tier) return false;
+        return table.has(place, row) && rank(row) === SUITS;
+      };
+      const row = this.#ring.pick(session, suits);
+      if (row < 0) {
+        tier++;
+        continue;
+      }
       const lease = this.#take(request, { row, lane, force: false }, nowMs);
       if (lease !== null) return lease;
     }
@@ -152,11 +177,42 @@ export class KeyPool {
     if (stateOf(low) === VACANT || generationOf(low) !== generation) return null;
     const choice = this.#upstreamFor(row, request, nowMs);
     if (choice === null) return null;
+    const { quotas } = table;
+    const tokens = quotas === undefined ? 0 : this.#admit(request, row, nowMs);
+    if (tokens === NOT_ADMITTED) return null;
     const { model } = request;
     const laneLife = table.directory.generation(lane);
     const laneGeneration = lane === ACCOUNT ? generation : own & ~PROBE;
-    const origin = { row, key, model, choice, generation, lane, laneLife, laneGeneration };
+    const admission = quotas === undefined ? undefined : { quotas, tokens, atMs: nowMs };
+    const origin = {
+      row,
+      key,
+      model,
+      choice,
+      generation,
+      lane,
+      laneLife,
+      laneGeneration,
+      admission,
+    };
     return new Lease(this.#home, origin);
+  }
+
+  /**
+   * Counts a request among those that its key may be asked: its tokens, as estimated. A key that
+   * has no room (left) is set aside.
+   */
+  #admit(request: LeaseRequest, row: number, nowMs: number): number {
+    const { table } = this.#home.group;
+    const { quotas } = table;
+    if (quotas === undefined) return 0;
+    const tokens = quotas.limit(row, 'tpm') > 0 ? (request.tokens ?? 0) : 0;
+    const full = quotas.admit(row, tokens, this.#home.workerId, nowMs);
+    // At once, and not when the next request comes: of a thousand that are full, each would cost it
+    // a look.
+    const isFull = full ?? quotas.fullOf(row, nowMs);
+    if (isFull !== undefined) table.setAside(row, isFull, nowMs);
+    return full === undefined ? tokens : NOT_ADMITTED;
   }
 
   /**
@@ -179,7 +235,11 @@ export class KeyPool {
   #upstreamFor(row: number, request: LeaseRequest, nowMs: number): UpstreamChoice | null {
     const { table, upstreams } = this.#home.group;
     const pin = table.rows.pin(row);
-    return pin === UNPINNED ? upstreams.choose(request, nowMs) : upstreams.pinned(pin, nowMs);
+    const choice =
+      pin === UNPINNED ? upstreams.choose(request, nowMs) : upstreams.pinned(pin, nowMs);
+    const proxy = table.rows.proxy(row);
+    if (proxy === NO_PROXY || choice === null) return choice;
+    return { ...choice, upstream: upstreams.list.through(choice.upstream.index, proxy) };
   }
 
   /** No key is available: a trial of a dead one if nothing else is left, else when to come back. */
@@ -240,6 +300,7 @@ interface Place {
 /** Above every generation. */
 const PROBE = 0x10000;
 const GONE = -1;
+const NOT_ADMITTED = -1;
 
 function takeAll(): number {
   return SUITS;

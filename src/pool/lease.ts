@@ -8,6 +8,7 @@ import { previewKey } from '../policy/redact.ts';
 import type { Verdict } from '../policy/verdict.ts';
 import type { TotalName, WorkerCounters } from './counts/counters.ts';
 import type { GroupView } from './group-view.ts';
+import type { KeyQuotas } from './limits/key-quotas.ts';
 import { ACCOUNT, LANES_FOR_RATE_LIMITS } from './table/lane-directory.ts';
 import { isSpotless } from './table/status-word.ts';
 import type { Upstream } from './upstreams/upstream-list.ts';
@@ -31,6 +32,19 @@ export interface LeaseHome {
   readonly group: GroupView;
   readonly counters: WorkerCounters;
   readonly random: () => number;
+  /** Unix milliseconds. */
+  readonly now: () => number;
+  /** Counts from 0, and is used by one living thread at a time. */
+  readonly workerId: number;
+}
+
+/** What a lease counts for among what its key may be asked. */
+export interface Admission {
+  readonly quotas: KeyQuotas;
+  /** An estimate. */
+  readonly tokens: number;
+  /** Unix milliseconds. */
+  readonly atMs: number;
 }
 
 /** Where a lease came from, and the eras it belongs to. */
@@ -44,6 +58,8 @@ export interface LeaseOrigin {
   /** Which life of the lane, and which era of the row in it. */
   readonly laneLife: number;
   readonly laneGeneration: number;
+  /** undefined: no key of the group has a limit. */
+  readonly admission: Admission | undefined;
 }
 
 const NOTHING: readonly Consequence[] = [];
@@ -137,6 +153,19 @@ export class Lease {
     if (!this.#isOpen) return;
     this.#isOpen = false;
     this.#home.counters.add('openLeases', -1);
+    const { admission, row } = this.#origin;
+    if (admission?.quotas.leave(row, this.#home.workerId)) {
+      this.#home.group.table.reconsider(row, this.#home.now());
+    }
+  }
+
+  /** What the answer says that it used takes the place of the estimate. */
+  settleTokens(used: number): void {
+    const { admission, row } = this.#origin;
+    if (admission === undefined) return;
+    const { quotas, tokens, atMs } = admission;
+    quotas.settleTokens(row, atMs, tokens, used);
+    if (used < tokens) this.#home.group.table.reconsider(row, this.#home.now());
   }
 
   #countOnce(verdict: Verdict): boolean {

@@ -2,16 +2,17 @@
 // learn when the first one returns, or which dead one failed longest ago. Picking from available
 // keys is pick.ts.
 
+import { QUOTA_KINDS } from './limits/key-quotas.ts';
 import type { KeyTable } from './table/key-table.ts';
 import type { Lane } from './table/lane.ts';
-import { COOLING, NEVER_TICK, READY, stateOf, VACANT } from './table/status-word.ts';
+import { COOLING, NEVER_TICK, READY, stateOf, TICK_MS, VACANT } from './table/status-word.ts';
 
 /**
- * Why there is no key: `resting`: at least one returns by itself; `dead`: all are blacklisted;
- * `no_access`: none has access to this model; `no_keys`: the table is empty; `used_up`: those that
- * there are were tried.
+ * Why there is no key: `busy`: at least one has only reached a limit of its own; `resting`: at
+ * least one returns by itself; `dead`: all are blacklisted; `no_access`: none has access to this
+ * model; `no_keys`: the table is empty; `used_up`: those that there are were tried.
  */
-export type Shortage = 'resting' | 'dead' | 'no_access' | 'no_keys' | 'used_up';
+export type Shortage = 'busy' | 'resting' | 'dead' | 'no_access' | 'no_keys' | 'used_up';
 
 export interface Survey {
   readonly shortage: Shortage;
@@ -35,7 +36,8 @@ export function survey(
   const { account } = table;
   const lane = table.lane(laneIndex);
   const { rowCount } = table.rows;
-  const seen = { usable: 0, dead: 0, noAccess: 0 };
+  const { full } = table;
+  const seen = { usable: 0, busy: 0, dead: 0, noAccess: 0 };
   let firstReturnTick = NEVER_TICK;
   let oldestDead = -1;
   let oldestTick = NEVER_TICK;
@@ -52,11 +54,15 @@ export function survey(
       if (tick >= oldestTick || isResting || triedRows.includes(row)) continue;
       oldestTick = tick;
       oldestDead = row;
-    } else if (whole > nowTick || own > nowTick) {
-      firstReturnTick = Math.min(firstReturnTick, Math.max(whole, own));
+      continue;
+    }
+    const aside = full === undefined ? 0 : roomTick(full, row, nowTick);
+    if (whole > nowTick || own > nowTick || aside > nowTick) {
+      if (whole <= nowTick && own <= nowTick) seen.busy++;
+      firstReturnTick = Math.min(firstReturnTick, Math.max(whole, own, aside));
     } else {
       seen.usable++;
-      if (lane.available.has(row)) continue;
+      if (table.has(lane, row)) continue;
       table.publish(laneIndex, row, nowTick);
       hasHealed = true;
     }
@@ -65,8 +71,19 @@ export function survey(
   return { shortage, firstReturnTick, oldestDead, hasHealed };
 }
 
+/** A request under way is expected to end about so soon. */
+const ENDS_SOON_TICKS = Math.ceil(1_000 / TICK_MS);
 const VACANT_ROW = -1;
 const DEAD_ROW = -2;
+
+/** When a row that has reached a limit of its own has room; of requests under way nobody knows. */
+function roomTick(full: Lane, row: number, nowTick: number): number {
+  const { halves } = full.words;
+  if (stateOf(halves[2 * row] ?? 0) === READY) return 0;
+  const tick = (halves[2 * row + 1] ?? 0) >>> 0;
+  const isConcurrency = QUOTA_KINDS[full.reasons[row] ?? 0] === 'concurrency';
+  return isConcurrency ? Math.min(tick, nowTick + ENDS_SOON_TICKS) : tick;
+}
 
 /** When the row is available: 0 at once, a tick, or one of the two that have no time. */
 function returnTick(lane: Lane, row: number, nowTick: number): number {
@@ -79,9 +96,10 @@ function returnTick(lane: Lane, row: number, nowTick: number): number {
 }
 
 function nameShortage(
-  seen: { usable: number; dead: number; noAccess: number },
+  seen: { usable: number; busy: number; dead: number; noAccess: number },
   firstReturnTick: number,
 ): Shortage {
+  if (seen.busy > 0) return 'busy';
   if (firstReturnTick !== NEVER_TICK) return 'resting';
   if (seen.usable > 0) return 'used_up';
   if (seen.noAccess > 0) return 'no_access';

@@ -33,6 +33,11 @@ export class AttemptHistory implements LeaseRequest {
     return this.#plan.modelIn(this.#group.settings);
   }
 
+  /** Estimated only when a key has a limit of tokens. */
+  get tokens(): number {
+    return this.#plan.tokens;
+  }
+
   /** Goes on with another group's keys: what failed at an address is avoided there too. */
   inGroup(group: Group): AttemptHistory {
     const next = new AttemptHistory(this.#plan, group);

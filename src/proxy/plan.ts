@@ -21,6 +21,7 @@ import type { RequestBody } from './body.ts';
 import type { Exchange } from './exchange.ts';
 import {
   asksForStream,
+  estimatedTokens,
   type ModelPlace,
   modelInBody,
   modelInPath,
@@ -80,6 +81,12 @@ export class Plan {
       this.#session = sessionOf(request.headers, this.#readBody(), clientName);
     }
     return this.#session;
+  }
+
+  /** What it is likely to use of a key's tokens. */
+  get tokens(): number {
+    const announced = Number(this.#exchange.request.headers['content-length'] ?? this.body.bytes);
+    return estimatedTokens(announced, this.#readBody());
   }
 
   /** The model as a group's upstreams know it. */

@@ -63,6 +63,27 @@ export function memberOf(bytes: Buffer, name: string): Buffer | undefined {
   return value === undefined ? undefined : bytes.subarray(value.start, value.end);
 }
 
+/** What bounds an answer's length is called so, by OpenAI (three times), Anthropic and Mistral. */
+const LENGTH_LIMITS = ['max_tokens', 'max_completion_tokens', 'max_output_tokens'];
+
+/**
+ * The tokens that a request is likely to use at most: a quarter of its bytes, which is right for
+ * English text, and as many as it lets the answer have.
+ */
+export function estimatedTokens(bytes: number, body: Buffer | undefined): number {
+  return Math.ceil(bytes / 4) + (body === undefined ? 0 : answerTokens(body));
+}
+
+function answerTokens(body: Buffer): number {
+  for (const name of LENGTH_LIMITS) {
+    const limit = Number(memberOf(body, name)?.toString('latin1'));
+    if (limit > 0) return limit;
+  }
+  const gemini = memberOf(body, 'generationConfig');
+  const limit = gemini && Number(memberOf(gemini, 'maxOutputTokens')?.toString('latin1'));
+  return limit !== undefined && limit > 0 ? limit : 0;
+}
+
 /** The raw bytes of a JSON list's first elements, at most so many. */
 export function firstElements(list: Buffer, most: number): Buffer[] {
   const found: Buffer[] = [];

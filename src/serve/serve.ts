@@ -59,7 +59,7 @@ export async function serve(given: Config, runtime: ServeRuntime): Promise<numbe
 
   const shared = createShared(config);
   using state = new StateKeeper(config.stateFile, log);
-  using groups = new GroupSet(state, log);
+  using groups = new GroupSet(state, config.workers, log);
   let fleet: WorkerFleet | undefined;
   const source = groupingSource(config, runtime, { groups, log, tell: (s) => fleet?.serve(s) });
   // Watched before it is read: a change in between must not go unseen.
@@ -147,7 +147,7 @@ function giveBack(workerId: number, shared: SharedMemory, { views }: GroupSet): 
   new Semaphore(shared.permits, 0).reclaim(workerId);
   new Counters(shared.counters).workerDied(workerId);
   new ClientLimits(shared.clientLimits, 0).reclaim(workerId);
-  for (const { table } of views) table.healAfterCrash(Date.now());
+  for (const { table } of views) table.healAfterCrash(Date.now(), workerId);
 }
 
 /** How many files this process may have open; Node has raised the soft limit to the hard one. */

@@ -45,7 +45,7 @@ function startWorker(start: WorkerStart, port: MessagePort): void {
   const counters = new WorkerCounters(shared.counters, workerId);
   const permits = new Semaphore(shared.permits, workerId);
   const clientCounts = new ClientCounts(shared.clients);
-  const groups = new WorkerGroups(config.authKey, counters);
+  const groups = new WorkerGroups(config.authKey, counters, workerId);
   const dialer = dialerFor(config);
   const idleTimeoutMs = config.idleConnTimeoutMs;
   const http1 = new Http1Transport(dialer, deadlines, idleTimeoutMs, ({ href }, isNews) => {

@@ -62,7 +62,13 @@ async function measure(path: string, keys: number): Promise<PickCost> {
   if (total !== keys) throw new Error(`${total} keys of ${keys} were loaded`);
 
   const counters = new WorkerCounters(Counters.create(), 0);
-  const pool = new KeyPool({ group: groupOf(table, upstreams), counters, random: Math.random });
+  const pool = new KeyPool({
+    group: groupOf(table, upstreams),
+    counters,
+    random: Math.random,
+    now: Date.now,
+    workerId: 0,
+  });
   const use = (verdict: Verdict): void => {
     const leased = pool.lease(REQUEST, nowMs);
     if (leased.kind === 'unavailable') throw new Error(`no key: ${leased.shortage}`);

@@ -36,8 +36,8 @@ function makeShared(keys: readonly string[]) {
     const workerData: ThreadWork = { ...shared, blacklistThreshold: 2, ...part };
     return new Worker(new URL('./pool-thread.ts', import.meta.url), { workerData });
   };
-  const home = { group: groupOf(table, upstreams), random: Math.random };
-  const pool = new KeyPool({ ...home, counters: new WorkerCounters(counters, 100) });
+  const home = { group: groupOf(table, upstreams), random: Math.random, now: Date.now };
+  const pool = new KeyPool({ ...home, counters: new WorkerCounters(counters, 100), workerId: 0 });
   return { table, pool, load, start, leases: new Int32Array(leases), counters };
 }
 

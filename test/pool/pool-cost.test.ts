@@ -37,7 +37,13 @@ test('a million keys: loading, and picking when all but one rest', (t: TestConte
   const table = KeyTable.attach(KeyTable.create({ epochMs: NOW }), LIMITS);
   const upstreams = UpstreamPool.attach(UpstreamPool.create(['http://one.test'], NOW), LIMITS);
   const counters = new WorkerCounters(Counters.create(), 0);
-  const pool = new KeyPool({ group: groupOf(table, upstreams), counters, random: () => 0.5 });
+  const pool = new KeyPool({
+    group: groupOf(table, upstreams),
+    counters,
+    random: () => 0.5,
+    now: Date.now,
+    workerId: 0,
+  });
   const loadMs = timed(() => {
     const file = parseKeys(source, 'keys.txt');
     assert.ok(file.ok);

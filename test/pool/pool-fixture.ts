@@ -7,7 +7,7 @@ import { KeyPool, type LeaseRequest, type Unavailable } from '../../src/pool/key
 import { parseKeys } from '../../src/pool/keys/key-file.ts';
 import { KeyReload } from '../../src/pool/keys/key-reload.ts';
 import type { Lease } from '../../src/pool/lease.ts';
-import { KeyTable } from '../../src/pool/table/key-table.ts';
+import { KeyTable, type TableSettings } from '../../src/pool/table/key-table.ts';
 import { DEAD, stateOf } from '../../src/pool/table/status-word.ts';
 import { UpstreamPool } from '../../src/pool/upstreams/upstream-pool.ts';
 import { groupOf } from './group-fixture.ts';
@@ -56,7 +56,7 @@ export function forModel(model: string): LeaseRequest {
 export interface PoolSetup {
   readonly keys: readonly string[];
   readonly upstreams?: readonly string[];
-  readonly limits?: Partial<typeof LIMITS>;
+  readonly limits?: Partial<typeof LIMITS> & Partial<TableSettings>;
   readonly startIndex?: number;
   readonly capacity?: number;
 }
@@ -70,7 +70,15 @@ export function makePool(setup: PoolSetup) {
   const upstreams = UpstreamPool.attach(UpstreamPool.create(urls, NOW), limits);
   const countersBuffer = Counters.create();
   const counters = new WorkerCounters(countersBuffer, 0);
-  const pool = new KeyPool({ group: groupOf(table, upstreams), counters, random: () => 0.5 });
+  /** What leases that end take for the time. */
+  const clock = { nowMs: NOW };
+  const pool = new KeyPool({
+    group: groupOf(table, upstreams),
+    counters,
+    random: () => 0.5,
+    now: () => clock.nowMs,
+    workerId: 0,
+  });
   const reload = new KeyReload(table, upstreams.list);
   const load = (keys: readonly string[], nowMs = NOW) => {
     const file = parseKeys(Buffer.from(keys.join('\n')), 'keys.txt');
@@ -94,7 +102,7 @@ export function makePool(setup: PoolSetup) {
   /** A key that is still blacklisted was leased: to find out whether it works again. */
   const isProbe = (lease: Lease) => stateOf(table.account.words.low(lease.row)) === DEAD;
   const sums = () => new Counters(countersBuffer).sum();
-  return { table, upstreams, pool, reload, load, loaded, use, must, isProbe, sums, limits };
+  return { table, upstreams, pool, reload, load, loaded, use, must, isProbe, sums, limits, clock };
 }
 
 /** `key-0`, `key-1`... */

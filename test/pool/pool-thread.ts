@@ -40,7 +40,13 @@ function run(work: ThreadWork): void {
   const table = KeyTable.attach(work.table, { ...limits, blacklistThreshold });
   const upstreams = UpstreamPool.attach(work.upstreams, limits);
   const counters = new WorkerCounters(work.counters, work.workerId);
-  const pool = new KeyPool({ group: groupOf(table, upstreams), counters, random: Math.random });
+  const pool = new KeyPool({
+    group: groupOf(table, upstreams),
+    counters,
+    random: Math.random,
+    now: Date.now,
+    workerId: work.workerId,
+  });
   const leases = new Int32Array(work.leases);
   const isChaos = work.script === 'chaos';
   for (let round = 0; work.rounds === 0 || round < work.rounds; round++) {

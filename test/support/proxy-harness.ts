@@ -160,7 +160,7 @@ export async function proxyHarness(
   const counters = new WorkerCounters(shared, 0);
   const settings = groupOfEnvironment(config);
   const view = attachGroup(createGroup('default', settings, { epochMs: Date.now() }));
-  const group = servedGroup(view, { counters, random: () => 0.5 });
+  const group = servedGroup(view, { counters, random: () => 0.5, now: Date.now, workerId: 0 });
   const file = parseKeys(Buffer.from(keys.join('\n')), 'keys.txt');
   if (!file.ok) throw new Error(file.problems.join('\n'));
   new KeyReload(view.table, view.upstreams.list).apply(file.keys, Date.now());

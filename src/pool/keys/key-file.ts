@@ -1,11 +1,20 @@
-// What a key file says: one key per line, `#` comments, optionally the upstream that a key is
-// bound to. Its problems are named by file and line, never by key; reading it again when it
-// changes is store/file-watch.ts, giving its keys rows is key-reload.ts.
+// What a key file says: one key per line, `#` comments, optionally the upstream that a key is bound
+// to and attributes of its own (key-attributes.ts). Its problems are named by file and line, never
+// by key; reading it again when it changes is store/file-watch.ts, giving its keys rows is
+// key-reload.ts.
 
 import { readFile } from 'node:fs/promises';
 import { MAX_KEY_BYTES } from '../table/key-rows.ts';
 import { MAX_KEYS } from '../table/key-table.ts';
 import { parseUpstreamUrl } from '../upstreams/upstream-list.ts';
+import {
+  isKeyName,
+  KEY_NAME_TEXT,
+  type KeyAttributes,
+  NO_ATTRIBUTES,
+  splitAttribute,
+  withAttribute,
+} from './key-attributes.ts';
 import { keyMistake, SUSPICIOUS } from './key-mistakes.ts';
 
 /** Problems told at once; a file that is no key file has one on every line. */
@@ -26,7 +35,15 @@ export interface ParsedKeys {
   /** Index in `pinUrls` plus 1; 0: not bound. */
   readonly pins: Uint16Array;
   readonly pinUrls: readonly string[];
+  /** Index in `attributeSets`; the first one is that of keys without any. */
+  readonly attributes: Uint16Array;
+  readonly attributeSets: readonly KeyAttributes[];
+  /** Names by place, of the keys that have one. */
+  readonly names: ReadonlyMap<number, string>;
 }
+
+/** Different sets of attributes in one file, names apart. */
+const MAX_ATTRIBUTE_SETS = 0xffff;
 
 export type KeyFile =
   | { readonly ok: true; readonly keys: ParsedKeys }
@@ -88,6 +105,15 @@ const KINDS = Uint8Array.from({ length: 256 }, (_, byte) => {
   return SUSPICIOUS.includes(String.fromCharCode(byte)) ? DOUBTFUL : 0;
 });
 
+/** What stands behind a key: indexes of its upstream and its attributes, and its name. */
+interface KeyRest {
+  readonly pin: number;
+  readonly set: number;
+  readonly name: string;
+}
+
+const NOTHING: KeyRest = { pin: 0, set: 0, name: '' };
+
 class Parser {
   readonly problems: string[] = [];
   count = 0;
@@ -98,6 +124,10 @@ class Parser {
   readonly #lines: Uint32Array;
   readonly #pins: Uint16Array;
   readonly #pinOf = new Map<string, number>();
+  readonly #attributes: Uint16Array;
+  readonly #setOf = new Map<string, number>([[JSON.stringify(NO_ATTRIBUTES), 0]]);
+  readonly #sets: KeyAttributes[] = [NO_ATTRIBUTES];
+  readonly #names = new Map<number, string>();
   #line = 0;
 
   constructor(source: Buffer, name: string) {
@@ -110,6 +140,7 @@ class Parser {
     this.#ends = new Uint32Array(most);
     this.#lines = new Uint32Array(most);
     this.#pins = new Uint16Array(most);
+    this.#attributes = new Uint16Array(most);
   }
 
   run(): void {
@@ -133,6 +164,9 @@ class Parser {
       lines: this.#lines.subarray(0, count),
       pins: this.#pins.subarray(0, count),
       pinUrls: [...this.#pinOf.keys()],
+      attributes: this.#attributes.subarray(0, count),
+      attributeSets: this.#sets,
+      names: this.#names,
     };
   }
 
@@ -164,8 +198,8 @@ class Parser {
     } else if (isSuspicious && this.#hasMistake(keyStart, keyEnd)) {
       return lineEnd;
     } else {
-      const pin = isWhole ? 0 : this.#readPin(source.toString('utf8', at, lineEnd));
-      if (pin !== null) this.#add(keyStart, keyEnd, pin);
+      const rest = isWhole ? NOTHING : this.#readRest(source.toString('utf8', at, lineEnd));
+      if (rest !== null) this.#add(keyStart, keyEnd, rest);
     }
     return lineEnd;
   }
@@ -182,26 +216,59 @@ class Parser {
   }
 
   /**
-   * What follows the key: an upstream's address, or nothing but a comment. Null: a problem was
-   * noted.
+   * What follows the key: an upstream's address, attributes, a comment. Null: a problem was noted.
    */
-  #readPin(rest: string): number | null {
+  #readRest(rest: string): KeyRest | null {
     let pin = 0;
+    let name = '';
+    let attributes = NO_ATTRIBUTES;
+    const seen = new Set<string>();
     for (const word of rest.trim().split(/\s+/)) {
       if (word.startsWith('#')) break;
-      // The word is not repeated: it may be a key that slipped into the line.
-      const attribute = /^([a-z][a-z0-9_-]{0,30})=/i.exec(word)?.[1];
-      if (attribute !== undefined) return this.#problem(`unknown attribute ${attribute}=`);
-      const href = parseUpstreamUrl(word);
-      if (href === null) {
-        return this.#problem('after the key only the http(s) address of its upstream may stand');
+      const [attribute, value] = splitAttribute(word) ?? [];
+      if (attribute === undefined || value === undefined) {
+        if (pin !== 0) return this.#problem('a key can be bound to one upstream only');
+        const index = this.#pinIndex(word);
+        if (index === null) return null;
+        pin = index;
+        continue;
       }
-      if (pin !== 0) return this.#problem('a key can be bound to one upstream only');
-      pin = this.#pinOf.get(href) ?? this.#pinOf.size + 1;
-      this.#pinOf.set(href, pin);
-      if (pin === 0xffff) return this.#problem('too many different upstreams');
+      if (seen.has(attribute)) return this.#problem(`${attribute}= stands twice`);
+      seen.add(attribute);
+      if (attribute === 'name') {
+        if (!isKeyName(value)) return this.#problem(KEY_NAME_TEXT);
+        name = value;
+        continue;
+      }
+      const next = withAttribute(attributes, attribute, value);
+      if (typeof next === 'string') return this.#problem(next);
+      attributes = next;
     }
+    const set = this.#setIndex(attributes);
+    return set === null ? null : { pin, set, name };
+  }
+
+  #pinIndex(word: string): number | null {
+    const href = parseUpstreamUrl(word);
+    if (href === null) {
+      return this.#problem('after the key only an upstream URL and attributes (rpm=60) may stand');
+    }
+    const pin = this.#pinOf.get(href) ?? this.#pinOf.size + 1;
+    if (pin === 0xffff) return this.#problem('too many different upstreams');
+    this.#pinOf.set(href, pin);
     return pin;
+  }
+
+  #setIndex(attributes: KeyAttributes): number | null {
+    if (attributes === NO_ATTRIBUTES) return 0;
+    const text = JSON.stringify(attributes);
+    const known = this.#setOf.get(text);
+    if (known !== undefined) return known;
+    if (this.#sets.length === MAX_ATTRIBUTE_SETS) {
+      return this.#problem('too many different sets of attributes');
+    }
+    this.#setOf.set(text, this.#sets.length);
+    return this.#sets.push(attributes) - 1;
   }
 
   #problem(what: string): null {
@@ -209,7 +276,7 @@ class Parser {
     return null;
   }
 
-  #add(start: number, end: number, pin: number): void {
+  #add(start: number, end: number, { pin, set, name }: KeyRest): void {
     if (this.count === MAX_KEYS) {
       this.#problem(`more than ${MAX_KEYS} keys`);
       return;
@@ -218,6 +285,8 @@ class Parser {
     this.#ends[this.count] = end;
     this.#lines[this.count] = this.#line;
     this.#pins[this.count] = pin;
+    this.#attributes[this.count] = set;
+    if (name !== '') this.#names.set(this.count, name);
     this.count++;
   }
 }

@@ -2,11 +2,14 @@
 // learned about them, removed ones leave, new ones get rows. Coordinator only: it alone writes
 // rows. The workers see each row change by itself and need no message.
 
-import { hashKey, UNPINNED } from '../table/key-rows.ts';
+import { NO_QUOTAS } from '../limits/key-quotas.ts';
+import { hashKey, MAX_WEIGHT, NO_PROXY, type RowCounts, UNPINNED } from '../table/key-rows.ts';
 import type { KeyTable } from '../table/key-table.ts';
 import { ACCOUNT } from '../table/lane-directory.ts';
 import { stateOf, VACANT } from '../table/status-word.ts';
+import type { ProxyList } from '../upstreams/proxy-list.ts';
 import type { UpstreamList } from '../upstreams/upstream-list.ts';
+import { type KeyAttributes, NO_ATTRIBUTES } from './key-attributes.ts';
 import type { ParsedKeys } from './key-file.ts';
 
 /**
@@ -28,6 +31,8 @@ export interface ReloadResult {
   readonly kept: number;
   readonly added: number;
   readonly removed: number;
+  /** Keys that were kept, with other attributes. */
+  readonly changed: number;
   /**
    * Rows of keys that were not in the table before: what a state file knows of them can be
    * restored.
@@ -61,6 +66,7 @@ export class KeyReload {
   apply(keys: ParsedKeys, nowMs: number, startIndex = 0): ReloadResult {
     const { rows, account } = this.#table;
     const pins = keys.pinUrls.map((href) => this.#upstreams.add(href));
+    const described = new Described(this.#table, this.#upstreams.proxies, keys);
     const index = new RowIndex(this.#table, this.#rowCount, keys.count);
     const tally = new Tally(this.#rowCount + keys.count);
     /** Gives key `i` its row; false: there is no room. */
@@ -69,8 +75,11 @@ export class KeyReload {
       if (key === null) return false;
       const line = keys.lines[i] ?? 0;
       const known = index.find(key);
-      if (known >= 0) return tally.found(known, line);
-      const row = this.#occupy(key, nowMs);
+      if (known >= 0) {
+        if (tally.found(known, line)) described.again(known, i, nowMs);
+        return true;
+      }
+      const row = this.#occupy(key, i, described, nowMs);
       return row >= 0 && tally.added(index.add(row), line);
     };
     // New keys before the old ones leave: there is no moment without keys when all are replaced.
@@ -82,19 +91,21 @@ export class KeyReload {
     this.#reused = 0;
     const { kept, addedRows, duplicates, toldDuplicates } = tally;
     const total = kept + addedRows.length;
-    rows.publishCounts({ rowCount: this.#rowCount, occupied: total, pinned: this.#countPinned() });
+    rows.publishCounts({ rowCount: this.#rowCount, occupied: total, ...this.#ranges() });
     if (this.#isFirst && total > 0) account.cursor = startIndex % total;
     this.#isFirst = false;
     const added = addedRows.length;
-    return { total, kept, added, removed, addedRows, duplicates, toldDuplicates, dropped };
+    const { changed } = described;
+    return { total, kept, added, removed, changed, addedRows, duplicates, toldDuplicates, dropped };
   }
 
   /** Writes a key into a free row and makes it available; -1: there is no room. */
-  #occupy({ source, start, end, pin }: KeySlice, nowMs: number): number {
+  #occupy(key: KeySlice, i: number, described: Described, nowMs: number): number {
     const { rows, directory } = this.#table;
     const row = this.#freeRow(nowMs);
-    if (row < 0 || !rows.write(row, source, start, end)) return -1;
-    rows.setPin(row, pin);
+    if (row < 0 || !rows.write(row, key.source, key.start, key.end)) return -1;
+    rows.setPin(row, key.pin);
+    described.first(row, i);
     const cause = { nowTick: this.#table.tick(nowMs), reason: 'none' } as const;
     if (row === this.#rowCount) {
       // Never used: its words are zero, which is ready.
@@ -108,13 +119,18 @@ export class KeyReload {
     return row;
   }
 
-  #countPinned(): number {
+  #ranges(): Omit<RowCounts, 'rowCount' | 'occupied'> {
     const { rows, account } = this.#table;
-    let pinned = 0;
+    const ranges = { pinned: 0, tiers: 1, heaviest: 1, lightest: MAX_WEIGHT };
     for (let row = 0; row < this.#rowCount; row++) {
-      if (rows.pin(row) !== UNPINNED && stateOf(account.words.low(row)) !== VACANT) pinned++;
+      if (stateOf(account.words.low(row)) === VACANT) continue;
+      if (rows.pin(row) !== UNPINNED) ranges.pinned++;
+      ranges.tiers = Math.max(ranges.tiers, rows.tier(row));
+      const weight = rows.weight(row);
+      ranges.heaviest = Math.max(ranges.heaviest, weight);
+      ranges.lightest = Math.min(ranges.lightest, weight);
     }
-    return pinned;
+    return ranges;
   }
 
   #freeRow(nowMs: number): number {
@@ -153,8 +169,8 @@ class Tally {
     this.foundOn = new Uint32Array(rows);
   }
 
-  /** A key that has a row, from before or from an earlier line. */
-  found(row: number, line: number): true {
+  /** A key that has a row; false: from an earlier line of the same file. */
+  found(row: number, line: number): boolean {
     const firstLine = this.foundOn[row] ?? 0;
     if (firstLine === 0) {
       this.kept++;
@@ -165,13 +181,67 @@ class Tally {
     if (this.toldDuplicates.length < MAX_TOLD_DUPLICATES) {
       this.toldDuplicates.push({ line, firstLine });
     }
-    return true;
+    return false;
   }
 
   added(row: number, line: number): true {
     this.foundOn[row] = line;
     this.addedRows.push(row);
     return true;
+  }
+}
+
+/** Gives rows what the file says about their keys. */
+class Described {
+  /** Keys that had a row before, and now have other attributes. */
+  changed = 0;
+  readonly #table: KeyTable;
+  readonly #keys: ParsedKeys;
+  /** Index of each set's proxy. */
+  readonly #proxies: readonly number[];
+
+  constructor(table: KeyTable, proxies: ProxyList, keys: ParsedKeys) {
+    this.#table = table;
+    this.#keys = keys;
+    this.#proxies = keys.attributeSets.map(({ proxy }) => {
+      return proxy === '' ? NO_PROXY : proxies.add(proxy);
+    });
+    if (keys.attributeSets.some(({ quotas }) => quotas !== NO_QUOTAS)) table.rows.markQuotas();
+  }
+
+  /** A row that nobody uses yet. */
+  first(row: number, i: number): void {
+    const { rows, quotas } = this.#table;
+    const { set, proxy, name } = this.#of(i);
+    rows.setPreferences(row, { weight: set.weight, tier: set.tier, proxy });
+    if (name !== '') rows.setName(row, name);
+    if (quotas === undefined) return;
+    quotas.clear(row);
+    quotas.setOwn(row, set.quotas);
+  }
+
+  /** A row in use, whose line may have changed. */
+  again(row: number, i: number, nowMs: number): void {
+    const { rows, quotas } = this.#table;
+    const { set, proxy, name } = this.#of(i);
+    const isMoved = rows.tier(row) !== set.tier;
+    const isOther = isMoved || rows.weight(row) !== set.weight || rows.proxy(row) !== proxy;
+    const isRenamed = rows.name(row) !== name;
+    const hasOtherLimits = quotas?.setOwn(row, set.quotas) ?? false;
+    if (!isOther && !isRenamed && !hasOtherLimits) return;
+    this.changed++;
+    if (isMoved) this.#table.withdraw(row);
+    rows.setPreferences(row, { weight: set.weight, tier: set.tier, proxy });
+    if (isRenamed) rows.setName(row, name);
+    if (hasOtherLimits) this.#table.reconsider(row, nowMs);
+    if (isMoved) this.#table.publish(ACCOUNT, row, this.#table.tick(nowMs));
+  }
+
+  #of(i: number): { set: KeyAttributes; proxy: number; name: string } {
+    const { attributes, attributeSets, names } = this.#keys;
+    const index = attributes[i] ?? 0;
+    const set = attributeSets[index] ?? NO_ATTRIBUTES;
+    return { set, proxy: this.#proxies[index] ?? NO_PROXY, name: names.get(i) ?? '' };
   }
 }
 

@@ -30,8 +30,9 @@ export class ClientLimits {
   readonly #workerId: number;
 
   constructor(buffers: LimitBuffers, workerId: number) {
-    this.#minutes = new MinuteWindows(buffers.minutes);
-    this.#inFlight = new InFlight(buffers.inFlight, buffers.workers);
+    const places = buffers.inFlight.byteLength / 4 / (buffers.workers + 1);
+    this.#minutes = new MinuteWindows(buffers.minutes, 0, places);
+    this.#inFlight = new InFlight(buffers.inFlight, 0, places, buffers.workers);
     this.#workerId = workerId;
   }
 

@@ -7,13 +7,17 @@ export class InFlight {
   readonly #cells: Int32Array;
 
   /** @param workers the number that the memory was made for */
-  constructor(buffer: SharedArrayBuffer, workers: number) {
-    this.#cells = new Int32Array(buffer);
-    this.places = this.#cells.length / (workers + 1);
+  constructor(buffer: SharedArrayBuffer, byteOffset: number, places: number, workers: number) {
+    this.places = places;
+    this.#cells = new Int32Array(buffer, byteOffset, places * (workers + 1));
   }
 
   static create(places: number, workers: number): SharedArrayBuffer {
-    return new SharedArrayBuffer(places * (workers + 1) * 4);
+    return new SharedArrayBuffer(InFlight.bytes(places, workers));
+  }
+
+  static bytes(places: number, workers: number): number {
+    return places * (workers + 1) * 4;
   }
 
   /** One more, if fewer than `limit` are under way. */
@@ -37,8 +41,8 @@ export class InFlight {
   }
 
   /** Gives back what a dead worker held. Call it once the thread is gone. */
-  reclaim(workerId: number): void {
-    for (let place = 0; place < this.places; place++) {
+  reclaim(workerId: number, places = this.places): void {
+    for (let place = 0; place < places; place++) {
       const held = Atomics.exchange(this.#cells, this.#own(place, workerId), 0);
       if (held > 0) Atomics.sub(this.#cells, place, held);
     }

@@ -13,6 +13,7 @@ import {
   reduceKey,
 } from '../../policy/key-breaker.ts';
 import { REASONS, type Reason } from '../../policy/reason.ts';
+import { type Full, KeyQuotas, NO_QUOTAS, QUOTA_KINDS, type Quotas } from '../limits/key-quotas.ts';
 import { Bitmap, bitmapBytes } from './bitmap.ts';
 import { KeyRows, type RowBuffers } from './key-rows.ts';
 import { BLOCK_ROWS, Lane, laneBytes } from './lane.ts';
@@ -37,6 +38,27 @@ export interface TableBuffers extends RowBuffers {
   readonly lanes: readonly SharedArrayBuffer[];
   readonly directory: SharedArrayBuffer;
   readonly changed: SharedArrayBuffer;
+  /** What keys may be asked; of use once some key, or the group, has a limit. */
+  readonly quotas: SharedArrayBuffer;
+  /** A lane for keys that have reached a limit of their own. */
+  readonly full: SharedArrayBuffer;
+  /** Workers that may hold leases, the coordinator among them. */
+  readonly workers: number;
+}
+
+/** What the settings of a group say of its keys: thresholds, and the limits of each. */
+export interface TableSettings extends KeyLimits {
+  readonly keyConcurrency?: number;
+  readonly keyRpd?: number;
+  readonly keyRpm?: number;
+  readonly keyTpm?: number;
+}
+
+/** For how many keys, workers, and from which moment on (Unix milliseconds). */
+export interface TableSize {
+  readonly epochMs: number;
+  readonly capacity?: number;
+  readonly workers?: number;
 }
 
 /** Why a status changes, for people. */
@@ -54,11 +76,15 @@ export class KeyTable {
   /** Rows with something to save in the state file. */
   readonly changed: Bitmap;
   readonly limits: KeyLimits;
+  readonly #defaults: Quotas;
   readonly #lanes: (Lane | undefined)[] = [];
+  #quotas: KeyQuotas | undefined;
+  #full: Lane | undefined;
 
-  private constructor(buffers: TableBuffers, limits: KeyLimits) {
+  private constructor(buffers: TableBuffers, settings: TableSettings) {
     this.buffers = buffers;
-    this.limits = limits;
+    this.limits = settings;
+    this.#defaults = defaultQuotas(settings);
     this.rows = new KeyRows(buffers);
     this.directory = new LaneDirectory(buffers.directory);
     this.changed = new Bitmap(buffers.changed, 0, this.rows.capacity);
@@ -66,7 +92,7 @@ export class KeyTable {
   }
 
   /** Reserves the memory; the coordinator does this once. `capacity` is rounded up to a block. */
-  static create({ epochMs, capacity }: { epochMs: number; capacity?: number }): TableBuffers {
+  static create({ epochMs, capacity, workers = 1 }: TableSize): TableBuffers {
     const rows = Math.ceil(Math.max(1, capacity ?? MAX_KEYS) / BLOCK_ROWS) * BLOCK_ROWS;
     const lanes = Array.from({ length: MAX_LANES }, () => {
       return new SharedArrayBuffer(0, { maxByteLength: laneBytes(rows) });
@@ -78,12 +104,31 @@ export class KeyTable {
       lanes,
       directory: LaneDirectory.create(),
       changed: new SharedArrayBuffer(bitmapBytes(rows)),
+      quotas: KeyQuotas.create(rows, workers + 1),
+      full: new SharedArrayBuffer(0, { maxByteLength: laneBytes(rows) }),
+      workers: workers + 1,
     };
   }
 
   /** One thread's view of the table. */
-  static attach(buffers: TableBuffers, limits: KeyLimits): KeyTable {
-    return new KeyTable(buffers, limits);
+  static attach(buffers: TableBuffers, settings: TableSettings): KeyTable {
+    return new KeyTable(buffers, settings);
+  }
+
+  /** What keys may be asked; undefined as long as no key has a limit. */
+  get quotas(): KeyQuotas | undefined {
+    if (this.#quotas !== undefined) return this.#quotas;
+    if (this.#defaults === NO_QUOTAS && !this.rows.hasQuotas) return undefined;
+    const { quotas, workers, full } = this.buffers;
+    full.grow(full.maxByteLength);
+    this.#full = new Lane(full, this.rows.capacity);
+    this.#quotas = new KeyQuotas(quotas, this.rows.capacity, workers, this.#defaults);
+    return this.#quotas;
+  }
+
+  /** The keys that have reached a limit of their own; undefined as long as no key has one. */
+  get full(): Lane | undefined {
+    return this.quotas === undefined ? undefined : this.#full;
   }
 
   /** Milliseconds on the table's own clock, on which statuses count. */
@@ -133,10 +178,77 @@ export class KeyTable {
     // Copied before anyone looks here, and once more when it is published to: a row that came back
     // between the two is not missed. One that left is left over, and the lease that finds it so
     // puts it right.
-    lane.available.addAll(this.account.available);
+    this.#copyAvailable(lane);
     this.directory.activate(taken);
-    lane.available.addAll(this.account.available);
+    this.#copyAvailable(lane);
     return this.directory.laneOf(model, nowTick);
+  }
+
+  #copyAvailable({ tiers }: Lane): void {
+    for (const [tier, rows] of this.account.tiers.entries()) tiers[tier]?.addAll(rows);
+  }
+
+  /** Whether a row's bit is set: it may be picked in this lane. */
+  has(lane: Lane, row: number): boolean {
+    return this.#availableOf(lane, row).has(row);
+  }
+
+  #availableOf(lane: Lane, row: number): Bitmap {
+    return lane.tiers[this.rows.tier(row) - 1] ?? lane.available;
+  }
+
+  /** No lane offers the row any more, in whatever tier it is. Coordinator only, before a move. */
+  withdraw(row: number): void {
+    for (const index of [ACCOUNT, ...this.directory.active()]) {
+      for (const tier of this.lane(index).tiers) tier.delete(row);
+    }
+  }
+
+  /** Takes a row out of the turn until a limit of its own has room again. */
+  setAside(row: number, { kind, untilMs }: Full, nowMs: number): void {
+    const { full } = this;
+    if (full === undefined) return;
+    const until = this.sinceEpoch(untilMs);
+    const change = full.words.changeKey(row, (status) => {
+      return { ...status, state: 'cooling', untilMs: until, generation: status.generation + 1 };
+    });
+    full.reasons[row] = QUOTA_KINDS.indexOf(kind);
+    if (change !== null && change.before.untilMs <= this.sinceEpoch(nowMs)) {
+      this.#quotas?.countSkip(kind);
+    }
+    this.publish(ACCOUNT, row, this.tick(nowMs));
+    // Where the last of its requests ended meanwhile, nobody else would notice.
+    if (kind === 'concurrency' && this.#quotas?.fullOf(row, nowMs) === undefined) {
+      this.#takeBack(row, nowMs);
+    }
+  }
+
+  /** A row that was set aside is offered again if its limits have room. */
+  reconsider(row: number, nowMs: number): void {
+    const { full } = this;
+    if (full === undefined || stateOf(full.words.low(row)) === READY) return;
+    const still = this.#quotas?.fullOf(row, nowMs);
+    if (still === undefined) this.#takeBack(row, nowMs);
+    else this.setAside(row, still, nowMs);
+  }
+
+  #takeBack(row: number, nowMs: number): void {
+    this.#full?.words.changeKey(row, (status) => {
+      if (status.state === 'ready') return status;
+      return { ...status, state: 'ready', untilMs: 0, generation: status.generation + 1 };
+    });
+    this.publish(ACCOUNT, row, this.tick(nowMs));
+  }
+
+  /** After limits changed: every row that was set aside is looked at anew. Coordinator only. */
+  reconsiderAll(nowMs: number): void {
+    const { rowCount } = this.rows;
+    const { full } = this;
+    full?.visitResting(rowCount, (row) => {
+      const still = this.#quotas?.fullOf(row, nowMs);
+      if (still === undefined) this.#takeBack(row, nowMs);
+      else this.setAside(row, still, nowMs);
+    });
   }
 
   /** Changes a row's status in one lane. Null: the event changed nothing, as late news does not. */
@@ -171,6 +283,8 @@ export class KeyTable {
     if (this.account.isDue(nowTick)) {
       this.account.sweep(nowTick, (row) => this.publish(ACCOUNT, row, nowTick));
     }
+    const full = this.#full;
+    if (full?.isDue(nowTick)) full.sweep(nowTick, (row) => this.publish(ACCOUNT, row, nowTick));
     if (lane === ACCOUNT) return;
     const place = this.lane(lane);
     if (place.isDue(nowTick)) place.sweep(nowTick, (row) => this.publish(lane, row, nowTick));
@@ -197,11 +311,15 @@ export class KeyTable {
   }
 
   /** After a worker died: finishes whatever it left half done, in time proportional to the rows. */
-  healAfterCrash(nowMs: number): void {
+  healAfterCrash(nowMs: number, workerId = 0): void {
     const nowTick = this.tick(nowMs);
     const { rowCount } = this.rows;
     this.changed.repair();
-    for (const lane of [ACCOUNT, ...this.directory.active()]) this.lane(lane).available.repair();
+    for (const lane of [ACCOUNT, ...this.directory.active()]) {
+      for (const tier of this.lane(lane).tiers) tier.repair();
+    }
+    this.quotas?.reclaim(workerId, rowCount);
+    this.reconsiderAll(nowMs);
     for (let row = 0; row < rowCount; row++) {
       this.publish(ACCOUNT, row, nowTick);
       if (stateOf(this.account.words.low(row)) !== READY) this.changed.add(row);
@@ -210,19 +328,32 @@ export class KeyTable {
 
   /** True when the bit was wrong. */
   #publishIn(lane: Lane, row: number, nowTick: number): boolean {
+    const { full } = this;
+    const available = this.#availableOf(lane, row);
     for (let hasChanged = false; ; ) {
       const whole = this.account.words.low(row);
       const own = lane.words.low(row);
-      const wanted = isRested(this.account, row, nowTick) && isRested(lane, row, nowTick);
-      if (wanted !== lane.available.has(row)) {
-        if (wanted) lane.available.add(row);
-        else lane.available.delete(row);
+      const aside = full?.words.low(row);
+      const wanted =
+        isRested(this.account, row, nowTick) &&
+        isRested(lane, row, nowTick) &&
+        (full === undefined || isRested(full, row, nowTick));
+      if (wanted !== available.has(row)) {
+        if (wanted) available.add(row);
+        else available.delete(row);
         hasChanged = true;
       }
       const isStill = whole === this.account.words.low(row) && own === lane.words.low(row);
-      if (isStill) return hasChanged;
+      if (isStill && aside === full?.words.low(row)) return hasChanged;
     }
   }
+}
+
+function defaultQuotas(settings: TableSettings): Quotas {
+  const { keyConcurrency = 0, keyRpd = 0, keyRpm = 0, keyTpm = 0 } = settings;
+  const isNone = keyConcurrency === 0 && keyRpd === 0 && keyRpm === 0 && keyTpm === 0;
+  if (isNone) return NO_QUOTAS;
+  return { concurrency: keyConcurrency, rpd: keyRpd, rpm: keyRpm, tpm: keyTpm };
 }
 
 /**

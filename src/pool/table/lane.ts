@@ -8,6 +8,7 @@
 // never, so that memory needs no preparation.
 
 import { Bitmap, bitmapBytes } from './bitmap.ts';
+import { MAX_TIERS } from './key-rows.ts';
 import { COOLING, DEAD, NEVER_TICK, StatusWords, stateOf } from './status-word.ts';
 
 /** Rows that share one entry in the calendar of returns. */
@@ -23,6 +24,10 @@ const CURSOR = 0;
 const NEXT_RETURN = 32;
 const HALF_OPEN_AT = 64;
 const HEADER_BYTES = 512;
+/** A turn is a pass times this, plus a row: as many as there can be. */
+const TURN_ROWS = 2 ** 21;
+/** Passes that a turn can tell apart. */
+export const MAX_PASSES = 2 ** 11;
 
 /** Bytes of one lane of `capacity` rows, a multiple of {@link BLOCK_ROWS}. */
 export function laneBytes(capacity: number): number {
@@ -34,7 +39,7 @@ function sections(capacity: number) {
   const since = words + capacity * 8;
   const tried = since + capacity * 4;
   const available = tried + capacity * 4;
-  const returns = available + bitmapBytes(capacity);
+  const returns = available + MAX_TIERS * bitmapBytes(capacity);
   const reasons = returns + (capacity / BLOCK_ROWS) * 4;
   const touched = reasons + capacity;
   const end = touched + capacity / BLOCK_ROWS;
@@ -43,7 +48,9 @@ function sections(capacity: number) {
 
 export class Lane {
   readonly words: StatusWords;
-  /** Rows that may be used in this lane and in lane 0. */
+  /** Rows that may be used in this lane and in lane 0, those of each tier by themselves. */
+  readonly tiers: readonly Bitmap[];
+  /** Those of the first tier: all of them, where no key has another. */
   readonly available: Bitmap;
   /** Index in REASONS of the last change. */
   readonly reasons: Uint8Array;
@@ -64,7 +71,11 @@ export class Lane {
     this.words = new StatusWords(buffer, at.words, capacity);
     this.since = new Uint32Array(buffer, at.since, capacity);
     this.tried = new Uint32Array(buffer, at.tried, capacity);
-    this.available = new Bitmap(buffer, at.available, capacity);
+    const tier = (n: number) => {
+      return new Bitmap(buffer, at.available + n * bitmapBytes(capacity), capacity);
+    };
+    this.available = tier(0);
+    this.tiers = Array.from({ length: MAX_TIERS }, (_, n) => (n === 0 ? this.available : tier(n)));
     this.#returns = new Int32Array(buffer, at.returns, capacity / BLOCK_ROWS);
     this.reasons = new Uint8Array(buffer, at.reasons, capacity);
     this.#touched = new Uint8Array(buffer, at.touched, capacity / BLOCK_ROWS);
@@ -72,19 +83,25 @@ export class Lane {
 
   /** The row whose turn it is. */
   get cursor(): number {
-    return Atomics.load(this.#header, CURSOR);
+    return rowOfTurn(this.turn);
   }
 
   set cursor(row: number) {
     Atomics.store(this.#header, CURSOR, row);
   }
 
+  /** The same with the pass over the rows in which it is: see pick.ts. */
+  get turn(): number {
+    return Atomics.load(this.#header, CURSOR) >>> 0;
+  }
+
   /**
-   * Gives the turn to the row after `taken`; false when another thread moved on from `from` first.
+   * Gives the turn to the row after `taken`; false when another thread moved on from `turn` first.
    */
-  advance(from: number, taken: number): boolean {
+  advance(turn: number, taken: number, pass = 0): boolean {
     const next = taken + 1 === this.#capacity ? 0 : taken + 1;
-    return Atomics.compareExchange(this.#header, CURSOR, from, next) === from;
+    const word = pass * TURN_ROWS + next;
+    return Atomics.compareExchange(this.#header, CURSOR, turn | 0, word | 0) === (turn | 0);
   }
 
   /**
@@ -184,7 +201,7 @@ export class Lane {
    * Forgets everything, touching only memory that was used. For a lane that no one uses any more.
    */
   wipe(): void {
-    this.available.clear();
+    for (const tier of this.tiers) tier.clear();
     for (let block = 0; block < this.#touched.length; block++) {
       if (this.#touched[block] === 0) continue;
       const start = block * BLOCK_ROWS;
@@ -194,6 +211,14 @@ export class Lane {
     this.#returns.fill(0);
     this.#header.fill(0);
   }
+}
+
+export function rowOfTurn(turn: number): number {
+  return turn % TURN_ROWS;
+}
+
+export function passOfTurn(turn: number): number {
+  return Math.floor(turn / TURN_ROWS);
 }
 
 function readTick(ticks: Int32Array, index: number): number {

@@ -4,6 +4,7 @@
 
 import { type Provider, providerOf } from '../../policy/provider.ts';
 import { StatusWords } from '../table/status-word.ts';
+import { MAX_PROXIES, PROXY_LIST_BYTES, ProxyList } from './proxy-list.ts';
 
 /** Addresses that one process can learn, over all reloads of its key file. */
 export const MAX_UPSTREAMS = 1024;
@@ -16,6 +17,8 @@ export interface Upstream {
   /** Scheme, host and port: where connections lead. */
   readonly origin: string;
   readonly protocol: 'http:' | 'https:';
+  /** The origin, and by which way: those of one route share connections. */
+  readonly route: string;
   /** Without the brackets of an IPv6 address, as sockets want it. */
   readonly hostname: string;
   readonly port: number;
@@ -24,6 +27,8 @@ export interface Upstream {
   /** Path before the client's own; '' or with a leading and no trailing slash. */
   readonly basePath: string;
   readonly provider: Provider;
+  /** The outgoing proxy that the key asks for; undefined: as the configuration says. */
+  readonly proxy: string | undefined;
 }
 
 const COUNT = 0;
@@ -34,6 +39,7 @@ const WORDS_AT = HEADER_BYTES;
 const FIELDS_AT = WORDS_AT + MAX_UPSTREAMS * 8;
 const FIELD = MAX_UPSTREAMS * 4;
 const TEXTS_AT = FIELDS_AT + 3 * FIELD;
+const PROXIES_AT = TEXTS_AT + MAX_UPSTREAMS * MAX_UPSTREAM_BYTES;
 
 export class UpstreamList {
   /** Breaker status of each. */
@@ -42,10 +48,13 @@ export class UpstreamList {
   readonly suspect: Int32Array;
   /** Keys blacklisted by it since the last success: a hint to look closer. */
   readonly rejections: Int32Array;
+  /** The ways that keys name for themselves. */
+  readonly proxies: ProxyList;
   readonly #header: Int32Array;
   readonly #length: Int32Array;
   readonly #texts: Buffer;
   readonly #parsed: (Upstream | undefined)[] = [];
+  readonly #byWay = new Map<number, Upstream>();
 
   constructor(buffer: SharedArrayBuffer) {
     const field = (n: number) => new Int32Array(buffer, FIELDS_AT + n * FIELD, MAX_UPSTREAMS);
@@ -55,12 +64,12 @@ export class UpstreamList {
     this.suspect = field(1);
     this.rejections = field(2);
     this.#texts = Buffer.from(buffer, TEXTS_AT, MAX_UPSTREAMS * MAX_UPSTREAM_BYTES);
+    this.proxies = new ProxyList(buffer, PROXIES_AT);
   }
 
   /** Memory for a list whose first entries are `baseUrls`: those for keys without a pin. */
   static create(baseUrls: readonly string[]): SharedArrayBuffer {
-    const bytes = TEXTS_AT + MAX_UPSTREAMS * MAX_UPSTREAM_BYTES;
-    const buffer = new SharedArrayBuffer(bytes);
+    const buffer = new SharedArrayBuffer(PROXIES_AT + PROXY_LIST_BYTES);
     const list = new UpstreamList(buffer);
     for (const url of baseUrls) {
       const href = parseUpstreamUrl(url);
@@ -102,6 +111,18 @@ export class UpstreamList {
     return count;
   }
 
+  /** The same upstream by the way that a key asks for; its connections are not the others'. */
+  through(index: number, proxy: number): Upstream {
+    const key = index * MAX_PROXIES + proxy;
+    const known = this.#byWay.get(key);
+    if (known !== undefined) return known;
+    const upstream = this.get(index);
+    const route = `${upstream.origin} ${proxy}`;
+    const way = { ...upstream, route, proxy: this.proxies.get(proxy) };
+    this.#byWay.set(key, way);
+    return way;
+  }
+
   get(index: number): Upstream {
     const known = this.#parsed[index];
     if (known !== undefined) return known;
@@ -140,11 +161,13 @@ function describe(index: number, href: string): Upstream {
     index,
     href,
     origin: url.origin,
+    route: url.origin,
     protocol,
     hostname,
     port,
     host: url.host,
     basePath,
     provider,
+    proxy: undefined,
   };
 }

@@ -123,6 +123,15 @@ export function withoutKey(
   nowMs: number,
 ): OwnError {
   const forModel = model === undefined ? '' : ` for the model ${JSON.stringify(shown(model))}`;
+  if (retryAtMs !== null && shortage === 'busy') {
+    return {
+      status: 429,
+      type: 'rate_limit_error',
+      code: 'all_keys_busy',
+      message: `every API key has reached its limit${forModel}; Retry-After says when the first one has room`,
+      retryAfterSeconds: Math.max(1, Math.ceil((retryAtMs - nowMs) / 1000)),
+    };
+  }
   if (retryAtMs !== null) {
     return {
       status: 429,

@@ -39,13 +39,15 @@ interface Member {
 
 export class GroupSet implements Disposable {
   readonly #state: StateKeeper;
+  readonly #workers: number;
   readonly #log: Logger;
   #members: readonly Member[] = [];
   readonly #places = new ClientPlaces();
   #editions = 0;
 
-  constructor(state: StateKeeper, log: Logger) {
+  constructor(state: StateKeeper, workers: number, log: Logger) {
     this.#state = state;
+    this.#workers = workers;
     this.#log = log;
     state.of(() => this.views);
   }
@@ -116,7 +118,8 @@ export class GroupSet implements Disposable {
     const capacity = name === DEFAULT_GROUP ? MAX_KEYS : await capacityFor(settings.keysFile);
     const nowMs = Date.now();
     const edition = this.#edition();
-    const start = { ...createGroup(name, settings, { epochMs: nowMs, capacity }), edition };
+    const size = { epochMs: nowMs, capacity, workers: this.#workers };
+    const start = { ...createGroup(name, settings, size), edition };
     const view = attachGroup(start);
     const keeper = new GroupKeeper(view, this.#state, this.#log);
     const watch = await keeper.load();

@@ -40,7 +40,13 @@ export class ModelCatalogue {
   #groupOf(view: GroupView): Group {
     const known = this.#groups.get(view);
     if (known !== undefined) return known;
-    const group = servedGroup(view, { counters: this.#counters, random: Math.random });
+    const group = servedGroup(view, {
+      counters: this.#counters,
+      random: Math.random,
+      now: Date.now,
+      // After the last worker's.
+      workerId: this.#config.workers,
+    });
     this.#groups.set(view, group);
     return group;
   }

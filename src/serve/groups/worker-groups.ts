@@ -7,6 +7,7 @@ import type { Served } from '../../front/router.ts';
 import type { WorkerCounters } from '../../pool/counts/counters.ts';
 import { type Group, servedGroup } from '../../pool/group.ts';
 import { attachGroup } from '../../pool/group-view.ts';
+import type { LeaseHome } from '../../pool/lease.ts';
 import type { PlacedClient } from '../../proxy/client.ts';
 import { Routing } from '../../proxy/routing.ts';
 import type { ServedStart } from '../worker-protocol.ts';
@@ -19,14 +20,14 @@ interface Known {
 
 export class WorkerGroups {
   readonly #authKey: string;
-  readonly #home: { readonly counters: WorkerCounters; readonly random: () => number };
+  readonly #home: Omit<LeaseHome, 'group'>;
   #known: readonly Known[] = [];
   #shown: ShownGrouping | undefined;
   #clients: readonly PlacedClient[] = [];
 
-  constructor(authKey: string, counters: WorkerCounters) {
+  constructor(authKey: string, counters: WorkerCounters, workerId: number) {
     this.#authKey = authKey;
-    this.#home = { counters, random: Math.random };
+    this.#home = { counters, random: Math.random, now: Date.now, workerId };
   }
 
   /** As they are now. */

@@ -96,7 +96,7 @@ export class Dialer {
    * that was offered for the same peer is used up first.
    */
   connect(target: DialTarget, done: (error: Error | null, socket?: Socket) => void): void {
-    const offered = this.#spare.take(authorityOf(target));
+    const offered = this.#spare.take(wayTo(target));
     if (offered !== undefined) return void process.nextTick(done, null, offered);
     const onDialed = (dialed: Dialed): void => {
       if (dialed.kind === 'socket') done(null, dialed.socket);
@@ -108,7 +108,7 @@ export class Dialer {
 
   /** Hands over an open HTTP/1.1 connection that `connect` is soon to ask for. */
   offer(target: Destination, socket: Socket): void {
-    this.#spare.keep(authorityOf(target), socket);
+    this.#spare.keep(wayTo(target), socket);
   }
 
   /**
@@ -246,4 +246,12 @@ function routeFault(proxy: OutgoingProxy, error: { readonly message: string }): 
 
 function fault(code: FaultCode, message: string): Fault {
   return { kind: 'fault', code, sent: false, message };
+}
+
+/**
+ * What connections must have in common to stand in for one another: the peer, and a key's proxy.
+ */
+function wayTo(target: Destination): string {
+  const { proxy = '' } = target;
+  return `${authorityOf(target)} ${proxy}`;
 }

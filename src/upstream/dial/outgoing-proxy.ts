@@ -39,6 +39,8 @@ export interface Destination {
   readonly protocol: 'http:' | 'https:';
   readonly hostname: string;
   readonly port: number;
+  /** The proxy that a key asks for, before what the configuration says. */
+  readonly proxy?: string | undefined;
 }
 
 const SCHEMES: readonly string[] = ['http', 'https', 'socks4', 'socks4a', 'socks5', 'socks5h'];
@@ -92,6 +94,7 @@ export class ProxyChoice {
 
   /** The proxy to go through; null: straight to the destination. */
   for(destination: Destination): OutgoingProxy | null {
+    if (destination.proxy !== undefined) return parseProxyUrl(destination.proxy, 'proxy=');
     const own = this.#own.find(({ matches }) => matches(destination));
     if (own !== undefined) return own.proxy;
     const proxy = destination.protocol === 'https:' ? this.#https : this.#http;

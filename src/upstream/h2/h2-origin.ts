@@ -43,8 +43,8 @@ export class H2Origin {
   #http1UntilMs = Number.NEGATIVE_INFINITY;
 
   constructor(upstream: Upstream, dialer: Dialer, deadlines: Deadlines, idleTimeoutMs: number) {
-    const { protocol, hostname, port } = upstream;
-    this.#target = { protocol, hostname, port, alpn: ['h2', 'http/1.1'] };
+    const { protocol, hostname, port, proxy } = upstream;
+    this.#target = { protocol, hostname, port, proxy, alpn: ['h2', 'http/1.1'] };
     this.#dialer = dialer;
     this.#deadlines = deadlines;
     this.#idleTimeoutMs = idleTimeoutMs;

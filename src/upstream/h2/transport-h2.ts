@@ -36,7 +36,7 @@ export class H2Transport implements Transport {
 
   /** Open HTTP/2 connections to an upstream. */
   sessionCount(upstream: Upstream): number {
-    return this.#origins.get(upstream.origin)?.sessionCount ?? 0;
+    return this.#origins.get(upstream.route)?.sessionCount ?? 0;
   }
 
   close(): void {
@@ -45,11 +45,11 @@ export class H2Transport implements Transport {
   }
 
   #originOf(upstream: Upstream): H2Origin {
-    const known = this.#origins.get(upstream.origin);
+    const known = this.#origins.get(upstream.route);
     if (known !== undefined) return known;
     const { dialer, deadlines, idleTimeoutMs } = this.#options;
     const origin = new H2Origin(upstream, dialer, deadlines, idleTimeoutMs);
-    this.#origins.set(upstream.origin, origin);
+    this.#origins.set(upstream.route, origin);
     return origin;
   }
 }

@@ -53,9 +53,9 @@ export class ConnectionPool implements ConnectionOwner {
   #closed = false;
 
   constructor(upstream: Upstream, options: PoolOptions) {
-    const { protocol, hostname, port } = upstream;
+    const { protocol, hostname, port, proxy } = upstream;
     this.#upstream = upstream;
-    this.#target = { protocol, hostname, port, alpn: ['http/1.1'] };
+    this.#target = { protocol, hostname, port, proxy, alpn: ['http/1.1'] };
     this.#options = options;
     this.forwarding = options.dialer.forwarding(this.#target);
   }

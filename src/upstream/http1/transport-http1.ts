@@ -56,7 +56,7 @@ export class Http1Transport implements Transport {
   }
 
   #poolOf(upstream: Upstream): ConnectionPool {
-    const known = this.#pools.get(upstream.origin);
+    const known = this.#pools.get(upstream.route);
     if (known !== undefined) return known;
     const pool = new ConnectionPool(upstream, {
       dialer: this.#dialer,
@@ -64,7 +64,7 @@ export class Http1Transport implements Transport {
       idleTimeoutMs: this.#idleTimeoutMs,
       onStray: this.#onStray,
     });
-    this.#pools.set(upstream.origin, pool);
+    this.#pools.set(upstream.route, pool);
     return pool;
   }
 }

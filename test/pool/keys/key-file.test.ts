@@ -13,6 +13,7 @@ import {
   parseKeys,
   readKeyFile,
 } from '../../../src/pool/keys/key-file.ts';
+import { UNLIMITED } from '../../../src/pool/limits/key-quotas.ts';
 
 function parse(text: string | Buffer): KeyFile {
   return parseKeys(Buffer.from(text), 'keys.txt');
@@ -69,7 +70,13 @@ test('a key that ends in = or holds a # is a key', () => {
 test('what is wrong is told by file and line, without the key', () => {
   const secret = 'sk-very-secret-key';
   const wrong: [string, RegExp][] = [
-    [`ok\n${secret} weight=3`, /^keys\.txt:2: unknown attribute weight=$/],
+    [`ok\n${secret} wieght=3`, /^keys\.txt:2: unknown attribute wieght=; did you mean weight=\?$/],
+    [`${secret} weight=0`, /^keys\.txt:1: weight= must be a whole number from 1 to 100$/],
+    [`${secret} tier=5`, /tier= must be a whole number from 1 to 4/],
+    [`${secret} rpm=${secret}`, /rpm= must be a whole number from 0 to/],
+    [`${secret} rpd=1 rpd=2`, /rpd= stands twice/],
+    [`${secret} proxy=ftp://x`, /proxy= must be the address of/],
+    [`${secret} name=a/b`, /name= must be 1 to 64 letters/],
     [`${secret} ${secret}`, /^keys\.txt:1: after the key only/],
     [`${secret} http://a.test http://b.test`, /one upstream only/],
     [`${secret} ftp://a.test`, /after the key only/],
@@ -87,6 +94,28 @@ test('what is wrong is told by file and line, without the key', () => {
     assert.match(told[0] ?? '', rule);
     assert.ok(!told.join().includes('very-secret'), 'the key is shown');
   }
+});
+
+test('attributes stand behind the key in any order, and a comment ends them', () => {
+  const lines = [
+    'sk-a http://a.test weight=3 rpm=60 tpm=90_000 rpd=1000 concurrency=2 tier=2 name=alice # x=1',
+    'sk-b rpm=0 proxy=socks5h://u:p@127.0.0.1:1080',
+    'sk-c',
+  ];
+  const file = parseKeys(Buffer.from(lines.join('\n')), 'keys.txt');
+  assert.ok(file.ok);
+  const { attributes, attributeSets, names } = file.keys;
+  const sets = [...attributes].map((index) => attributeSets[index]);
+  assert.deepEqual(sets[0], {
+    weight: 3,
+    tier: 2,
+    quotas: { concurrency: 2, rpd: 1000, rpm: 60, tpm: 90_000 },
+    proxy: '',
+  });
+  assert.equal(sets[1]?.quotas.rpm, UNLIMITED);
+  assert.equal(sets[1]?.proxy, 'socks5h://u:p@127.0.0.1:1080');
+  assert.equal(sets[2], attributeSets[0]);
+  assert.deepEqual([...names], [[0, 'alice']]);
 });
 
 test('every problem is told, up to a limit', () => {

@@ -14,7 +14,7 @@ test('no minute ever has more than the limit, and what is refused had a full one
   const steps = fc.array(fc.integer({ min: 0, max: 30_000 }), { maxLength: 200 });
   fc.assert(
     fc.property(steps, fc.integer({ min: 1, max: 9 }), (pauses, limit) => {
-      const windows = new MinuteWindows(MinuteWindows.create(3));
+      const windows = new MinuteWindows(MinuteWindows.create(3), 0, 3);
       const admitted: number[] = [];
       let nowMs = START_MS;
       for (const pause of pauses) {
@@ -30,7 +30,7 @@ test('no minute ever has more than the limit, and what is refused had a full one
         const inWindow = admitted.filter((atMs) => atMs > nowMs - 61_000).length;
         assert.ok(inWindow >= limit, `${inWindow} of ${limit}`);
         assert.ok(waitMs > 0 && waitMs <= 61_000);
-        const later = new MinuteWindows(MinuteWindows.create(1));
+        const later = new MinuteWindows(MinuteWindows.create(1), 0, 1);
         assert.equal(later.admit(0, limit, nowMs), 0);
       }
       assert.equal(windows.inMinute(0, nowMs), 0);
@@ -40,7 +40,7 @@ test('no minute ever has more than the limit, and what is refused had a full one
 });
 
 test('after the wait that it names there is room', () => {
-  const windows = new MinuteWindows(MinuteWindows.create(1));
+  const windows = new MinuteWindows(MinuteWindows.create(1), 0, 1);
   for (let i = 0; i < 5; i += 1) assert.equal(windows.admit(0, 5, START_MS + i * 700), 0);
   const waitMs = windows.admit(0, 5, START_MS + 20_000);
   assert.ok(windows.admit(0, 5, START_MS + 20_000 + waitMs - 1) > 0);
@@ -52,9 +52,9 @@ test('after the wait that it names there is room', () => {
 
 test('a total that a death left too high is put right', () => {
   const buffer = MinuteWindows.create(1);
-  const windows = new MinuteWindows(buffer);
+  const windows = new MinuteWindows(buffer, 0, 1);
   windows.admit(0, 2, START_MS);
-  Atomics.add(new Int32Array(buffer), 0, 1);
+  Atomics.add(new Int32Array(buffer), 2 * 61, 1);
   assert.ok(windows.admit(0, 2, START_MS) > 0);
   windows.repair();
   assert.equal(windows.admit(0, 2, START_MS), 0);
@@ -67,10 +67,10 @@ const RACER = `
     const { buffer, nowMs, tries, limit } = workerData;
     let passed = 0;
     if (workerData.kind === 'minute') {
-      const windows = new MinuteWindows(buffer);
+      const windows = new MinuteWindows(buffer, 0, 1);
       for (let i = 0; i < tries; i += 1) if (windows.admit(0, limit, nowMs + i) === 0) passed += 1;
     } else {
-      const inFlight = new InFlight(buffer, 10);
+      const inFlight = new InFlight(buffer, 0, 2, 10);
       for (let i = 0; i < tries; i += 1) {
         if (!inFlight.enter(0, limit, workerData.id)) continue;
         if (inFlight.of(0) > limit + 4) throw new Error('too many');
@@ -102,7 +102,7 @@ test('four threads that race for 60 a minute get 60', async () => {
 test('four threads never hold more than the limit, and nothing stays taken', async () => {
   const buffer = InFlight.create(2, 10);
   assert.ok((await race('flight', buffer, 2)) > 0);
-  const inFlight = new InFlight(buffer, 10);
+  const inFlight = new InFlight(buffer, 0, 2, 10);
   assert.equal(inFlight.of(0), 0);
   assert.ok(inFlight.enter(0, 2, 7) && inFlight.enter(0, 2, 8) && !inFlight.enter(0, 2, 9));
   inFlight.reclaim(7);

@@ -164,12 +164,14 @@ test('an upstream knows what sockets, Host header and classifier need', () => {
     index: 0,
     href: 'https://api.openai.com/v1',
     origin: 'https://api.openai.com',
+    route: 'https://api.openai.com',
     protocol: 'https:',
     hostname: 'api.openai.com',
     port: 443,
     host: 'api.openai.com',
     basePath: '/v1',
     provider: 'openai',
+    proxy: undefined,
   });
   const { hostname, host, port, basePath } = upstreams.get(1);
   assert.deepEqual([hostname, host, port, basePath], ['::1', '[::1]:8080', 8080, '/base']);
