@@ -11,14 +11,15 @@ import { BUCKETS, type Histogram as Counted, type Counters } from '../pool/count
 import { DELAY_BOUNDS_MS, type Vitals, WorkerVitals } from '../pool/counts/worker-vitals.ts';
 import type { GroupView } from '../pool/group-view.ts';
 import { summarise } from '../pool/keys/key-report.ts';
+import { QUOTA_KINDS } from '../pool/limits/key-quotas.ts';
 import {
   CONTENT_TYPE,
   exposition,
   type Family,
-  type Labels,
   negotiateFormat,
   type Sample,
 } from './exposition.ts';
+import { by, counter, gauge, type Histogram, histogram, inBytes, one } from './families.ts';
 import { residentBytes } from './process-memory.ts';
 
 /** Answers 200 with all families; never fails for a format, text is the default. */
@@ -77,6 +78,7 @@ export function metricsSnapshot(sources: MetricsSources, nowMs: number): Metrics
     openStreams: gauges.openStreams,
     firstByte: inSeconds(histograms.firstByteMs, MS_PER_SECOND),
     duration: inSeconds(histograms.totalMs, MS_PER_SECOND),
+    queue: inSeconds(histograms.queueMs, MS_PER_SECOND),
     bytes: { received: totals.bytesIn, sent: totals.bytesOut },
     groups: sources.groups().map((group) => groupSnapshot(group, nowMs)),
     openLeases: gauges.openLeases,
@@ -109,7 +111,14 @@ function groupSnapshot(group: GroupView, nowMs: number): GroupSnapshot {
     upstreams: upstreamSnapshots(group),
     keys: { healthy, resting, blacklisted },
     restingModels: restingForModel,
+    limitSkips: limitSkips(group),
   };
+}
+
+/** How often keys were set aside because of each limit; none where no key has one. */
+function limitSkips({ table: { quotas } }: GroupView): Readonly<Record<string, number>> {
+  if (quotas === undefined) return {};
+  return Object.fromEntries(QUOTA_KINDS.map((kind) => [kind, quotas.skips(kind)]));
 }
 
 function upstreamSnapshots({ upstreams, attempts }: GroupView): UpstreamSnapshot[] {
@@ -155,6 +164,7 @@ export interface MetricsSnapshot {
   readonly openStreams: number;
   readonly firstByte: Histogram;
   readonly duration: Histogram;
+  readonly queue: Histogram;
   /** Bytes of bodies from and to clients. */
   readonly bytes: { readonly received: number; readonly sent: number };
   readonly groups: readonly GroupSnapshot[];
@@ -164,13 +174,6 @@ export interface MetricsSnapshot {
   readonly strayAnswers: number;
   readonly cpuSeconds: number;
   readonly residentBytes: number;
-}
-
-/** `buckets` has one count more than `boundsSeconds`: what was slower than the last bound. */
-export interface Histogram {
-  readonly boundsSeconds: readonly number[];
-  readonly buckets: readonly number[];
-  readonly sumSeconds: number;
 }
 
 /** The requests of one client that have ended, by outcome. */
@@ -187,6 +190,7 @@ export interface GroupSnapshot {
   readonly keys: Readonly<Record<string, number>>;
   /** (key, model) pairs that rest for one model only. */
   readonly restingModels: number;
+  readonly limitSkips: Readonly<Record<string, number>>;
 }
 
 export interface UpstreamSnapshot {
@@ -254,6 +258,11 @@ function requestFamilies(snapshot: MetricsSnapshot): Family[] {
       'From the arrival of a request to the last byte of its answer.',
       [{ labels: {}, measured: snapshot.duration }],
     ),
+    histogram(
+      'queue_wait_seconds',
+      'How long requests waited for a place or a busy key, those that had to.',
+      [{ labels: {}, measured: snapshot.queue }],
+    ),
     inBytes(
       counter('client_received_bytes', 'Bytes of bodies that clients sent.', one(bytes.received)),
     ),
@@ -299,6 +308,11 @@ function keyFamilies(snapshot: MetricsSnapshot): Family[] {
       'key_models_resting',
       'Pairs of a key and a model that rest while the key serves other models.',
       groups.map(({ name, restingModels }) => ({ labels: { group: name }, value: restingModels })),
+    ),
+    counter(
+      'key_limit_skips',
+      'Times that a key was set aside because it had reached a limit of its own.',
+      groups.flatMap(({ name, limitSkips }) => by('limit', limitSkips, { group: name })),
     ),
     gauge('key_leases_open', 'Keys in use by attempts now.', one(snapshot.openLeases)),
   ];
@@ -354,39 +368,4 @@ function processFamilies(snapshot: MetricsSnapshot): Family[] {
       name: 'process_resident_memory_bytes',
     },
   ];
-}
-
-type Plain = Extract<Family, { type: 'counter' | 'gauge' }>;
-
-function counter(name: string, help: string, samples: readonly Sample[]): Plain {
-  return { name: `gpt_load_${name}`, help, type: 'counter', samples };
-}
-
-function gauge(name: string, help: string, samples: readonly Sample[]): Plain {
-  return { name: `gpt_load_${name}`, help, type: 'gauge', samples };
-}
-
-function inBytes(family: Plain): Plain {
-  return { ...family, unit: 'bytes' };
-}
-
-function histogram(
-  name: string,
-  help: string,
-  series: readonly { readonly labels: Labels; readonly measured: Histogram }[],
-): Family {
-  const samples = series.map(({ labels, measured: { boundsSeconds, buckets, sumSeconds } }) => {
-    return { labels, bounds: boundsSeconds, buckets, sum: sumSeconds };
-  });
-  return { name: `gpt_load_${name}`, help, unit: 'seconds', type: 'histogram', samples };
-}
-
-function one(value: number): Sample[] {
-  return [{ labels: {}, value }];
-}
-
-function by(label: string, values: Readonly<Record<string, number>>, more: Labels = {}): Sample[] {
-  return Object.entries(values).map(([name, value]) => {
-    return { labels: { ...more, [label]: name }, value };
-  });
 }

@@ -227,6 +227,7 @@ export class Router {
     counters.add('bytesOut', exchange.bytesOut);
     if (exchange.firstByteMs >= 0) counters.observe('firstByteMs', exchange.firstByteMs);
     counters.observe('totalMs', totalMs);
+    if (exchange.waitedMs > 0) counters.observe('queueMs', exchange.waitedMs);
     const broke = exchange.ended !== undefined && exchange.ended !== 'client_left';
     if (broke || exchange.response.statusCode >= 500) this.#logAccess(exchange, totalMs, 'error');
     else if (config.logEnableRequest) this.#logAccess(exchange, totalMs, 'info');
@@ -247,6 +248,7 @@ export class Router {
       attempts: exchange.attempts,
       ...(exchange.client === undefined ? {} : { clientName: exchange.client.name }),
       ...(this.#served.routing.groups.length === 1 ? {} : { group: exchange.groupName }),
+      ...(exchange.waitedMs === 0 ? {} : { waitedMs: exchange.waitedMs }),
       ...(exchange.ended === undefined ? {} : { ended: exchange.ended }),
     });
   }

@@ -41,6 +41,8 @@ export interface AccessFields {
    */
   readonly firstByteMs: number | null;
   readonly totalMs: number;
+  /** For a place or a busy key, where it had to wait. */
+  readonly waitedMs?: number;
   readonly bytesIn: number;
   readonly bytesOut: number;
   readonly attempts: readonly AccessAttempt[];
@@ -73,7 +75,11 @@ export class AccessLog {
   write(level: Extract<LogLevel, 'info' | 'error'>, access: AccessFields): void {
     const { attempts, ended, firstByteMs } = access;
     const only = attempts.length === 1 ? attempts[0] : undefined;
-    const isUsual = ended === undefined && only?.verdict === 'success' && firstByteMs !== null;
+    const isUsual =
+      ended === undefined &&
+      access.waitedMs === undefined &&
+      only?.verdict === 'success' &&
+      firstByteMs !== null;
     if (!isUsual || !this.#isPlain || level !== 'info') {
       this.#log[level](...accessLine(access, this.#options.format));
       return;
@@ -159,6 +165,7 @@ export function accessLine(
   const common = {
     first_byte_ms: access.firstByteMs === null ? undefined : Math.round(access.firstByteMs),
     total_ms: Math.round(access.totalMs),
+    waited_ms: access.waitedMs,
     bytes_in: access.bytesIn,
     bytes_out: access.bytesOut,
     upstream: last?.upstream,

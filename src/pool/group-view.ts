@@ -3,6 +3,7 @@
 
 import type { GroupSettings } from '../config/group-settings.ts';
 import { AttemptCounts } from './counts/attempt-counts.ts';
+import { WaitingLine } from './limits/waiting-line.ts';
 import { KeyTable, type TableBuffers, type TableSize } from './table/key-table.ts';
 import { type UpstreamBuffers, UpstreamPool } from './upstreams/upstream-pool.ts';
 
@@ -11,6 +12,7 @@ export interface GroupMemory {
   readonly table: TableBuffers;
   readonly upstreams: UpstreamBuffers;
   readonly attempts: SharedArrayBuffer;
+  readonly line: SharedArrayBuffer;
 }
 
 /** A group as the coordinator hands it to a thread. */
@@ -29,6 +31,8 @@ export interface GroupView {
   readonly table: KeyTable;
   readonly upstreams: UpstreamPool;
   readonly attempts: AttemptCounts;
+  /** Where requests wait for a key that is busy. */
+  readonly line: SharedArrayBuffer;
 }
 
 /**
@@ -41,6 +45,7 @@ export function createGroup(name: string, settings: GroupSettings, size: TableSi
     table: KeyTable.create(size),
     upstreams: UpstreamPool.create(settings.upstreams, epochMs),
     attempts: AttemptCounts.create(),
+    line: WaitingLine.create(),
   };
   return { edition: 0, name, settings, memory };
 }
@@ -53,5 +58,6 @@ export function attachGroup({ name, settings, memory }: GroupStart): GroupView {
     table: KeyTable.attach(memory.table, settings),
     upstreams: UpstreamPool.attach(memory.upstreams, settings),
     attempts: new AttemptCounts(memory.attempts),
+    line: memory.line,
   };
 }

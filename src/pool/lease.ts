@@ -9,6 +9,7 @@ import type { Verdict } from '../policy/verdict.ts';
 import type { TotalName, WorkerCounters } from './counts/counters.ts';
 import type { GroupView } from './group-view.ts';
 import type { KeyQuotas } from './limits/key-quotas.ts';
+import type { WaitingLine } from './limits/waiting-line.ts';
 import { ACCOUNT, LANES_FOR_RATE_LIMITS } from './table/lane-directory.ts';
 import { isSpotless } from './table/status-word.ts';
 import type { Upstream } from './upstreams/upstream-list.ts';
@@ -36,6 +37,8 @@ export interface LeaseHome {
   readonly now: () => number;
   /** Counts from 0, and is used by one living thread at a time. */
   readonly workerId: number;
+  /** Who waits for a key that is busy; undefined: nobody does. */
+  readonly waitingLine?: WaitingLine | undefined;
 }
 
 /** What a lease counts for among what its key may be asked. */
@@ -156,6 +159,7 @@ export class Lease {
     const { admission, row } = this.#origin;
     if (admission?.quotas.leave(row, this.#home.workerId)) {
       this.#home.group.table.reconsider(row, this.#home.now());
+      this.#home.waitingLine?.call();
     }
   }
 
@@ -165,7 +169,9 @@ export class Lease {
     if (admission === undefined) return;
     const { quotas, tokens, atMs } = admission;
     quotas.settleTokens(row, atMs, tokens, used);
-    if (used < tokens) this.#home.group.table.reconsider(row, this.#home.now());
+    if (used >= tokens) return;
+    this.#home.group.table.reconsider(row, this.#home.now());
+    this.#home.waitingLine?.call();
   }
 
   #countOnce(verdict: Verdict): boolean {

@@ -29,6 +29,8 @@ export class Exchange {
   clientLeft = false;
   /** Milliseconds from arrival to the first byte towards the client; -1: none was sent. */
   firstByteMs = -1;
+  /** Milliseconds that it waited for a place or a busy key. */
+  waitedMs = 0;
   bytesIn = 0;
   bytesOut = 0;
   /** Why the answer ended early, for the log; undefined: it did not. */

@@ -26,6 +26,7 @@ import { AttemptHistory } from './attempt-history.ts';
 import { type ReplayBudget, type RequestBody, readBody } from './body.ts';
 import type { Exchange } from './exchange.ts';
 import { Plan } from './plan.ts';
+import { inLine, type Wait } from './queue.ts';
 import type { Routing } from './routing.ts';
 import type { Tunnels } from './tunnel.ts';
 import { logConsequences } from './verdict-log.ts';
@@ -41,6 +42,8 @@ export interface ProxyParts {
   readonly answers: Answers;
   readonly tunnels: Tunnels;
   readonly budget: ReplayBudget;
+  /** Where requests wait for a permit, and how long; 0: they do not. */
+  readonly queue: Omit<Wait, 'exchange'>;
   readonly deadlines: Deadlines;
   readonly log: Logger;
 }
@@ -70,6 +73,8 @@ interface Tries {
   fault: Fault | undefined;
   /** Of the groups that had no key: the one that has one first. */
   none: Unavailable | undefined;
+  /** The first group of these whose keys are only busy, and for which the request may wait. */
+  busy: { readonly group: Group; readonly history: AttemptHistory } | undefined;
 }
 
 const RELAY: NextStep = { action: 'relay' };
@@ -90,9 +95,13 @@ export class RequestProxy {
    * @param forced the group that the path names
    */
   async handle(exchange: Exchange, routing: Routing, forced: Group | undefined): Promise<void> {
-    const { permits, counters, budget } = this.#parts;
-    const permit = permits.acquire();
+    const { permits, counters, budget, queue } = this.#parts;
+    const waits = queue.limitMs > 0;
+    const isCrowded = waits && queue.line.length > 0;
+    let permit = isCrowded ? -1 : permits.acquire();
+    if (permit < 0 && waits) permit = await this.#waitForPermit(exchange);
     if (permit < 0) {
+      if (exchange.clientLeft) return;
       counters.add('rejected');
       return this.#parts.answers.refuse(exchange, CONCURRENCY_LIMIT);
     }
@@ -108,8 +117,18 @@ export class RequestProxy {
       }
     } finally {
       permits.release(permit);
+      if (waits) queue.line.call();
       counters.add('inFlight', -1);
     }
+  }
+
+  async #waitForPermit(exchange: Exchange): Promise<number> {
+    const { permits, queue } = this.#parts;
+    const permit = await inLine({ ...queue, exchange }, () => {
+      const found = permits.acquire();
+      return found < 0 ? { retryAtMs: null } : { found };
+    });
+    return permit ?? -1;
   }
 
   async #serve(
@@ -129,6 +148,7 @@ export class RequestProxy {
       latestKept: false,
       fault: undefined,
       none: undefined,
+      busy: undefined,
     };
     try {
       await this.#loop(exchange, tries);
@@ -143,11 +163,13 @@ export class RequestProxy {
     for (;;) {
       const { pool, name } = tries.group;
       exchange.groupName = name;
-      const lease = pool.lease(tries.history, Date.now());
+      let lease = isCrowded(tries) ? BUSY : pool.lease(tries.history, Date.now());
       if (lease.kind === 'unavailable') {
         tries.none = firstToReturn(tries.none, lease);
-        if (!fallBack(tries)) return this.#noKey(exchange, tries, tries.none);
-        continue;
+        noteBusy(tries, lease);
+        if (fallBack(tries)) continue;
+        lease = await this.#waitForKey(exchange, tries, tries.none);
+        if (lease.kind === 'unavailable') return this.#noKey(exchange, tries, lease);
       }
       if (leavesBase(lease.upstream.basePath, exchange.target)) {
         lease[Symbol.dispose]();
@@ -171,6 +193,32 @@ export class RequestProxy {
         return this.#relayKept(exchange, tries);
       }
     }
+  }
+
+  /** A lease of the first group whose keys are only busy, if one becomes free in time. */
+  async #waitForKey(
+    exchange: Exchange,
+    tries: Tries,
+    none: Unavailable,
+  ): Promise<Lease | Unavailable> {
+    const { busy } = tries;
+    const line = busy?.group.waitingLine;
+    if (busy === undefined || line === undefined) return none;
+    const { group, history } = busy;
+    let last = none;
+    const limitMs = group.settings.queueTimeoutMs;
+    const lease = await inLine({ line, limitMs, exchange }, () => {
+      const found = group.pool.lease(history, Date.now());
+      if (found.kind === 'lease') return { found };
+      last = found;
+      return found;
+    });
+    if (lease === undefined) return last;
+    tries.group = group;
+    tries.history = history;
+    tries.busy = undefined;
+    exchange.groupName = group.name;
+    return lease;
   }
 
   /** A body that is streamed through is gone once it was sent: its beginning is kept no longer. */
@@ -288,6 +336,7 @@ export class RequestProxy {
    * No key to try (any more): what an earlier attempt brought if there was one, else 429 or 503.
    */
   async #noKey(exchange: Exchange, tries: Tries, none: Unavailable): Promise<void> {
+    if (exchange.clientLeft) return;
     if (tries.kept !== undefined || tries.fault !== undefined) {
       tries.latestKept = false;
       return this.#relayKept(exchange, tries);
@@ -308,6 +357,20 @@ function fallBack(tries: Tries): boolean {
   tries.group = next.value;
   tries.history = tries.history.inGroup(next.value);
   return true;
+}
+
+/** Nobody has looked: others wait for the group's keys already. */
+const BUSY: Unavailable = { kind: 'unavailable', retryAtMs: 0, shortage: 'busy' };
+
+/** A request does not look for a key before those that wait for one. */
+function isCrowded({ group, history }: Tries): boolean {
+  const { waitingLine } = group;
+  return waitingLine !== undefined && waitingLine.length > 0 && history.triedRows.length === 0;
+}
+
+function noteBusy(tries: Tries, { shortage }: Unavailable): void {
+  if (shortage !== 'busy' || tries.group.waitingLine === undefined) return;
+  tries.busy ??= { group: tries.group, history: tries.history };
 }
 
 function firstToReturn(known: Unavailable | undefined, next: Unavailable): Unavailable {

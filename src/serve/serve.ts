@@ -16,6 +16,7 @@ import { ClientCounts, MAX_COUNTED_CLIENTS } from '../pool/counts/client-counts.
 import { COORDINATOR, Counters, WorkerCounters } from '../pool/counts/counters.ts';
 import { WorkerVitals } from '../pool/counts/worker-vitals.ts';
 import { ClientLimits } from '../pool/limits/client-limits.ts';
+import { WaitingLine } from '../pool/limits/waiting-line.ts';
 import { Semaphore } from '../pool/semaphore.ts';
 import { loadTlsFiles } from '../upstream/dial/tls-files.ts';
 import { tellDescriptors, tellStart, tellWarnings } from './banner.ts';
@@ -147,7 +148,11 @@ function giveBack(workerId: number, shared: SharedMemory, { views }: GroupSet): 
   new Semaphore(shared.permits, 0).reclaim(workerId);
   new Counters(shared.counters).workerDied(workerId);
   new ClientLimits(shared.clientLimits, 0).reclaim(workerId);
-  for (const { table } of views) table.healAfterCrash(Date.now(), workerId);
+  new WaitingLine(shared.permitLine, 0).reclaim(workerId);
+  for (const { table, line } of views) {
+    table.healAfterCrash(Date.now(), workerId);
+    new WaitingLine(line, 0).reclaim(workerId);
+  }
 }
 
 /** How many files this process may have open; Node has raised the soft limit to the hard one. */
@@ -224,6 +229,7 @@ function writerTo(sinks: readonly LogSink[], authKey: string): (lines: string) =
 function createShared(config: Config): SharedMemory {
   return {
     permits: Semaphore.create(config.maxConcurrentRequests),
+    permitLine: WaitingLine.create(),
     counters: Counters.create(),
     clients: ClientCounts.create(),
     clientLimits: ClientLimits.create(MAX_COUNTED_CLIENTS + 1, config.workers),

@@ -12,6 +12,8 @@ import type { TlsMaterial } from '../upstream/dial/tls-files.ts';
 /** The memory that all threads share. */
 export interface SharedMemory {
   readonly permits: SharedArrayBuffer;
+  /** Where requests wait for a permit. */
+  readonly permitLine: SharedArrayBuffer;
   readonly counters: SharedArrayBuffer;
   readonly clients: SharedArrayBuffer;
   readonly clientLimits: LimitBuffers;

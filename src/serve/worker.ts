@@ -15,6 +15,7 @@ import { ClientCounts } from '../pool/counts/client-counts.ts';
 import { Counters, WorkerCounters } from '../pool/counts/counters.ts';
 import { WorkerVitals } from '../pool/counts/worker-vitals.ts';
 import { ClientLimits } from '../pool/limits/client-limits.ts';
+import { WaitingLine } from '../pool/limits/waiting-line.ts';
 import { Semaphore } from '../pool/semaphore.ts';
 import { Answers } from '../proxy/answer/answer.ts';
 import { Cors } from '../proxy/answer/cors.ts';
@@ -61,7 +62,10 @@ function startWorker(start: WorkerStart, port: MessagePort): void {
   const tunnels = new Tunnels(deadlines);
   const budget = new ReplayBudget(config.maxReplayBodyBytes);
   const inside = { permits, counters, deadlines, log };
-  const proxy = new RequestProxy({ ...inside, attempts, answers, tunnels, budget });
+  const { queueTimeoutMs } = config;
+  const queue = { line: new WaitingLine(shared.permitLine, workerId), limitMs: queueTimeoutMs };
+  const parts = { attempts, answers, tunnels, budget, queue };
+  const proxy = new RequestProxy({ ...inside, ...parts });
   const resets = new CoordinatorRequests<ReloadReport>(port);
   const models = new CoordinatorRequests<ListsOfModels>(port);
   watchVitalSigns(new WorkerVitals(shared.vitals, workerId));
@@ -81,7 +85,7 @@ function startWorker(start: WorkerStart, port: MessagePort): void {
   const ownSite = new OwnSite(config.host, config.allowedHosts);
   const trustedProxies = new TrustedProxies(config.trustedProxies);
   const accessLog = new AccessLog(logging);
-  const parts = {
+  const outside = {
     config,
     accessLog,
     admin,
@@ -95,7 +99,7 @@ function startWorker(start: WorkerStart, port: MessagePort): void {
     clientLimits: new ClientLimits(shared.clientLimits, workerId),
     listModels: () => models.ask((id) => ({ kind: 'list_models', id })),
   };
-  const router = new Router({ ...inside, ...parts }, groups.take(start.served));
+  const router = new Router({ ...inside, ...outside }, groups.take(start.served));
   const limits = {
     readTimeoutMs: config.serverReadTimeoutMs,
     idleTimeoutMs: config.serverIdleTimeoutMs,

@@ -22,6 +22,7 @@ const SNAPSHOT: MetricsSnapshot = {
   openStreams: 2,
   firstByte: { boundsSeconds: BOUNDS, buckets: [1, 2, 0, 4], sumSeconds: 300.25 },
   duration: NONE,
+  queue: NONE,
   bytes: { received: 1, sent: 2 },
   groups: [
     {
@@ -44,6 +45,7 @@ const SNAPSHOT: MetricsSnapshot = {
       ],
       keys: { healthy: 5, resting: 1, blacklisted: 2 },
       restingModels: 1,
+      limitSkips: { concurrency: 0, rpd: 0, rpm: 3, tpm: 0 },
     },
   ],
   openLeases: 0,

@@ -27,6 +27,7 @@ import { parseKeys } from '../../src/pool/keys/key-file.ts';
 import { KeyReload } from '../../src/pool/keys/key-reload.ts';
 import { type KeySummary, summarise } from '../../src/pool/keys/key-report.ts';
 import { ClientLimits } from '../../src/pool/limits/client-limits.ts';
+import { WaitingLine } from '../../src/pool/limits/waiting-line.ts';
 import { Semaphore } from '../../src/pool/semaphore.ts';
 import type { Upstream } from '../../src/pool/upstreams/upstream-list.ts';
 import { Answers } from '../../src/proxy/answer/answer.ts';
@@ -223,6 +224,7 @@ function routerOf({
     answers,
     tunnels: new Tunnels(deadlines),
     budget: new ReplayBudget(config.maxReplayBodyBytes),
+    queue: { line: new WaitingLine(WaitingLine.create(), 0), limitMs: config.queueTimeoutMs },
   });
   const clientCounts = new ClientCounts(ClientCounts.create());
   const admin = new Admin({

@@ -30,7 +30,7 @@ const TOTALS = [
 
 /** What is going on now: returns to zero when a worker dies. */
 const GAUGES = ['inFlight', 'openLeases', 'openStreams'] as const;
-const HISTOGRAMS = ['firstByteMs', 'totalMs'] as const;
+const HISTOGRAMS = ['firstByteMs', 'totalMs', 'queueMs'] as const;
 
 /** Upper bounds of the buckets, the last one open; the same for all, each in its own unit. */
 export const BUCKETS = [

@@ -5,9 +5,8 @@ import type { ShownGrouping } from '../../config/grouping-view.ts';
 import { Auth } from '../../front/auth.ts';
 import type { Served } from '../../front/router.ts';
 import type { WorkerCounters } from '../../pool/counts/counters.ts';
-import { type Group, servedGroup } from '../../pool/group.ts';
+import { type Group, servedGroup, type WorkerHome } from '../../pool/group.ts';
 import { attachGroup } from '../../pool/group-view.ts';
-import type { LeaseHome } from '../../pool/lease.ts';
 import type { PlacedClient } from '../../proxy/client.ts';
 import { Routing } from '../../proxy/routing.ts';
 import type { ServedStart } from '../worker-protocol.ts';
@@ -20,7 +19,7 @@ interface Known {
 
 export class WorkerGroups {
   readonly #authKey: string;
-  readonly #home: Omit<LeaseHome, 'group'>;
+  readonly #home: WorkerHome;
   #known: readonly Known[] = [];
   #shown: ShownGrouping | undefined;
   #clients: readonly PlacedClient[] = [];

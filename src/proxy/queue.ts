@@ -1,0 +1,50 @@
+// Waiting instead of an immediate 429: a request stands in line for a place among the concurrent
+// ones, or for a key that has reached a limit of its own (QUEUE_TIMEOUT). A client that leaves
+// leaves the line.
+
+import type { WaitingLine } from '../pool/limits/waiting-line.ts';
+import type { Exchange } from './exchange.ts';
+
+/** What was wanted, or when (Unix milliseconds) it may be free; null: nobody knows. */
+export type Look<T> = { readonly found: T } | { readonly retryAtMs: number | null };
+
+/** How long, in which line, and who. */
+export interface Wait {
+  readonly line: WaitingLine;
+  readonly limitMs: number;
+  readonly exchange: Exchange;
+}
+
+/**
+ * Looks until something is found, first in line first; undefined when the time is up, the line is
+ * too long, or the client has left.
+ */
+export async function inLine<T>(wait: Wait, look: () => Look<T>): Promise<T | undefined> {
+  const { line, limitMs, exchange } = wait;
+  const startMs = Date.now();
+  if (!line.enter()) return undefined;
+  const { promise: left, resolve } = Promise.withResolvers<void>();
+  using _ = exchange.whenClientLeaves(resolve);
+  try {
+    // Whoever comes while others wait does not look before them.
+    let mayLook = line.length === 1;
+    // The time is what ends it.
+    for (;;) {
+      const calls = line.calls;
+      if (mayLook) {
+        const seen = look();
+        if ('found' in seen) return seen.found;
+        line.expect(seen.retryAtMs ?? 0);
+      }
+      mayLook = true;
+      const nowMs = Date.now();
+      const leftMs = startMs + limitMs - nowMs;
+      if (leftMs <= 0 || exchange.clientLeft) return undefined;
+      const untilMs = line.retryAtMs > nowMs ? line.retryAtMs - nowMs : leftMs;
+      await line.wait(calls, Math.min(leftMs, untilMs), left);
+    }
+  } finally {
+    line.leave();
+    exchange.waitedMs += Date.now() - startMs;
+  }
+}
