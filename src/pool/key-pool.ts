@@ -136,8 +136,18 @@ export class KeyPool {
     return upstreams.allowed({ avoidUpstreams, mustAvoid: true }) + pinned;
   }
 
-  /** How well rows suit a request. The usual one, the first attempt of a request, takes all. */
+  /** The same for a model of which keys may rest without a lane: those that do not suit. */
   #rank(request: LeaseRequest, nowMs: number): Rank {
+    const { table } = this.#home.group;
+    const { model } = request;
+    const rank = this.#rankAtUpstreams(request, nowMs);
+    if (!table.modelRests.hasAny || model === undefined || !table.mayRestApart(model)) return rank;
+    const nowTick = table.tick(nowMs);
+    return (row) => (table.restsApartUntil(model, row) > nowTick ? NO_WAY : rank(row));
+  }
+
+  /** How well rows suit a request. The usual one, the first attempt of a request, takes all. */
+  #rankAtUpstreams(request: LeaseRequest, nowMs: number): Rank {
     const { table, upstreams } = this.#home.group;
     const { triedRows, avoidUpstreams, mustAvoid } = request;
     const hasPins = table.rows.pinned > 0;
@@ -251,12 +261,16 @@ export class KeyPool {
       const lease = this.#next(request, lane, nowMs);
       if (lease !== null) return lease;
     }
+    if (seen.apart >= 0 && request.avoidUpstreams.length === 0) {
+      const lease = this.#take(request, { row: seen.apart, lane, force: false }, nowMs);
+      if (lease !== null) return lease;
+    }
     const isLastResort = seen.shortage === 'dead' || seen.shortage === 'no_access';
     const scope = table.lane(seen.shortage === 'dead' ? ACCOUNT : lane);
     const nowTick = table.tick(nowMs);
     if (isLastResort && scope.claimHalfOpen(nowTick, HALF_OPEN_MS / TICK_MS)) {
       // Looked up now: what was seen a moment ago may have been tried since.
-      seen = survey(table, lane, nowTick, request.triedRows);
+      seen = survey(table, lane, nowTick, request);
       const place = { row: seen.oldestDead, lane, force: true };
       const lease = place.row < 0 ? null : this.#take(request, place, nowMs);
       if (lease !== null) return lease;
@@ -267,18 +281,21 @@ export class KeyPool {
   }
 
   /** What a look at all rows says; at most a second old, unless something has happened since. */
-  #survey({ triedRows }: LeaseRequest, lane: number, nowMs: number): Survey {
+  #survey(request: LeaseRequest, lane: number, nowMs: number): Survey {
+    const { triedRows, model } = request;
     const { table } = this.#home.group;
     const nowTick = table.tick(nowMs);
-    const known = this.#surveys.get(lane);
+    // What holds for one model without a lane does not hold for the others that share this one.
+    const isApart = model !== undefined && table.mayRestApart(model);
+    const known = isApart ? undefined : this.#surveys.get(lane);
     if (known !== undefined && nowTick - known.atTick < SURVEY_TICKS) {
       const { shortage, firstReturnTick } = known.result;
       // There was a key, then, that another request had tried; now even this one finds none.
       const isOver = shortage === 'used_up' && triedRows.length === 0;
       if (firstReturnTick > nowTick && !isOver) return known.result;
     }
-    const result = survey(table, lane, nowTick, triedRows);
-    if (!result.hasHealed) this.#surveys.set(lane, { atTick: nowTick, result });
+    const result = survey(table, lane, nowTick, request);
+    if (!result.hasHealed && !isApart) this.#surveys.set(lane, { atTick: nowTick, result });
     return result;
   }
 }

@@ -196,15 +196,14 @@ export class Lease {
         const event = { kind: 'cooldown', generation, nowMs, retryAfterMs, random } as const;
         if (verdict.scope === 'account') return this.#change(ACCOUNT, event, reason, nowMs);
         const place = this.#placeToRest(0, nowMs);
-        // With no lane left the whole account rests: asking on would only earn more refusals.
-        if (place === null) return this.#change(ACCOUNT, event, reason, nowMs);
+        if (place === null) return this.#restApart(event, reason, nowMs);
         const own = { ...event, generation: place.generation };
         return this.#change(place.lane, own, reason, nowMs);
       }
       case 'model_access': {
         const place = this.#placeToRest(LANES_FOR_RATE_LIMITS, nowMs);
-        if (place === null) return null;
-        const event = { kind: 'no_access', generation: place.generation, nowMs } as const;
+        const event = { kind: 'no_access', generation: place?.generation ?? 0, nowMs } as const;
+        if (place === null) return this.#restApart(event, verdict.reason, nowMs);
         return this.#change(place.lane, event, verdict.reason, nowMs);
       }
       case 'upstream_fault':
@@ -218,6 +217,20 @@ export class Lease {
     }
   }
 
+  /** A rest for a model that has no lane; without a model it is the whole account's. */
+  #restApart(event: KeyEvent, reason: Reason, nowMs: number): Consequence | null {
+    const { table } = this.#home.group;
+    const { model, row, choice } = this.#origin;
+    if (model === undefined) {
+      return event.kind === 'no_access' ? null : this.#change(ACCOUNT, event, reason, nowMs);
+    }
+    const local = { ...event, nowMs: table.sinceEpoch(nowMs) } as KeyEvent;
+    const status = table.applyApart(model, row, local, nowMs);
+    if (status === null) return null;
+    table.rows.blamed[row] = choice.upstream.index;
+    return { kind: 'resting', reason, model, untilMs: status.untilMs + table.buffers.epochMs };
+  }
+
   #succeed(nowMs: number): Consequence | null {
     const { table } = this.#home.group;
     const { row, generation, lane, laneGeneration } = this.#origin;
@@ -228,6 +241,10 @@ export class Lease {
     }
     if (lane !== ACCOUNT && this.#laneLives() && !isSpotless(table.lane(lane).words.low(row))) {
       this.#change(lane, { kind: 'success', generation: laneGeneration }, 'none', nowMs);
+    }
+    const { model } = this.#origin;
+    if (model !== undefined && table.mayRestApart(model)) {
+      table.applyApart(model, row, { kind: 'success', generation: 0 }, nowMs);
     }
     return restored;
   }

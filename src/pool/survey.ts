@@ -22,6 +22,16 @@ export interface Survey {
   readonly oldestDead: number;
   /** A row was available without being known as such: look again. */
   readonly hasHealed: boolean;
+  /**
+   * A usable row among so many that rest for this model that a pick may have missed it; -1: none.
+   */
+  readonly apart: number;
+}
+
+/** Of a request, what a survey is about. */
+export interface Surveyed {
+  readonly model: string | undefined;
+  readonly triedRows: readonly number[];
 }
 
 /**
@@ -31,12 +41,14 @@ export function survey(
   table: KeyTable,
   laneIndex: number,
   nowTick: number,
-  triedRows: readonly number[],
+  { triedRows, model }: Surveyed,
 ): Survey {
   const { account } = table;
   const lane = table.lane(laneIndex);
   const { rowCount } = table.rows;
   const { full } = table;
+  const restsApart = model !== undefined && table.mayRestApart(model);
+  let apart = -1;
   const seen = { usable: 0, busy: 0, dead: 0, noAccess: 0 };
   let firstReturnTick = NEVER_TICK;
   let oldestDead = -1;
@@ -45,7 +57,8 @@ export function survey(
   for (let row = 0; row < rowCount; row++) {
     const whole = returnTick(account, row, nowTick);
     if (whole === VACANT_ROW) continue;
-    const own = lane === account ? whole : returnTick(lane, row, nowTick);
+    let own = lane === account ? whole : returnTick(lane, row, nowTick);
+    if (restsApart && own >= 0) own = Math.max(own, table.restsApartUntil(model, row));
     if (whole === DEAD_ROW || own === DEAD_ROW) {
       if (whole === DEAD_ROW) seen.dead++;
       else seen.noAccess++;
@@ -62,13 +75,14 @@ export function survey(
       firstReturnTick = Math.min(firstReturnTick, Math.max(whole, own, aside));
     } else {
       seen.usable++;
+      if (restsApart && apart < 0 && !triedRows.includes(row)) apart = row;
       if (table.has(lane, row)) continue;
       table.publish(laneIndex, row, nowTick);
       hasHealed = true;
     }
   }
   const shortage = nameShortage(seen, firstReturnTick);
-  return { shortage, firstReturnTick, oldestDead, hasHealed };
+  return { shortage, firstReturnTick, oldestDead, hasHealed, apart };
 }
 
 /** A request under way is expected to end about so soon. */

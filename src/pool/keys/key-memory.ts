@@ -33,6 +33,7 @@ export interface ChangedKey extends KnownStatus {
 /** Lets every key be tried again: all counts, rests and deaths are forgotten. */
 export function forgetAll(table: KeyTable, nowMs: number): void {
   const cause = { nowTick: table.tick(nowMs), reason: 'none' } as const;
+  table.modelRests.clear();
   const { rowCount } = table.rows;
   for (const index of [ACCOUNT, ...table.directory.active()]) {
     const { words } = table.lane(index);
@@ -100,17 +101,20 @@ function knownIn(table: KeyTable, index: number, row: number): KnownStatus {
 
 /**
  * Puts back what was known of a row before a restart. Rests that are over and carry no count are
- * not worth a lane; a model that finds no lane is left out.
+ * not worth a lane.
  */
 export function recall(table: KeyTable, row: number, known: KnownStatus, nowMs: number): void {
   const nowTick = table.tick(nowMs);
   if (known.state === 'ok') return;
   if (known.model !== '' && known.untilMs <= nowMs) return;
   const lane = known.model === '' ? ACCOUNT : table.laneToRest(known.model, 0, nowTick);
-  if (known.model !== '' && lane === ACCOUNT) return;
   const { state, restCount, deadCount } = known;
   const untilMs = table.sinceEpoch(known.untilMs);
   const status: Omit<KeyStatus, 'generation'> = { state, restCount, deadCount, untilMs };
+  if (known.model !== '' && lane === ACCOUNT) {
+    table.applyApart(known.model, row, { kind: 'restore', status }, nowMs);
+    return;
+  }
   const reason = REASONS.includes(known.reason) ? known.reason : 'none';
   table.apply(lane, row, { kind: 'restore', status }, { nowTick, reason });
   const since = table.tick(known.sinceMs);

@@ -72,6 +72,13 @@ export function summarise(table: KeyTable, nowMs: number): KeySummary {
       if (table.lane(lane).words.tick(row) > nowTick && holdsKey(account, row)) restingForModel++;
     });
   }
+  table.modelRests.visit(
+    nowTick,
+    (row) => rows.life[row] ?? 0,
+    ({ row }) => {
+      if (holdsKey(account, row)) restingForModel++;
+    },
+  );
   const total = healthy + blacklisted + resting;
   const currentIndex = rowCount === 0 ? 0 : account.cursor % rowCount;
   return { total, healthy, blacklisted, resting, restingForModel, currentIndex };
@@ -118,6 +125,21 @@ export function listResting(table: KeyTable, limit: number, nowMs: number): Rest
   };
   list(table.lane(ACCOUNT), null);
   for (const lane of directory.active()) list(table.lane(lane), directory.model(lane));
+  table.modelRests.visit(
+    nowTick,
+    (row) => rows.life[row] ?? 0,
+    ({ row, model, tick, isDead }) => {
+      if (listed.length >= limit || !holdsKey(account, row)) return;
+      const reason = isDead ? 'model_unavailable' : 'rate_limited';
+      listed.push({
+        row,
+        preview: previewKey(rows.key(row)),
+        model,
+        untilMs: table.timeOf(tick),
+        reason,
+      });
+    },
+  );
   return listed;
 }
 

@@ -62,6 +62,8 @@ export class KeyRows {
   readonly #tier: Uint8Array;
   /** The name stands behind the key in its room. */
   readonly #nameLength: Uint8Array;
+  /** Another number for each key that a row has held. */
+  readonly life: Uint8Array;
   readonly #header: Int32Array;
   readonly #offset: Uint32Array;
   readonly #length: Uint16Array;
@@ -88,6 +90,7 @@ export class KeyRows {
     this.#weight = new Uint8Array(rows, at(18), capacity);
     this.#tier = new Uint8Array(rows, at(19), capacity);
     this.#nameLength = new Uint8Array(rows, at(20), capacity);
+    this.life = new Uint8Array(rows, at(21), capacity);
     this.#shared = buffers.bytes;
     // Of fixed length: a view that follows the buffer's growth costs several times more to read.
     this.#bytes = Buffer.from(this.#shared, 0, this.#shared.byteLength);
@@ -254,6 +257,7 @@ export class KeyRows {
     }
     source.copy(this.#bytes, this.#offset[row], start, end);
     this.#nameLength[row] = 0;
+    this.life[row] = (this.life[row] ?? 0) + 1;
     this.#length[row] = length;
     this.served[row] = 0;
     return true;

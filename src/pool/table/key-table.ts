@@ -18,6 +18,7 @@ import { Bitmap, bitmapBytes } from './bitmap.ts';
 import { KeyRows, type RowBuffers } from './key-rows.ts';
 import { BLOCK_ROWS, Lane, laneBytes } from './lane.ts';
 import { ACCOUNT, LaneDirectory, MAX_LANES } from './lane-directory.ts';
+import { ModelRests, modelHash } from './model-rests.ts';
 import { type Change, READY, stateOf, TICK_MS, ticksPassed, VACANT } from './status-word.ts';
 
 /** Keys that a table can hold, unless told otherwise. Unused rows cost address space only. */
@@ -42,6 +43,8 @@ export interface TableBuffers extends RowBuffers {
   readonly quotas: SharedArrayBuffer;
   /** A lane for keys that have reached a limit of their own. */
   readonly full: SharedArrayBuffer;
+  /** Rests for models that have no lane. */
+  readonly modelRests: SharedArrayBuffer;
   /** Workers that may hold leases, the coordinator among them. */
   readonly workers: number;
 }
@@ -75,6 +78,8 @@ export class KeyTable {
   readonly account: Lane;
   /** Rows with something to save in the state file. */
   readonly changed: Bitmap;
+  /** Rests for models that have no lane. */
+  readonly modelRests: ModelRests;
   readonly limits: KeyLimits;
   readonly #defaults: Quotas;
   readonly #lanes: (Lane | undefined)[] = [];
@@ -89,6 +94,7 @@ export class KeyTable {
     this.directory = new LaneDirectory(buffers.directory);
     this.changed = new Bitmap(buffers.changed, 0, this.rows.capacity);
     this.account = this.lane(ACCOUNT);
+    this.modelRests = new ModelRests(buffers.modelRests);
   }
 
   /** Reserves the memory; the coordinator does this once. `capacity` is rounded up to a block. */
@@ -106,6 +112,7 @@ export class KeyTable {
       changed: new SharedArrayBuffer(bitmapBytes(rows)),
       quotas: KeyQuotas.create(rows, workers + 1),
       full: new SharedArrayBuffer(0, { maxByteLength: laneBytes(rows) }),
+      modelRests: ModelRests.create(),
       workers: workers + 1,
     };
   }
@@ -266,6 +273,41 @@ export class KeyTable {
     this.changed.add(row);
     this.publish(lane, row, cause.nowTick);
     return change;
+  }
+
+  /** Whether some key may rest for a model that has no lane. */
+  mayRestApart(model: string): boolean {
+    return this.modelRests.hasAny && this.modelRests.concern(modelHash(model));
+  }
+
+  /** When a row returns for a model, as far as there is no lane for it; 0: it does not rest. */
+  restsApartUntil(model: string, row: number): number {
+    return this.modelRests.restTick(modelHash(model), row, this.rows.life[row] ?? 0);
+  }
+
+  /**
+   * Changes what is known of a row for a model that has no lane. One that rests already is not
+   * made to rest longer by the answers that come late.
+   */
+  applyApart(model: string, row: number, event: KeyEvent, nowMs: number): KeyStatus | null {
+    const hash = modelHash(model);
+    const { modelRests, rows } = this;
+    const life = rows.life[row] ?? 0;
+    const isRest = event.kind !== 'success';
+    const slot = isRest ? modelRests.place(hash, row, life) : modelRests.find(hash, row, life);
+    if (slot < 0) return null;
+    if (isRest) modelRests.name(hash, model);
+    const since = this.sinceEpoch(nowMs);
+    const change = modelRests.words.changeKey(slot, (status) => {
+      if (isRest && status.state !== 'ready' && status.untilMs > since) return status;
+      const { generation } = status;
+      return reduceKey(
+        status,
+        'generation' in event ? { ...event, generation } : event,
+        this.limits,
+      );
+    });
+    return change?.after ?? null;
   }
 
   /** Makes a row's bits follow its words: in its lane, or in all when the change was in lane 0. */

@@ -69,7 +69,7 @@ test('ten 429s for a model that had no lane yet count once', () => {
   assert.ok(Number(rest?.untilMs) <= NOW + 5_032);
 });
 
-test('a model rest without a model, and one too many, hold for the account', () => {
+test('a model rest without a model holds for the account, and one too many for its model', () => {
   const { use, table } = makePool({ keys: keyNames(2 * MAX_LANES) });
   use(cooldown(60_000, 'model'), NOW, ANY);
   assert.equal(summarise(table, NOW).resting, 1);
@@ -77,7 +77,8 @@ test('a model rest without a model, and one too many, hold for the account', () 
   assert.equal(summarise(table, NOW).resting, 1);
   assert.equal(summarise(table, NOW).restingForModel, MAX_LANES - 1);
   use(cooldown(60_000, 'model'), NOW, forModel('one-too-many'));
-  assert.equal(summarise(table, NOW).resting, 2);
+  assert.equal(summarise(table, NOW).resting, 1);
+  assert.equal(summarise(table, NOW).restingForModel, MAX_LANES);
 });
 
 test('models that no key has access to cannot use up the lanes of rate limits', () => {
