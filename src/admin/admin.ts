@@ -11,6 +11,7 @@ import type { GroupView } from '../pool/group-view.ts';
 import {
   type KeySummary,
   listBlacklisted,
+  listLimited,
   listResting,
   summarise,
 } from '../pool/keys/key-report.ts';
@@ -37,6 +38,8 @@ export interface AdminParts extends MetricsSources {
 
 /** Keys listed by /blacklist, of each kind; the counts are always whole. */
 const MAX_LISTED_KEYS = 10_000;
+/** Keys with limits of each group, listed by /stats. */
+const MAX_LIMITED_KEYS = 1_000;
 const MIB = 1024 * 1024;
 
 type Endpoint = (request: IncomingMessage, response: ServerResponse) => void | Promise<void>;
@@ -121,6 +124,7 @@ export class Admin {
     const keys = this.#summary(nowMs);
     const { totals, gauges } = counters.sum();
     const heap = heapUsage();
+    const limited = this.#parts.groups().flatMap((group) => limitedOf(group, nowMs));
     return {
       keys: { ...keyCounts(keys), current_index: keys.currentIndex },
       groups: this.#parts.groups().map(({ name, table, settings, attempts }) => ({
@@ -129,6 +133,7 @@ export class Admin {
         attempts: attempts.inAll(),
         models: settings.models,
       })),
+      ...(limited.length === 0 ? {} : { limited_keys: limited }),
       requests: {
         success_count: totals.succeeded,
         failure_count: totals.failed,
@@ -177,6 +182,7 @@ export class Admin {
         healthy: sum.healthy + one.healthy,
         blacklisted: sum.blacklisted + one.blacklisted,
         resting: sum.resting + one.resting,
+        atLimit: sum.atLimit + one.atLimit,
         restingForModel: sum.restingForModel + one.restingForModel,
         currentIndex: sum.currentIndex,
       }));
@@ -207,8 +213,8 @@ export class Admin {
   }
 }
 
-function keyCounts({ total, healthy, blacklisted, resting }: KeySummary) {
-  return { total, healthy, blacklisted, resting };
+function keyCounts({ total, healthy, blacklisted, resting, atLimit }: KeySummary) {
+  return { total, healthy, blacklisted, resting, at_limit: atLimit };
 }
 
 function queryOf({ url }: IncomingMessage): URLSearchParams {
@@ -219,6 +225,7 @@ function queryOf({ url }: IncomingMessage): URLSearchParams {
 function blacklistedOf({ name, table, upstreams }: GroupView) {
   return listBlacklisted(table, MAX_LISTED_KEYS).map((key) => ({
     preview: key.preview,
+    ...named(key),
     group: name,
     reason: key.reason,
     explanation: reasonText(key.reason),
@@ -232,10 +239,28 @@ function blacklistedOf({ name, table, upstreams }: GroupView) {
 function restingOf({ name, table }: GroupView, nowMs: number) {
   return listResting(table, MAX_LISTED_KEYS, nowMs).map((key) => ({
     preview: key.preview,
+    ...named(key),
     group: name,
     model: key.model ?? 'all',
     until: new Date(key.untilMs).toISOString(),
     reason: key.reason,
+  }));
+}
+
+/** What the key file calls a key, where it does. */
+function named({ name }: { readonly name: string }): { name?: string } {
+  return name === '' ? {} : { name };
+}
+
+function limitedOf({ name, table }: GroupView, nowMs: number) {
+  return listLimited(table, MAX_LIMITED_KEYS, nowMs).map((key) => ({
+    preview: key.preview,
+    ...named(key),
+    group: name,
+    weight: key.weight,
+    tier: key.tier,
+    limits: Object.fromEntries(key.limits.map(({ kind, limit, used }) => [kind, { limit, used }])),
+    ...(key.full === undefined ? {} : { at_limit: key.full }),
   }));
 }
 

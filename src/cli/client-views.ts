@@ -62,6 +62,10 @@ function statsView(answer: JsonObject, columns: number | undefined): string {
   const sections: string[] = [];
   for (const [name, value] of Object.entries(answer)) {
     if (name === 'timestamp') continue;
+    if (name === 'limited_keys') {
+      sections.push(limitedView(objects(value), columns));
+      continue;
+    }
     if (name === 'groups') {
       if (objects(value).length > 1) sections.push(groupsView(objects(value), columns));
       continue;
@@ -91,6 +95,23 @@ function groupsView(groups: readonly JsonObject[], columns: number | undefined):
   });
   const head = ['GROUP', 'HEALTHY', 'RESTING', 'BLACKLISTED', 'ATTEMPTS', 'SUCCEEDED', 'MODELS'];
   return `groups\n${table([head, ...rows], columns && columns - 2).replace(/^(?=.)/gm, '  ')}`;
+}
+
+/** What keys may be asked, and how much of that is used. */
+function limitedView(keys: readonly JsonObject[], columns: number | undefined): string {
+  const rows = keys.slice(0, MAX_LISTED).map((key) => {
+    const limits = isObject(key.limits) ? key.limits : {};
+    const used = Object.entries(limits).map(([name, value]) => {
+      const { used, limit } = isObject(value) ? value : {};
+      return `${name} ${outOf(used, limit)}`;
+    });
+    const isPlain = key.weight === 1 && key.tier === 1;
+    const turn = isPlain ? '-' : `weight ${words(key.weight)}, tier ${words(key.tier)}`;
+    const name = key.name === undefined ? '-' : words(key.name);
+    return [words(key.preview), name, turn, used.join(', ') || '-'];
+  });
+  const body = table([['KEY', 'NAME', 'TURN', 'USED'], ...rows], columns && columns - 2);
+  return `keys with limits\n${body.replace(/^(?=.)/gm, '  ')}`;
 }
 
 function blacklistView(answer: JsonObject, nowMs: number, columns: number | undefined): string {

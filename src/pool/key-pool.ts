@@ -111,10 +111,8 @@ export class KeyPool {
     const { rows } = table;
     const { tiers } = rows;
     for (let tier = 1, pick = 0; tier <= tiers && pick < MAX_PICKS; pick++) {
-      const suits = (row: number): boolean => {
-        if (tiers > 1 && rows.tier(row) !== tier) return false;
-        return table.has(place, row) && rank(row) === SUITS;
-      };
+      const available = place.tiers[tier - 1];
+      const suits = (row: number) => available?.has(row) === true && rank(row) === SUITS;
       const row = this.#ring.pick(session, suits);
       if (row < 0) {
         tier++;
@@ -221,7 +219,7 @@ export class KeyPool {
     // At once, and not when the next request comes: of a thousand that are full, each would cost it
     // a look.
     const isFull = full ?? quotas.fullOf(row, nowMs);
-    if (isFull !== undefined) table.setAside(row, isFull, nowMs);
+    if (isFull !== undefined) table.aside?.setAside(row, isFull, nowMs);
     return full === undefined ? tokens : NOT_ADMITTED;
   }
 

@@ -158,7 +158,7 @@ export class Lease {
     this.#home.counters.add('openLeases', -1);
     const { admission, row } = this.#origin;
     if (admission?.quotas.leave(row, this.#home.workerId)) {
-      this.#home.group.table.reconsider(row, this.#home.now());
+      this.#home.group.table.aside?.reconsider(row, this.#home.now());
       this.#home.waitingLine?.call();
     }
   }
@@ -170,7 +170,7 @@ export class Lease {
     const { quotas, tokens, atMs } = admission;
     quotas.settleTokens(row, atMs, tokens, used);
     if (used >= tokens) return;
-    this.#home.group.table.reconsider(row, this.#home.now());
+    this.#home.group.table.aside?.reconsider(row, this.#home.now());
     this.#home.waitingLine?.call();
   }
 

@@ -46,7 +46,7 @@ export function survey(
   const { account } = table;
   const lane = table.lane(laneIndex);
   const { rowCount } = table.rows;
-  const { full } = table;
+  const full = table.aside?.lane;
   const restsApart = model !== undefined && table.mayRestApart(model);
   let apart = -1;
   const seen = { usable: 0, busy: 0, dead: 0, noAccess: 0 };

@@ -6,13 +6,20 @@ import type { Logger } from '../log/log.ts';
 import type { Reason } from '../policy/reason.ts';
 import type { GroupView } from '../pool/group-view.ts';
 import { boundName, type KnownStatus, recall, takeChanged } from '../pool/keys/key-memory.ts';
+import { DayMemory } from '../pool/limits/day-memory.ts';
+import type { KeyTable } from '../pool/table/key-table.ts';
 import { stateOf, VACANT } from '../pool/table/status-word.ts';
 import { type StateRow, StateStore } from '../store/sqlite/state-store.ts';
 import { type StateSource, StateWriter } from '../store/sqlite/state-writer.ts';
 
+/** A row that holds how often a key was used on a day. */
+const DAY = 'day';
+const DAY_ROW = '\u0000day';
+
 /** Keeps the state file of one process. With no file, it does nothing. */
 export class StateKeeper implements Disposable {
   #groups: () => readonly GroupView[] = () => [];
+  readonly #dayMemories = new WeakMap<KeyTable, DayMemory>();
   readonly #store: StateStore;
   readonly #writer: StateWriter;
 
@@ -56,7 +63,10 @@ export class StateKeeper implements Disposable {
       const known = stored.get(this.#idOf(group, row));
       if (known === undefined) continue;
       remembered += 1;
-      for (const status of known) recall(group.table, row, asKnown(status), nowMs);
+      for (const status of known) {
+        if (status.state === DAY) recallDay(group, row, status, nowMs);
+        else recall(group.table, row, asKnown(status), nowMs);
+      }
     }
     return remembered;
   }
@@ -76,8 +86,21 @@ export class StateKeeper implements Disposable {
     for (const group of this.#groups()) {
       for (const { key, pin, ...status } of takeChanged(group.table, everything)) {
         const keyId = this.#store.keyId(boundName(group, key, pin));
-        yield { ...status, group: group.name, keyId };
+        if (status.model !== DAY_ROW) yield { ...status, group: group.name, keyId };
       }
+      yield* this.#days(group, everything);
+    }
+  }
+
+  /** A day's counts stand among the states, as those of a model that nobody can ask for. */
+  *#days(group: GroupView, everything: boolean): Generator<StateRow, void> {
+    const memory = this.#dayMemories.get(group.table) ?? new DayMemory();
+    this.#dayMemories.set(group.table, memory);
+    const about = { group: group.name, model: DAY_ROW, state: DAY, reason: 'none', deadCount: 0 };
+    for (const { row, count, ...day } of memory.changed(group, everything, Date.now())) {
+      const keyId = this.#idOf(group, row);
+      const times = { sinceMs: day.dayStartMs, untilMs: day.dayEndMs };
+      yield { ...about, keyId, ...times, restCount: count };
     }
   }
 
@@ -98,6 +121,12 @@ export class StateKeeper implements Disposable {
     const { rows } = group.table;
     return this.#store.keyId(boundName(group, rows.key(row), rows.pin(row)));
   }
+}
+
+function recallDay({ table }: GroupView, row: number, stored: StateRow, nowMs: number): void {
+  if (nowMs < stored.sinceMs || nowMs >= stored.untilMs) return;
+  table.quotas?.restoreDay(row, stored.restCount, nowMs);
+  table.aside?.review(row, nowMs);
 }
 
 /** A word that this version does not know reads as nothing to remember. */

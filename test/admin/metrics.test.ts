@@ -183,6 +183,7 @@ test('metrics have one series per group and upstream and none per key', () => {
     'area',
     'client',
     'group',
+    'limit',
     'outcome',
     'state',
     'upstream',

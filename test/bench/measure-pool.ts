@@ -26,6 +26,8 @@ export async function measurePool(bench: Bench): Promise<Finding[]> {
   return [
     finding('pick, all but one resting,', 'us', cost.lastPickUs, PICK_LIMIT_US),
     finding('pick, all ready,', 'us', cost.freshPickUs),
+    finding('pick, limits, weights and affinity on,', 'us', cost.limitedPickUs),
+    finding('the same, all but one full,', 'us', cost.lastLimitedPickUs, PICK_LIMIT_US),
     finding('pick and rest a key', 'us', cost.restUs),
     finding('loading the key file', 'ms', cost.loadMs, LOAD_LIMIT_MS),
     finding('memory of the key table', 'MB', cost.loadBytes / 1e6, LOAD_LIMIT_MB),

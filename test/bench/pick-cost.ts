@@ -6,7 +6,7 @@ import { writeFileSync } from 'node:fs';
 import type { Verdict } from '../../src/policy/verdict.ts';
 import { Counters, WorkerCounters } from '../../src/pool/counts/counters.ts';
 import { KeyPool } from '../../src/pool/key-pool.ts';
-import { readKeyFile } from '../../src/pool/keys/key-file.ts';
+import { parseKeys, readKeyFile } from '../../src/pool/keys/key-file.ts';
 import { KeyReload } from '../../src/pool/keys/key-reload.ts';
 import { KeyTable } from '../../src/pool/table/key-table.ts';
 import { UpstreamPool } from '../../src/pool/upstreams/upstream-pool.ts';
@@ -23,6 +23,9 @@ export interface PickCost {
   readonly freshPickUs: number;
   /** With all keys but one resting. */
   readonly lastPickUs: number;
+  /** With limits, weights and conversations, and a key to give; and with all keys but one full. */
+  readonly limitedPickUs: number;
+  readonly lastLimitedPickUs: number;
 }
 
 const BATCHES = 11;
@@ -79,7 +82,41 @@ async function measure(path: string, keys: number): Promise<PickCost> {
   const restStartMs = performance.now();
   for (let i = 1; i < keys; i += 1) use(RESTING);
   const restUs = ((performance.now() - restStartMs) * 1000) / (keys - 1);
-  return { keys, loadMs, loadBytes, restUs, freshPickUs, lastPickUs: pickUs(() => use(SUCCESS)) };
+  const lastPickUs = pickUs(() => use(SUCCESS));
+  return { keys, loadMs, loadBytes, restUs, freshPickUs, lastPickUs, ...limitedCosts(path, keys) };
+}
+
+/** The same with everything on: limits of each key, weights, and conversations. */
+function limitedCosts(
+  path: string,
+  keys: number,
+): Pick<PickCost, 'limitedPickUs' | 'lastLimitedPickUs'> {
+  const nowMs = Date.now();
+  const table = KeyTable.attach(KeyTable.create({ epochMs: nowMs }), LIMITS);
+  const upstreams = UpstreamPool.attach(UpstreamPool.create(['http://127.0.0.1:1'], nowMs), LIMITS);
+  let text = '';
+  for (let i = 0; i < keys; i += 1) {
+    const limits = i === 0 ? 'rpm=1000000000 concurrency=1000000' : 'rpm=100000000 concurrency=100';
+    text += `sk-${i.toString(36).padStart(40, 'k')} weight=${1 + (i % 5)} ${limits}\n`;
+  }
+  const file = parseKeys(Buffer.from(text), path);
+  if (!file.ok) throw new Error(file.problems.join('\n'));
+  new KeyReload(table, upstreams.list).apply(file.keys, nowMs);
+  const counters = new WorkerCounters(Counters.create(), 0);
+  const home = { counters, random: Math.random, now: () => nowMs, workerId: 0 };
+  const pool = new KeyPool({ group: groupOf(table, upstreams), ...home });
+  let session = 0;
+  const use = (): void => {
+    session = (session + 0x9e3779b1) | 0;
+    const leased = pool.lease({ ...REQUEST, session }, nowMs);
+    if (leased.kind === 'unavailable') throw new Error(`no key: ${leased.shortage}`);
+    using lease = leased;
+    lease.settle(SUCCESS, nowMs);
+  };
+  const limitedPickUs = pickUs(use);
+  const full = { kind: 'rpd', untilMs: nowMs + 3_600_000 } as const;
+  for (let row = 1; row < keys; row += 1) table.aside?.setAside(row, full, nowMs);
+  return { limitedPickUs, lastLimitedPickUs: pickUs(use) };
 }
 
 function lines(keys: number): string {

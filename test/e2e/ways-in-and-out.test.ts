@@ -126,6 +126,27 @@ test('requests go through an http proxy and a SOCKS proxy', {
   }
 });
 
+test('a key leaves by the proxy that its line names, and no other key does', {
+  ...needs('microsocks'),
+}, async () => {
+  await using behind = await upstream();
+  const port = await freePort();
+  const socks = await startPeer('microsocks', ['-i', '127.0.0.1', '-p', String(port)], port);
+  await using app = await startGptLoad({
+    keys: [`${KEYS[0]} proxy=socks5h://me:s3cret@127.0.0.1:${port} concurrency=1`, `${KEYS[1]}`],
+    upstreams: [behind.url],
+  });
+  // microsocks asks for no password, and takes none.
+  for (let i = 0; i < 4; i += 1) assert.equal((await app.ask('/v1/x')).status, 200);
+  await socks[Symbol.asyncDispose]();
+  for (let i = 0; i < 4; i += 1) assert.equal((await app.ask('/v1/x')).status, 200);
+  await app.waitForLog(/sk-s\.\.\.cdef/);
+  await app.waitForLog(/route/);
+  const stats = (await app.ask('/stats')).body;
+  assert.equal(JSON.parse(stats).keys.healthy, 2);
+  assert.doesNotMatch(app.output() + stats + (await app.ask('/config')).body, /s3cret/);
+});
+
 test("a dead outgoing proxy is nobody else's fault", async () => {
   await using behind = await upstream();
   const dead = `http://me:s3cret@127.0.0.1:${await freePort()}`;

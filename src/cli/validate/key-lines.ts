@@ -11,6 +11,12 @@ export interface KeyEntry {
   readonly pin: string | undefined;
   /** From 1. */
   readonly line: number;
+  /** What stands behind the key, without a comment: its upstream and its attributes. */
+  readonly rest: string;
+  /** What it is called; '' for nothing. */
+  readonly name: string;
+  /** The outgoing proxy that it always leaves by; '' for none of its own. */
+  readonly proxy: string;
 }
 
 export interface Duplicate {
@@ -45,6 +51,11 @@ export function lineText({ key, pin }: Pick<KeyEntry, 'key' | 'pin'>): string {
   return pin === undefined ? key : `${key} ${pin}`;
 }
 
+/** The key's line as it stands in its file, without a comment. */
+export function keyLine({ key, rest }: KeyEntry): string {
+  return rest === '' ? key : `${key} ${rest}`;
+}
+
 /** The file without the lines whose {@link lineText} is in `unwanted`, and how many those are. */
 export function withoutKeys(
   keys: ParsedKeys,
@@ -73,7 +84,17 @@ function entryAt(keys: ParsedKeys, i: number): KeyEntry {
     key: keyAt(keys, i),
     pin: pin === 0 ? undefined : keys.pinUrls[pin - 1],
     line: keys.lines[i] ?? 0,
+    rest: restOf(keys, i),
+    name: keys.names.get(i) ?? '',
+    proxy: keys.attributeSets[keys.attributes[i] ?? 0]?.proxy ?? '',
   };
+}
+
+function restOf({ source, ends }: ParsedKeys, i: number): string {
+  const start = ends[i] ?? 0;
+  const end = source.indexOf(LF, start);
+  const text = source.toString('utf8', start, end < 0 ? source.length : end);
+  return text.replace(/\s#.*$/, '').trim();
 }
 
 function lengthOfMark(source: Buffer): number {

@@ -145,11 +145,13 @@ function itemsOf(entries: readonly KeyEntry[], url: string): CheckItem[] | undef
   const upstreams = new UpstreamList(UpstreamList.create([url]));
   const indexes = new Map<string | undefined, number>([[undefined, 0]]);
   const items: CheckItem[] = [];
-  for (const { key, pin } of entries) {
+  for (const { key, pin, proxy } of entries) {
     const index = indexes.get(pin) ?? upstreams.add(pin ?? url);
     if (index < 0) return undefined;
     indexes.set(pin, index);
-    items.push({ key, upstream: upstreams.get(index) });
+    const way = proxy === '' ? -1 : upstreams.proxies.add(proxy);
+    const upstream = way < 0 ? upstreams.get(index) : upstreams.through(index, way);
+    items.push({ key, upstream });
   }
   return items;
 }

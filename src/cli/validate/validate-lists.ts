@@ -15,7 +15,7 @@ import { join } from 'node:path';
 import { parseKeys } from '../../pool/keys/key-file.ts';
 import { counted } from '../table.ts';
 import { type CheckResult, checkReasonText, type ResultKind } from './key-check.ts';
-import { type KeyEntry, lineText, withoutKeys } from './key-lines.ts';
+import { type KeyEntry, keyLine, lineText, withoutKeys } from './key-lines.ts';
 import { writePrivateFile } from './private-file.ts';
 import type { Findings, PruneReport, Written } from './validate-report.ts';
 
@@ -80,7 +80,7 @@ function* listText(
     const { kind, reason } = results[group[0] ?? 0] as CheckResult;
     if (kind !== 'valid') yield `# ${kind}: ${checkReasonText(reason)}\n`;
     for (const index of group) {
-      yield `${lineText(entries[index] as KeyEntry)}\n`;
+      yield `${keyLine(entries[index] as KeyEntry)}\n`;
     }
   }
 }

@@ -2,6 +2,7 @@
 // previews of keys only; whole keys go into the lists (validate-lists.ts) and nowhere else.
 
 import { previewKey } from '../../policy/redact.ts';
+import { splitAttribute } from '../../pool/keys/key-attributes.ts';
 import { counted, grouped, span, table } from '../table.ts';
 import { type CheckResult, checkReasonText, RESULT_KINDS, type ResultKind } from './key-check.ts';
 import type { Duplicate, KeyEntry } from './key-lines.ts';
@@ -94,11 +95,11 @@ function details(
   if (troubled.length === 0) return '';
   if (troubled.length > MAX_SHOWN_KEYS) return `${byReason(results, columns)}\n`;
   const rows = troubled.map((index) => {
-    const { key, line } = entries[index] as KeyEntry;
+    const { key, line, name } = entries[index] as KeyEntry;
     const result = results[index] as CheckResult;
     return [
       String(line),
-      previewKey(key),
+      name === '' ? previewKey(key) : `${previewKey(key)} (${name})`,
       stateText(result, nowMs),
       checkReasonText(result.reason),
     ];
@@ -152,11 +153,22 @@ export function* jsonReport(findings: Findings, written: Written): Generator<str
     ...(written.prune === undefined ? {} : { prune: written.prune }),
   };
   yield `${JSON.stringify(head).slice(0, -1)},"keys":[`;
-  for (const [index, { key, line }] of entries.entries()) {
+  for (const [index, entry] of entries.entries()) {
     const { kind, reason, untilMs } = results[index] as CheckResult;
     const until = untilMs === null ? null : new Date(untilMs).toISOString();
-    const text = JSON.stringify({ line, preview: previewKey(key), result: kind, reason, until });
+    const about = { line: entry.line, preview: previewKey(entry.key), ...attributesOf(entry) };
+    const text = JSON.stringify({ ...about, result: kind, reason, until });
     yield `${index === 0 ? '\n' : ',\n'}${text}`;
   }
   yield '\n]}\n';
+}
+
+/** What a key's line says of it, the way that it takes apart: that may hold a password. */
+function attributesOf({ rest, name }: KeyEntry): Record<string, string> {
+  const words = rest.split(/\s+/).flatMap((word) => {
+    const [attribute, value] = splitAttribute(word) ?? [];
+    if (attribute === undefined || value === undefined || attribute === 'name') return [];
+    return [[attribute, attribute === 'proxy' ? '****' : value] as const];
+  });
+  return { ...(name === '' ? {} : { name }), ...Object.fromEntries(words) };
 }

@@ -105,7 +105,7 @@ export class KeyReload {
     const row = this.#freeRow(nowMs);
     if (row < 0 || !rows.write(row, key.source, key.start, key.end)) return -1;
     rows.setPin(row, key.pin);
-    described.first(row, i);
+    described.first(row, i, row < this.#rowCount);
     const cause = { nowTick: this.#table.tick(nowMs), reason: 'none' } as const;
     if (row === this.#rowCount) {
       // Never used: its words are zero, which is ready.
@@ -210,13 +210,14 @@ class Described {
   }
 
   /** A row that nobody uses yet. */
-  first(row: number, i: number): void {
+  first(row: number, i: number, isReused: boolean): void {
     const { rows, quotas } = this.#table;
     const { set, proxy, name } = this.#of(i);
     rows.setPreferences(row, { weight: set.weight, tier: set.tier, proxy });
     if (name !== '') rows.setName(row, name);
     if (quotas === undefined) return;
-    quotas.clear(row);
+    // Memory that was never touched is not made real by clearing it.
+    if (isReused) quotas.clear(row);
     quotas.setOwn(row, set.quotas);
   }
 
@@ -233,7 +234,7 @@ class Described {
     if (isMoved) this.#table.withdraw(row);
     rows.setPreferences(row, { weight: set.weight, tier: set.tier, proxy });
     if (isRenamed) rows.setName(row, name);
-    if (hasOtherLimits) this.#table.reconsider(row, nowMs);
+    if (hasOtherLimits) this.#table.aside?.reconsider(row, nowMs);
     if (isMoved) this.#table.publish(ACCOUNT, row, this.#table.tick(nowMs));
   }
 

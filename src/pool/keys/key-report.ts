@@ -4,6 +4,7 @@
 
 import { REASONS, type Reason } from '../../policy/reason.ts';
 import { previewKey } from '../../policy/redact.ts';
+import { type KeyQuotas, QUOTA_KINDS, type QuotaKind } from '../limits/key-quotas.ts';
 import type { KeyTable } from '../table/key-table.ts';
 import type { Lane } from '../table/lane.ts';
 import { ACCOUNT } from '../table/lane-directory.ts';
@@ -18,6 +19,8 @@ export interface KeySummary {
   readonly blacklisted: number;
   /** Cooling for all models. */
   readonly resting: number;
+  /** Of the healthy ones, those that have reached a limit of their own. */
+  readonly atLimit: number;
   /** Rests of a key for one model. */
   readonly restingForModel: number;
   /** The row whose turn it is. */
@@ -28,6 +31,8 @@ export interface KeySummary {
 export interface BlacklistedKey {
   readonly row: number;
   readonly preview: string;
+  /** What its file calls it; '' for nothing. */
+  readonly name: string;
   readonly reason: Reason;
   readonly blacklistAtMs: number;
   /** Rejections in a row. */
@@ -42,6 +47,7 @@ export interface BlacklistedKey {
 export interface RestingKey {
   readonly row: number;
   readonly preview: string;
+  readonly name: string;
   /** Null: for all models. */
   readonly model: string | null;
   readonly untilMs: number;
@@ -57,10 +63,14 @@ export function summarise(table: KeyTable, nowMs: number): KeySummary {
   let healthy = 0;
   let blacklisted = 0;
   let resting = 0;
+  let atLimit = 0;
+  const full = table.aside?.lane;
   for (let row = 0; row < rowCount; row++) {
     const state = stateOf(halves[2 * row] ?? 0);
-    if (state === READY) healthy++;
-    else if (state === DEAD) blacklisted++;
+    if (state === READY) {
+      healthy++;
+      if (full !== undefined && !full.words.isAvailable(row, nowTick)) atLimit++;
+    } else if (state === DEAD) blacklisted++;
     else if (state !== VACANT) {
       if ((halves[2 * row + 1] ?? 0) >>> 0 <= nowTick) healthy++;
       else resting++;
@@ -81,7 +91,7 @@ export function summarise(table: KeyTable, nowMs: number): KeySummary {
   );
   const total = healthy + blacklisted + resting;
   const currentIndex = rowCount === 0 ? 0 : account.cursor % rowCount;
-  return { total, healthy, blacklisted, resting, restingForModel, currentIndex };
+  return { total, healthy, blacklisted, resting, atLimit, restingForModel, currentIndex };
 }
 
 /** The first `limit` blacklisted keys, in the order of their rows. */
@@ -95,6 +105,7 @@ export function listBlacklisted(table: KeyTable, limit: number): BlacklistedKey[
     listed.push({
       row,
       preview: previewKey(rows.key(row)),
+      name: rows.name(row),
       reason: reasonOf(account, row),
       blacklistAtMs: table.timeOf(account.since[row] ?? 0),
       failCount: deadCount,
@@ -120,7 +131,14 @@ export function listResting(table: KeyTable, limit: number, nowMs: number): Rest
       if (isDead && model === null) return;
       const preview = previewKey(rows.key(row));
       const untilMs = table.timeOf(tick);
-      listed.push({ row, preview, model, untilMs, reason: reasonOf(lane, row) });
+      listed.push({
+        row,
+        preview,
+        name: rows.name(row),
+        model,
+        untilMs,
+        reason: reasonOf(lane, row),
+      });
     });
   };
   list(table.lane(ACCOUNT), null);
@@ -134,6 +152,7 @@ export function listResting(table: KeyTable, limit: number, nowMs: number): Rest
       listed.push({
         row,
         preview: previewKey(rows.key(row)),
+        name: rows.name(row),
         model,
         untilMs: table.timeOf(tick),
         reason,
@@ -141,6 +160,41 @@ export function listResting(table: KeyTable, limit: number, nowMs: number): Rest
     },
   );
   return listed;
+}
+
+/** What a key's line and its group allow, and how much of it is used. */
+export interface LimitedKey {
+  readonly preview: string;
+  readonly name: string;
+  readonly weight: number;
+  readonly tier: number;
+  readonly limits: readonly { kind: QuotaKind; limit: number; used: number }[];
+  /** Which of them is reached; undefined: none is. */
+  readonly full: QuotaKind | undefined;
+}
+
+/** The first `limit` keys that have limits, or a name, weight or tier of their own. */
+export function listLimited(table: KeyTable, limit: number, nowMs: number): LimitedKey[] {
+  const { account, rows, quotas } = table;
+  const listed: LimitedKey[] = [];
+  for (let row = 0; row < rows.rowCount && listed.length < limit; row++) {
+    if (!holdsKey(account, row)) continue;
+    const limits = quotas === undefined ? [] : limitsOf(quotas, row, nowMs);
+    const about = { name: rows.name(row), weight: rows.weight(row), tier: rows.tier(row) };
+    const isPlain = about.name === '' && about.weight === 1 && about.tier === 1;
+    if (isPlain && limits.length === 0) continue;
+    const full = quotas?.fullOf(row, nowMs)?.kind;
+    listed.push({ preview: previewKey(rows.key(row)), ...about, limits, full });
+  }
+  return listed;
+}
+
+function limitsOf(quotas: KeyQuotas, row: number, nowMs: number) {
+  const used = { ...quotas.now(row, nowMs), rpd: quotas.ofDay(row, nowMs) };
+  return QUOTA_KINDS.flatMap((kind) => {
+    const limit = quotas.limit(row, kind);
+    return limit === 0 ? [] : [{ kind, limit, used: used[kind] }];
+  });
 }
 
 function holdsKey(account: Lane, row: number): boolean {

@@ -196,6 +196,11 @@ export class KeyQuotas {
     return countOn(Atomics.load(this.#days, row), Math.floor(nowMs / DAY_MS));
   }
 
+  /** Another number each time that a row's day counted. */
+  dayWord(row: number): number {
+    return Atomics.load(this.#days, row);
+  }
+
   /** Puts a day's count back after a restart. */
   restoreDay(row: number, count: number, nowMs: number): void {
     const day = Math.floor(nowMs / DAY_MS);

@@ -13,7 +13,8 @@ import {
   reduceKey,
 } from '../../policy/key-breaker.ts';
 import { REASONS, type Reason } from '../../policy/reason.ts';
-import { type Full, KeyQuotas, NO_QUOTAS, QUOTA_KINDS, type Quotas } from '../limits/key-quotas.ts';
+import { AsideKeys } from '../limits/aside-keys.ts';
+import { KeyQuotas, NO_QUOTAS, type Quotas } from '../limits/key-quotas.ts';
 import { Bitmap, bitmapBytes } from './bitmap.ts';
 import { KeyRows, type RowBuffers } from './key-rows.ts';
 import { BLOCK_ROWS, Lane, laneBytes } from './lane.ts';
@@ -83,8 +84,7 @@ export class KeyTable {
   readonly limits: KeyLimits;
   readonly #defaults: Quotas;
   readonly #lanes: (Lane | undefined)[] = [];
-  #quotas: KeyQuotas | undefined;
-  #full: Lane | undefined;
+  #aside: AsideKeys | undefined;
 
   private constructor(buffers: TableBuffers, settings: TableSettings) {
     this.buffers = buffers;
@@ -122,20 +122,21 @@ export class KeyTable {
     return new KeyTable(buffers, settings);
   }
 
-  /** What keys may be asked; undefined as long as no key has a limit. */
-  get quotas(): KeyQuotas | undefined {
-    if (this.#quotas !== undefined) return this.#quotas;
+  /** Keys that have reached a limit of their own; undefined as long as no key has one. */
+  get aside(): AsideKeys | undefined {
+    if (this.#aside !== undefined) return this.#aside;
     if (this.#defaults === NO_QUOTAS && !this.rows.hasQuotas) return undefined;
     const { quotas, workers, full } = this.buffers;
+    const { capacity } = this.rows;
     full.grow(full.maxByteLength);
-    this.#full = new Lane(full, this.rows.capacity);
-    this.#quotas = new KeyQuotas(quotas, this.rows.capacity, workers, this.#defaults);
-    return this.#quotas;
+    const own = new KeyQuotas(quotas, capacity, workers, this.#defaults);
+    this.#aside = new AsideKeys(own, new Lane(full, capacity), this);
+    return this.#aside;
   }
 
-  /** The keys that have reached a limit of their own; undefined as long as no key has one. */
-  get full(): Lane | undefined {
-    return this.quotas === undefined ? undefined : this.#full;
+  /** What keys may be asked; undefined as long as no key has a limit. */
+  get quotas(): KeyQuotas | undefined {
+    return this.aside?.quotas;
   }
 
   /** Milliseconds on the table's own clock, on which statuses count. */
@@ -211,53 +212,6 @@ export class KeyTable {
     }
   }
 
-  /** Takes a row out of the turn until a limit of its own has room again. */
-  setAside(row: number, { kind, untilMs }: Full, nowMs: number): void {
-    const { full } = this;
-    if (full === undefined) return;
-    const until = this.sinceEpoch(untilMs);
-    const change = full.words.changeKey(row, (status) => {
-      return { ...status, state: 'cooling', untilMs: until, generation: status.generation + 1 };
-    });
-    full.reasons[row] = QUOTA_KINDS.indexOf(kind);
-    if (change !== null && change.before.untilMs <= this.sinceEpoch(nowMs)) {
-      this.#quotas?.countSkip(kind);
-    }
-    this.publish(ACCOUNT, row, this.tick(nowMs));
-    // Where the last of its requests ended meanwhile, nobody else would notice.
-    if (kind === 'concurrency' && this.#quotas?.fullOf(row, nowMs) === undefined) {
-      this.#takeBack(row, nowMs);
-    }
-  }
-
-  /** A row that was set aside is offered again if its limits have room. */
-  reconsider(row: number, nowMs: number): void {
-    const { full } = this;
-    if (full === undefined || stateOf(full.words.low(row)) === READY) return;
-    const still = this.#quotas?.fullOf(row, nowMs);
-    if (still === undefined) this.#takeBack(row, nowMs);
-    else this.setAside(row, still, nowMs);
-  }
-
-  #takeBack(row: number, nowMs: number): void {
-    this.#full?.words.changeKey(row, (status) => {
-      if (status.state === 'ready') return status;
-      return { ...status, state: 'ready', untilMs: 0, generation: status.generation + 1 };
-    });
-    this.publish(ACCOUNT, row, this.tick(nowMs));
-  }
-
-  /** After limits changed: every row that was set aside is looked at anew. Coordinator only. */
-  reconsiderAll(nowMs: number): void {
-    const { rowCount } = this.rows;
-    const { full } = this;
-    full?.visitResting(rowCount, (row) => {
-      const still = this.#quotas?.fullOf(row, nowMs);
-      if (still === undefined) this.#takeBack(row, nowMs);
-      else this.setAside(row, still, nowMs);
-    });
-  }
-
   /** Changes a row's status in one lane. Null: the event changed nothing, as late news does not. */
   apply(lane: number, row: number, event: KeyEvent, cause: Cause): Change<KeyStatus> | null {
     const place = this.lane(lane);
@@ -325,7 +279,7 @@ export class KeyTable {
     if (this.account.isDue(nowTick)) {
       this.account.sweep(nowTick, (row) => this.publish(ACCOUNT, row, nowTick));
     }
-    const full = this.#full;
+    const full = this.#aside?.lane;
     if (full?.isDue(nowTick)) full.sweep(nowTick, (row) => this.publish(ACCOUNT, row, nowTick));
     if (lane === ACCOUNT) return;
     const place = this.lane(lane);
@@ -361,7 +315,7 @@ export class KeyTable {
       for (const tier of this.lane(lane).tiers) tier.repair();
     }
     this.quotas?.reclaim(workerId, rowCount);
-    this.reconsiderAll(nowMs);
+    this.aside?.reconsiderAll(nowMs);
     for (let row = 0; row < rowCount; row++) {
       this.publish(ACCOUNT, row, nowTick);
       if (stateOf(this.account.words.low(row)) !== READY) this.changed.add(row);
@@ -370,7 +324,7 @@ export class KeyTable {
 
   /** True when the bit was wrong. */
   #publishIn(lane: Lane, row: number, nowTick: number): boolean {
-    const { full } = this;
+    const full = this.aside?.lane;
     const available = this.#availableOf(lane, row);
     for (let hasChanged = false; ; ) {
       const whole = this.account.words.low(row);

@@ -109,7 +109,9 @@ export class GroupSet implements Disposable {
     if (old === undefined || !isSameHome(config, old.config)) return this.#enter(config, old);
     if (isDeepStrictEqual(config, old.config)) return old;
     const start = { ...old.start, settings: config.settings, edition: this.#edition() };
-    return { ...old, config, start, view: attachGroup(start) };
+    const view = attachGroup(start);
+    view.table.aside?.reconsiderAll(Date.now());
+    return { ...old, config, start, view };
   }
 
   /** A group with memory of its own; an old one of its name hands over what it has learned. */

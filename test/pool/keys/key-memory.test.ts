@@ -163,6 +163,7 @@ test('the summary adds up, and a rest that is over counts as healthy before anyo
     healthy: 4,
     blacklisted: 1,
     resting: 1,
+    atLimit: 0,
     restingForModel: 0,
     currentIndex: 3,
   });
