@@ -22,6 +22,10 @@ export interface Attempt {
   /** The whole body is at hand and can be sent once more. */
   readonly replayable: boolean;
   /**
+   * What the request names may be known to another key: a 404 says only that it is not this one's.
+   */
+  readonly isSearching: boolean;
+  /**
    * Upstreams that this request may still use and that had not failed it before this attempt, this
    * attempt's own included.
    */
@@ -47,7 +51,9 @@ const GIVE_UP: NextStep = { action: 'give_up' };
 export function nextStep(attempt: Attempt): NextStep {
   const { verdict } = attempt;
   if (verdict.kind === 'excluded') return GIVE_UP;
-  if (verdict.kind === 'success' || verdict.kind === 'client_fault') return RELAY;
+  if (verdict.kind === 'success') return RELAY;
+  const isElsewhere = attempt.isSearching && 'reason' in verdict && verdict.reason === 'not_found';
+  if (verdict.kind === 'client_fault' && !isElsewhere) return RELAY;
   if (!attempt.replayable) return GIVE_UP;
   if (attempt.maxRetries === 0) return GIVE_UP;
   // A key that is refused says nothing about the next one: such attempts have a count of their own.

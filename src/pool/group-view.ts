@@ -4,6 +4,7 @@
 import type { GroupSettings } from '../config/group-settings.ts';
 import { AttemptCounts } from './counts/attempt-counts.ts';
 import { WaitingLine } from './limits/waiting-line.ts';
+import { ResourceKeys } from './resource-keys.ts';
 import { KeyTable, type TableBuffers, type TableSize } from './table/key-table.ts';
 import { type UpstreamBuffers, UpstreamPool } from './upstreams/upstream-pool.ts';
 
@@ -13,6 +14,7 @@ export interface GroupMemory {
   readonly upstreams: UpstreamBuffers;
   readonly attempts: SharedArrayBuffer;
   readonly line: SharedArrayBuffer;
+  readonly resources: SharedArrayBuffer;
 }
 
 /** A group as the coordinator hands it to a thread. */
@@ -33,6 +35,8 @@ export interface GroupView {
   readonly attempts: AttemptCounts;
   /** Where requests wait for a key that is busy. */
   readonly line: SharedArrayBuffer;
+  /** Whose key knows which files, batches and stored responses. */
+  readonly resources: ResourceKeys;
 }
 
 /**
@@ -46,6 +50,7 @@ export function createGroup(name: string, settings: GroupSettings, size: TableSi
     upstreams: UpstreamPool.create(settings.upstreams, epochMs),
     attempts: AttemptCounts.create(),
     line: WaitingLine.create(),
+    resources: ResourceKeys.create(),
   };
   return { edition: 0, name, settings, memory };
 }
@@ -59,5 +64,6 @@ export function attachGroup({ name, settings, memory }: GroupStart): GroupView {
     upstreams: UpstreamPool.attach(memory.upstreams, settings),
     attempts: new AttemptCounts(memory.attempts),
     line: memory.line,
+    resources: new ResourceKeys(memory.resources),
   };
 }

@@ -26,6 +26,8 @@ export interface LeaseRequest {
   readonly session?: number | undefined;
   /** An estimate of the tokens that it will use, read where a key has a limit of them. */
   readonly tokens?: number;
+  /** The only row that will do, because its key alone knows what the request names; -1: any. */
+  readonly boundRow?: number;
   /** Rows that this request used before. */
   readonly triedRows: readonly number[];
   /** Indexes of upstreams that failed this request. */
@@ -69,10 +71,31 @@ export class KeyPool {
   /** A key in its turn, with an upstream; or why there is none. */
   lease(request: LeaseRequest, nowMs: number): Lease | Unavailable {
     const { table } = this.#home.group;
+    const { boundRow = -1 } = request;
+    if (boundRow >= 0) return this.#bound(request, boundRow, nowMs);
     const nowTick = table.tick(nowMs);
     const lane = table.laneFor(request.model, nowTick);
     table.returnDue(lane, nowTick);
     return this.#next(request, lane, nowMs) ?? this.#withoutKeys(request, lane, nowMs);
+  }
+
+  /** The one key that knows what the request names; or when it will be there again. */
+  #bound(request: LeaseRequest, row: number, nowMs: number): Lease | Unavailable {
+    const { table } = this.#home.group;
+    const nowTick = table.tick(nowMs);
+    const lane = table.laneFor(request.model, nowTick);
+    table.returnDue(lane, nowTick);
+    const isTried = request.triedRows.includes(row) && request.avoidUpstreams.length === 0;
+    const rank = this.#rank(request, nowMs);
+    const lease =
+      isTried || !table.has(table.lane(lane), row) || rank(row) === NO_WAY
+        ? null
+        : this.#take(request, { row, lane, force: false }, nowMs);
+    if (lease !== null) return lease;
+    const seen = survey(table, lane, nowTick, { ...request, onlyRow: row });
+    const { shortage, firstReturnTick } = seen;
+    const retryAtMs = firstReturnTick === NEVER_TICK ? null : table.timeOf(firstReturnTick);
+    return { kind: 'unavailable', retryAtMs, shortage };
   }
 
   /** The next available key. */

@@ -30,6 +30,8 @@ export interface Survey {
 
 /** Of a request, what a survey is about. */
 export interface Surveyed {
+  /** The only row that counts; undefined: all do. */
+  readonly onlyRow?: number;
   readonly model: string | undefined;
   readonly triedRows: readonly number[];
 }
@@ -41,7 +43,7 @@ export function survey(
   table: KeyTable,
   laneIndex: number,
   nowTick: number,
-  { triedRows, model }: Surveyed,
+  { triedRows, model, onlyRow = -1 }: Surveyed,
 ): Survey {
   const { account } = table;
   const lane = table.lane(laneIndex);
@@ -54,7 +56,9 @@ export function survey(
   let oldestDead = -1;
   let oldestTick = NEVER_TICK;
   let hasHealed = false;
-  for (let row = 0; row < rowCount; row++) {
+  const from = Math.max(0, onlyRow);
+  const to = onlyRow < 0 ? rowCount : onlyRow + 1;
+  for (let row = from; row < to; row++) {
     const whole = returnTick(account, row, nowTick);
     if (whole === VACANT_ROW) continue;
     let own = lane === account ? whole : returnTick(lane, row, nowTick);

@@ -6,6 +6,7 @@ import type { Group } from '../pool/group.ts';
 import type { LeaseRequest } from '../pool/key-pool.ts';
 import type { Lease } from '../pool/lease.ts';
 import type { Plan } from './plan.ts';
+import type { BoundTo } from './resources.ts';
 
 /** The attempts of one request so far. */
 export class AttemptHistory implements LeaseRequest {
@@ -15,6 +16,7 @@ export class AttemptHistory implements LeaseRequest {
   /** Attempts that ended in a fault of the upstream, and in a key's own verdict. */
   faults = 0;
   switches = 0;
+  #bound: BoundTo | undefined;
   readonly #plan: Plan;
   readonly #group: Group;
 
@@ -36,6 +38,22 @@ export class AttemptHistory implements LeaseRequest {
   /** Estimated only when a key has a limit of tokens. */
   get tokens(): number {
     return this.#plan.tokens;
+  }
+
+  /** The row of the one key that knows what the request names; -1: any may. */
+  get boundRow(): number {
+    return this.#resources.boundRow;
+  }
+
+  /** The path names something that nobody is known to know. */
+  get isSearching(): boolean {
+    return this.#resources.isSearching;
+  }
+
+  /** Looked up once for each group. */
+  get #resources(): BoundTo {
+    this.#bound ??= this.#plan.boundIn(this.#group);
+    return this.#bound;
   }
 
   /** Goes on with another group's keys: what failed at an address is avoided there too. */

@@ -4,6 +4,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { AccessAttempt } from '../log/access-log.ts';
 import type { RequestTarget } from '../policy/request-target.ts';
+import type { AnswerReader } from './answer/answer-reader.ts';
 import type { Client } from './client.ts';
 
 /** The state of one request. */
@@ -33,6 +34,8 @@ export class Exchange {
   waitedMs = 0;
   bytesIn = 0;
   bytesOut = 0;
+  /** Reads along as the answer passes; undefined: nobody wants to know. */
+  reader: AnswerReader | undefined;
   /** Why the answer ended early, for the log; undefined: it did not. */
   ended: string | undefined;
   /** The innermost scope that wants to know when the client leaves. */

@@ -14,6 +14,7 @@ import {
 import { credentialStyle } from '../policy/provider.ts';
 import { type RequestTarget, upstreamTarget } from '../policy/request-target.ts';
 import { modelInQuery, withModelInQuery, withSubprotocolKey } from '../policy/websocket.ts';
+import type { Group } from '../pool/group.ts';
 import type { Lease } from '../pool/lease.ts';
 import { unlimited } from '../upstream/deadlines.ts';
 import type { UpstreamRequest } from '../upstream/transport.ts';
@@ -27,6 +28,7 @@ import {
   modelInPath,
   withModelInPath,
 } from './request-facts.ts';
+import { type BoundTo, boundTo } from './resources.ts';
 import { sessionOf } from './session.ts';
 
 /** Methods whose requests define a body: without one they say Content-Length: 0 (RFC 9110 8.6). */
@@ -87,6 +89,12 @@ export class Plan {
   get tokens(): number {
     const announced = Number(this.#exchange.request.headers['content-length'] ?? this.body.bytes);
     return estimatedTokens(announced, this.#readBody());
+  }
+
+  /** Which of a group's keys knows what the request names, if it names anything. */
+  boundIn(group: Group): BoundTo {
+    const { path } = this.#exchange.target;
+    return boundTo(group, path, () => this.#readBody());
   }
 
   /** The model as a group's upstreams know it. */

@@ -13,7 +13,6 @@ import type { Semaphore } from '../pool/semaphore.ts';
 import type { Deadlines } from '../upstream/deadlines.ts';
 import { faultMessage } from '../upstream/faults.ts';
 import type { Answers } from './answer/answer.ts';
-import type { HeldAnswer } from './answer/held-answer.ts';
 import {
   CLIMBING_TARGET,
   CONCURRENCY_LIMIT,
@@ -27,7 +26,18 @@ import { type ReplayBudget, type RequestBody, readBody } from './body.ts';
 import type { Exchange } from './exchange.ts';
 import { Plan } from './plan.ts';
 import { inLine, type Wait } from './queue.ts';
+import { readerFor, rememberFound, rememberMade } from './resources.ts';
 import type { Routing } from './routing.ts';
+import {
+  BUSY,
+  drop,
+  fallBack,
+  firstToReturn,
+  isCrowded,
+  isReplayable,
+  noteBusy,
+  type Tries,
+} from './tries.ts';
 import type { Tunnels } from './tunnel.ts';
 import { logConsequences } from './verdict-log.ts';
 
@@ -46,35 +56,6 @@ export interface ProxyParts {
   readonly queue: Omit<Wait, 'exchange'>;
   readonly deadlines: Deadlines;
   readonly log: Logger;
-}
-
-/**
- * An answer that may be relayed, with the lease that it came under: later attempts have leases of
- * their own, and are not to blame for how this answer ends.
- */
-interface Kept {
-  readonly held: HeldAnswer;
-  readonly lease: Lease;
-  /** When its attempt began, in the coarse clock. */
-  readonly startMs: number;
-}
-
-/** One request on its way through the loop. */
-interface Tries {
-  /** Whose keys are being tried, and who is asked after it. */
-  group: Group;
-  readonly fallback: Iterator<Group>;
-  readonly plan: Plan;
-  history: AttemptHistory;
-  kept: Kept | undefined;
-  /** What is kept is the latest attempt's answer. */
-  latestKept: boolean;
-  /** Of the latest attempt, when it ended without an answer. */
-  fault: Fault | undefined;
-  /** Of the groups that had no key: the one that has one first. */
-  none: Unavailable | undefined;
-  /** The first group of these whose keys are only busy, and for which the request may wait. */
-  busy: { readonly group: Group; readonly history: AttemptHistory } | undefined;
 }
 
 const RELAY: NextStep = { action: 'relay' };
@@ -178,6 +159,7 @@ export class RequestProxy {
       const verdict = await this.#attempt(exchange, tries, lease);
       this.#uncharge(tries.plan.body);
       const succeeded = verdict.kind === 'success';
+      if (succeeded && tries.history.isSearching) rememberFound(lease, exchange.target.path);
       const step = succeeded ? RELAY : this.#nextStep(tries, verdict);
       if (step.action === 'again') {
         if (!(await this.#pause(exchange, step.delayMs))) return;
@@ -279,6 +261,7 @@ export class RequestProxy {
       maxRetries: group.settings.maxRetries,
       maxKeySwitches: group.settings.maxKeySwitches,
       replayable: isReplayable(tries),
+      isSearching: history.isSearching,
       upstreams: 1 + group.pool.freshUpstreams(history),
       random: Math.random,
     });
@@ -306,6 +289,8 @@ export class RequestProxy {
     tries.kept = undefined;
     using _ = kept.lease;
     const { held, lease } = kept;
+    const reader = readerFor(exchange, held);
+    exchange.reader = reader;
     const { answers, counters, deadlines, tunnels, log } = this.#parts;
     // An answer that waited for later attempts has its time from now on.
     const startMs = latestKept ? kept.startMs : deadlines.touch();
@@ -320,6 +305,7 @@ export class RequestProxy {
     } finally {
       counters.add('openStreams', -streams);
     }
+    reader?.finish((head) => rememberMade(lease, head));
     const broke = fault !== undefined && fault !== 'client_left';
     logConsequences(log, lease, lease.answerEnded(broke, Date.now()));
     if (fault === undefined) return;
@@ -348,45 +334,6 @@ export class RequestProxy {
 /** Faults of upstreams, and the one of this process that its operator can mend. */
 function isTold(verdict: Verdict, fault: Fault): boolean {
   return verdict.kind === 'upstream_fault' || fault.code === 'descriptors';
-}
-
-/** Goes on with the next group that stands in; false: there is none left. */
-function fallBack(tries: Tries): boolean {
-  const next = tries.fallback.next();
-  if (next.done) return false;
-  tries.group = next.value;
-  tries.history = tries.history.inGroup(next.value);
-  return true;
-}
-
-/** Nobody has looked: others wait for the group's keys already. */
-const BUSY: Unavailable = { kind: 'unavailable', retryAtMs: 0, shortage: 'busy' };
-
-/** A request does not look for a key before those that wait for one. */
-function isCrowded({ group, history }: Tries): boolean {
-  const { waitingLine } = group;
-  return waitingLine !== undefined && waitingLine.length > 0 && history.triedRows.length === 0;
-}
-
-function noteBusy(tries: Tries, { shortage }: Unavailable): void {
-  if (shortage !== 'busy' || tries.group.waitingLine === undefined) return;
-  tries.busy ??= { group: tries.group, history: tries.history };
-}
-
-function firstToReturn(known: Unavailable | undefined, next: Unavailable): Unavailable {
-  if (known === undefined || known.retryAtMs === null) return next;
-  return next.retryAtMs === null || next.retryAtMs > known.retryAtMs ? known : next;
-}
-
-/** The whole body is at hand and can be sent once more. */
-function isReplayable({ plan }: Tries): boolean {
-  return plan.body.source === undefined;
-}
-
-/** Gives up a kept answer, if there is one, and the hold on its key. */
-function drop(kept: Kept | undefined): void {
-  kept?.held.discard();
-  kept?.lease[Symbol.dispose]();
 }
 
 /** A body that streams through is counted by its announcement; a chunked one by what was kept. */

@@ -7,10 +7,14 @@ import type { Reason } from '../policy/reason.ts';
 import type { GroupView } from '../pool/group-view.ts';
 import { boundName, type KnownStatus, recall, takeChanged } from '../pool/keys/key-memory.ts';
 import { DayMemory } from '../pool/limits/day-memory.ts';
+import type { ResourceKeys } from '../pool/resource-keys.ts';
 import type { KeyTable } from '../pool/table/key-table.ts';
 import { stateOf, VACANT } from '../pool/table/status-word.ts';
 import { type StateRow, StateStore } from '../store/sqlite/state-store.ts';
 import { type StateSource, StateWriter } from '../store/sqlite/state-writer.ts';
+
+/** Nothing older than this is lost by kill -9. */
+const RESOURCES_INTERVAL_MS = 1_000;
 
 /** A row that holds how often a key was used on a day. */
 const DAY = 'day';
@@ -19,6 +23,9 @@ const DAY_ROW = '\u0000day';
 /** Keeps the state file of one process. With no file, it does nothing. */
 export class StateKeeper implements Disposable {
   #groups: () => readonly GroupView[] = () => [];
+  /** How many things of each group are stored. */
+  readonly #madeOf = new WeakMap<ResourceKeys, number>();
+  #timer: NodeJS.Timeout | undefined;
   readonly #dayMemories = new WeakMap<KeyTable, DayMemory>();
   readonly #store: StateStore;
   readonly #writer: StateWriter;
@@ -71,13 +78,52 @@ export class StateKeeper implements Disposable {
     return remembered;
   }
 
+  /** Gives a group that has just got its keys what is stored about things that they made. */
+  restoreResources({ name, table, resources, ...group }: GroupView): void {
+    if (resources.made !== 0) return;
+    const stored = new Map<string, bigint[]>();
+    this.#store.purgeResources(name);
+    for (const { resource, keyId } of this.#store.loadResources(name)) {
+      const known = stored.get(keyId);
+      if (known === undefined) stored.set(keyId, [resource]);
+      else known.push(resource);
+    }
+    if (stored.size === 0) return;
+    const view = { name, table, resources, ...group };
+    for (let row = 0; row < table.rows.rowCount; row++) {
+      const keyHash = table.rows.hash(row);
+      const made = stored.get(this.#idOf(view, row)) ?? [];
+      // Newest first, as they were read: the newest is to be the last to go.
+      for (const id of made.toReversed()) resources.remember({ id, row, keyHash });
+    }
+    this.#madeOf.set(resources, resources.made);
+  }
+
+  /** Stores what was made since it was called last. */
+  #writeResources(): void {
+    for (const group of this.#groups()) {
+      const { resources, table, name } = group;
+      const { made } = resources;
+      const before = this.#madeOf.get(resources) ?? 0;
+      if (made === before || !this.#store.persistent) continue;
+      const rows = resources.since(before).flatMap(({ id, row, keyHash }) => {
+        if (!table.holdsHash(row, keyHash)) return [];
+        return [{ resource: id, keyId: this.#idOf(group, row) }];
+      });
+      if (this.#store.writeResources(name, rows, Date.now())) this.#madeOf.set(resources, made);
+    }
+  }
+
   /** Writes changes from now on, at most once a second. */
   start(): void {
     this.#writer.start();
+    this.#timer = setInterval(() => this.#writeResources(), RESOURCES_INTERVAL_MS).unref();
   }
 
   /** The last batch, and the end of the file's use. */
   [Symbol.dispose](): void {
+    clearInterval(this.#timer);
+    this.#writeResources();
     this.#writer.stop();
     this.#store.close();
   }

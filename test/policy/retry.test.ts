@@ -35,6 +35,7 @@ function step(verdict: Verdict, change: Partial<Attempt> = {}): string {
     maxRetries: 3,
     maxKeySwitches: 10,
     replayable: true,
+    isSearching: false,
     upstreams: 2,
     random: () => 0.5,
     ...change,

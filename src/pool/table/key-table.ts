@@ -196,6 +196,12 @@ export class KeyTable {
     for (const [tier, rows] of this.account.tiers.entries()) tiers[tier]?.addAll(rows);
   }
 
+  /** Whether a row still has the key of this hash (key-rows.ts). */
+  holdsHash(row: number, keyHash: number): boolean {
+    if (row >= this.rows.rowCount || stateOf(this.account.words.low(row)) === VACANT) return false;
+    return this.rows.hash(row) === keyHash;
+  }
+
   /** Whether a row's bit is set: it may be picked in this lane. */
   has(lane: Lane, row: number): boolean {
     return this.#availableOf(lane, row).has(row);

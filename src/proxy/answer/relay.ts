@@ -110,6 +110,7 @@ export class Relay extends Waiter {
       exchange.firstByteMs = this.#deadlines.touch() - exchange.startMs;
     }
     exchange.bytesOut += chunk.length;
+    exchange.reader?.push(chunk);
     this.#lastMoveMs = this.#deadlines.nowMs;
     this.#bytesLeft -= chunk.length;
     // The last byte is known to be the last: header, body and end leave in one write.

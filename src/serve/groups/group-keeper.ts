@@ -21,6 +21,7 @@ export class GroupKeeper {
     const { table, upstreams, settings } = group;
     const onAdded = (rows: readonly number[]): void => {
       const remembered = state.restore(group, rows, Date.now());
+      state.restoreResources(group);
       if (remembered > 0) log.info('keys remembered from an earlier run', { keys: remembered });
     };
     this.#group = group;

@@ -57,6 +57,14 @@ PRAGMA application_id = ${APPLICATION_ID};
 PRAGMA user_version = ${SCHEMA_VERSION};
 COMMIT;`;
 
+/**
+ * Tables that came later, and that an older version does not miss: made where they are not there.
+ */
+const ADDITIONS = `CREATE TABLE IF NOT EXISTS resource_keys (
+  group_name TEXT NOT NULL, resource_id INTEGER NOT NULL, key_id TEXT NOT NULL,
+  seen_ms INTEGER NOT NULL, PRIMARY KEY (group_name, resource_id)
+) STRICT, WITHOUT ROWID;`;
+
 /** From schema 1, which knew no groups: all that it holds is about the group of the environment. */
 const FROM_SCHEMA_1 = `BEGIN IMMEDIATE;
 ALTER TABLE key_state RENAME TO key_state_1;
@@ -198,6 +206,7 @@ function openSound(file: string, salt: string | undefined): OpenStateFile {
     db.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL');
     const check = db.prepare('PRAGMA quick_check(1)').get();
     if (check?.quick_check !== 'ok') throw damaged(String(check?.quick_check));
+    db.exec(ADDITIONS);
     db.exec('BEGIN IMMEDIATE');
     const insert = db.prepare("INSERT INTO meta VALUES ('salt', ?) ON CONFLICT DO NOTHING");
     insert.run(salt ?? randomBytes(16).toString('hex'));

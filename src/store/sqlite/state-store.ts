@@ -51,6 +51,21 @@ const SELECT = `SELECT group_name AS "group", key_id AS keyId, model, state, rea
   since_ms AS sinceMs, rest_count AS restCount, dead_count AS deadCount FROM key_state
   WHERE group_name = ?`;
 
+/** One thing of the provider (a hash of its name) and the key that knows it. */
+export interface ResourceRow {
+  readonly resource: bigint;
+  readonly keyId: string;
+}
+
+/** Things that are remembered for each group. */
+export const MAX_RESOURCES = 100_000;
+const SELECT_RESOURCES = `SELECT resource_id, key_id FROM resource_keys WHERE group_name = ?
+  ORDER BY seen_ms DESC LIMIT ?`;
+const UPSERT_RESOURCE = `INSERT INTO resource_keys VALUES (?, ?, ?, ?)
+  ON CONFLICT DO UPDATE SET key_id = excluded.key_id, seen_ms = excluded.seen_ms`;
+const PURGE_RESOURCES = `DELETE FROM resource_keys WHERE group_name = ? AND seen_ms < (
+  SELECT seen_ms FROM resource_keys WHERE group_name = ? ORDER BY seen_ms DESC LIMIT 1 OFFSET ?)`;
+
 /**
  * The state file, or nothing at all (`persistent` false) when there is none that can be written.
  */
@@ -123,6 +138,38 @@ export class StateStore {
       return true;
     });
     return done ?? false;
+  }
+
+  /** Whose key knows which things of the provider: those remembered last, of one group. */
+  *loadResources(group: string): Generator<ResourceRow, void> {
+    const rows = this.#attempt('read', (db) => {
+      const statement = db.prepare(SELECT_RESOURCES);
+      statement.setReadBigInts(true);
+      return statement.all(group, MAX_RESOURCES);
+    });
+    for (const row of rows ?? []) {
+      yield { resource: row.resource_id as bigint, keyId: String(row.key_id) };
+    }
+  }
+
+  /** Stores them in one transaction. False: nothing was stored. */
+  writeResources(group: string, rows: Iterable<ResourceRow>, nowMs: number): boolean {
+    if (this.#db === null) return true;
+    const done = this.#attempt('write', (db) => {
+      inTransaction(db, () => {
+        const upsert = db.prepare(UPSERT_RESOURCE);
+        for (const { resource, keyId } of rows) upsert.run(group, resource, keyId, nowMs);
+      });
+      return true;
+    });
+    return done ?? false;
+  }
+
+  /** Forgets all but the last MAX_RESOURCES of a group. */
+  purgeResources(group: string): void {
+    this.#attempt('write', (db) => {
+      db.prepare(PURGE_RESOURCES).run(group, group, MAX_RESOURCES);
+    });
   }
 
   /**

@@ -1,0 +1,84 @@
+// Requests that name what one key has made go to that key: files, batches, stored responses. Finds
+// out which, and remembers what answers make. Which names count is policy/resource-ids.ts.
+
+import { makesResource, nameInAnswer, namesInBody, namesInPath } from '../policy/resource-ids.ts';
+import type { Group } from '../pool/group.ts';
+import type { Lease } from '../pool/lease.ts';
+import { resourceId } from '../pool/resource-keys.ts';
+import { AnswerReader } from './answer/answer-reader.ts';
+import type { HeldAnswer } from './answer/held-answer.ts';
+import type { Exchange } from './exchange.ts';
+
+/** A request's tie to a key of a group. */
+export interface BoundTo {
+  /** -1: none. */
+  readonly boundRow: number;
+  /** Its path names something that no key is known to know: one after the other may be asked. */
+  readonly isSearching: boolean;
+}
+
+const FREE: BoundTo = { boundRow: -1, isSearching: false };
+/** What a path must have in it to be worth a closer look. */
+const MAY_NAME =
+  /file|upload|batch|response|conversation|vector|assistant|thread|contain|job|video|cached/;
+/** A body that names something has one of these: most have none, and are not looked into. */
+const MARKS = ['_id"', '"conversation"', '_file"', 'achedContent', 'ached_content'];
+/** Of a long body, names are looked for in so much of its beginning and its end. */
+const MAX_SEARCHED_BYTES = 256 * 1024;
+
+/** Which key of a group a request belongs to. */
+export function boundTo(group: Group, path: string, body: () => Buffer | undefined): BoundTo {
+  const inPath = MAY_NAME.test(path) ? namesInPath(path) : [];
+  const { resources } = group;
+  if (resources.made === 0) return inPath.length > 0 ? { boundRow: -1, isSearching: true } : FREE;
+  const names = [...inPath, ...namesIn(body())];
+  if (names.length === 0) return FREE;
+  // The first that is known; when all that are known name one key, it is that one anyway.
+  for (const name of names) {
+    const row = rowOf(group, name);
+    if (row >= 0) return { boundRow: row, isSearching: false };
+  }
+  return { boundRow: -1, isSearching: inPath.length > 0 };
+}
+
+function namesIn(body: Buffer | undefined): string[] {
+  if (body === undefined || !MARKS.some((mark) => body.includes(mark, 0, 'latin1'))) return [];
+  if (body.length <= 2 * MAX_SEARCHED_BYTES) return namesInBody(body.toString('latin1'));
+  const head = body.toString('latin1', 0, MAX_SEARCHED_BYTES);
+  return namesInBody(`${head} ${body.toString('latin1', body.length - MAX_SEARCHED_BYTES)}`);
+}
+
+function rowOf({ resources, table }: Group, name: string): number {
+  const known = resources.find(resourceId(name));
+  if (known === undefined || known.row < 0) return -1;
+  // The key may have left its row meanwhile.
+  return table.holdsHash(known.row, known.keyHash) ? known.row : -1;
+}
+
+/**
+ * Reads along an answer that may name something new; undefined: it will not.
+ * @param held what came in answer, under this lease
+ */
+export function readerFor(
+  { method, target }: Exchange,
+  held: HeldAnswer,
+): AnswerReader | undefined {
+  if (held.answer.status >= 300 || !makesResource(method, target.path)) return undefined;
+  return AnswerReader.of(held.codings);
+}
+
+/** Remembers what an answer made. @param head its beginning */
+export function rememberMade(lease: Lease, head: string): void {
+  const name = nameInAnswer(head);
+  if (name !== undefined) remember(lease, name);
+}
+
+/** Remembers the key that was found to know what a path names. */
+export function rememberFound(lease: Lease, path: string): void {
+  for (const name of namesInPath(path)) remember(lease, name);
+}
+
+function remember({ group, row }: Lease, name: string): void {
+  const { resources, table } = group;
+  resources.remember({ id: resourceId(name), row, keyHash: table.rows.hash(row) });
+}
