@@ -1,5 +1,5 @@
 // `gpt-load check-config`: what is in force, without secrets, and whether the files that it names
-// can be read. Whether the values themselves are right was decided by parseConfig before.
+// can be used. Whether the values themselves are right was decided by parseConfig before.
 
 import { accessSync, constants } from 'node:fs';
 import { type Config, effectiveConfig, type Shown } from '../config/config.ts';
@@ -8,6 +8,7 @@ import type { Grouping } from '../config/grouping.ts';
 import { type ShownGrouping, shownGrouping } from '../config/grouping-view.ts';
 import { SECTIONS, VARIABLES } from '../config/variables.ts';
 import type { CommandRuntime } from './command-runtime.ts';
+import { checkKeyFiles } from './limit-sums.ts';
 
 /** Exit code: 0 fine, 1 a file that is named cannot be read. */
 export async function checkConfig(
@@ -19,15 +20,17 @@ export async function checkConfig(
   const grouping = await readGrouping(config);
   const shown = shownGrouping(grouping);
   const { from_environment: set } = shown;
-  const problems = unreadable(config, grouping);
+  const found = await checkKeyFiles(grouping);
+  const problems = [...unreadable(config, grouping), ...found.problems];
+  const told = [...warnings, ...found.warnings];
   if (options.json) {
-    const told = { ...values, ...shown, problems, warnings };
-    terminal.write(`${JSON.stringify(told, null, 2)}\n`);
+    const report = { ...values, ...shown, problems, warnings: told };
+    terminal.write(`${JSON.stringify(report, null, 2)}\n`);
     return problems.length === 0 ? 0 : 1;
   }
   terminal.write(envText(values, set, envFile));
   if (grouping.file !== undefined) terminal.write(groupingText(shown));
-  for (const line of [...warnings, ...problems]) terminal.complain(`${line}\n`);
+  for (const line of [...told, ...problems]) terminal.complain(`${line}\n`);
   return problems.length === 0 ? 0 : 1;
 }
 
