@@ -78,6 +78,14 @@ async function run({ command, values }: CommandLine, terminal: Terminal): Promis
       const { client } = await import('./cli/client.ts');
       return client(command, { url: text(values.url), json }, config, terminal);
     }
+    case 'usage': {
+      const { client } = await import('./cli/client.ts');
+      const { usageQuery } = await import('./cli/usage-view.ts');
+      const csv = values.csv === true;
+      const [by, groupBy, since] = [values.by, values['group-by'], values.since].map(text);
+      const query = usageQuery({ by, groupBy, since, csv });
+      return client(command, { url: text(values.url), json, query, plain: csv }, config, terminal);
+    }
     case 'help':
       return 0;
   }

@@ -154,7 +154,7 @@ test('an --env-file that is not there stops the start and is named', () => {
 });
 
 test('a misspelt variable in .env is told, and other programs variables are not', () => {
-  const cwd = place({ '.env': 'MAX_RETRY=5\nDATABASE_URL=x\n', 'keys.txt': '' });
+  const cwd = place({ '.env': 'MAX_RETRY=5\nDATABASE_URL=x\n', 'keys.txt': 'sk-one\n' });
   const { code, stderr } = gptLoad(['check-config'], {}, cwd);
   assert.equal(code, 0);
   assert.match(stderr, /^[^\n]*MAX_RETRY is not known; did you mean MAX_RETRIES\?\n$/);

@@ -19,6 +19,7 @@ import { sendError, sendJson } from '../proxy/answer/own-answer.ts';
 import { badKeyFile, groupNotFound, methodNotAllowed } from '../proxy/answer/own-errors.ts';
 import { type MetricsSources, sendMetrics } from './metrics.ts';
 import { heapUsage, residentBytes } from './process-memory.ts';
+import { type AskUsage, sendUsage } from './usage.ts';
 
 /** How a reset went, for the client that asked for it. */
 export interface ResetReport {
@@ -34,6 +35,8 @@ export interface AdminParts extends MetricsSources {
    * coordinator's work.
    */
   readonly reset: (group: string | undefined) => Promise<ResetReport>;
+  /** Asks the coordinator's books. */
+  readonly usage: AskUsage;
 }
 
 /** Keys listed by /blacklist, of each kind; the counts are always whole. */
@@ -58,6 +61,7 @@ export class Admin {
       ['/groups', (_, response) => sendJson(response, 200, JSON.stringify(this.#groups()))],
       ['/reset-keys', (request, response) => this.#reset(request, response)],
       ['/metrics', (request, response) => sendMetrics(request, response, this.#parts)],
+      ['/usage', (request, response) => sendUsage(request, response, this.#parts.usage)],
       ['/config', (_, response) => this.#config(response)],
     ]);
   }

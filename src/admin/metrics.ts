@@ -12,6 +12,7 @@ import { DELAY_BOUNDS_MS, type Vitals, WorkerVitals } from '../pool/counts/worke
 import type { GroupView } from '../pool/group-view.ts';
 import { summarise } from '../pool/keys/key-report.ts';
 import { QUOTA_KINDS } from '../pool/limits/key-quotas.ts';
+import type { TokenSeries } from '../proxy/usage-tally.ts';
 import {
   CONTENT_TYPE,
   exposition,
@@ -21,15 +22,19 @@ import {
 } from './exposition.ts';
 import { by, counter, gauge, type Histogram, histogram, inBytes, one } from './families.ts';
 import { residentBytes } from './process-memory.ts';
+import { tokenFamily } from './token-metrics.ts';
 
 /** Answers 200 with all families; never fails for a format, text is the default. */
-export function sendMetrics(
+export async function sendMetrics(
   request: IncomingMessage,
   response: ServerResponse,
   sources: MetricsSources,
-): void {
+): Promise<void> {
   const format = negotiateFormat(request.headers.accept);
-  const body = exposition(metricFamilies(metricsSnapshot(sources, Date.now())), format);
+  // The coordinator's books; without them the rest is worth a scrape all the same.
+  const tokens = await sources.tokens().catch(() => []);
+  const families = metricFamilies(metricsSnapshot(sources, Date.now()));
+  const body = exposition([...families, tokenFamily(tokens)], format);
   response.writeHead(200, {
     'Content-Type': CONTENT_TYPE[format],
     'Content-Length': Buffer.byteLength(body),
@@ -55,6 +60,8 @@ export interface MetricsSources {
   /** Names of the clients, and where they are counted. */
   readonly clients: () => readonly { readonly name: string; readonly place: number }[];
   readonly clientCounts: ClientCounts;
+  /** Tokens since the start. */
+  readonly tokens: () => Promise<readonly TokenSeries[]>;
   /** Memory of all workers' vitals. */
   readonly vitals: SharedArrayBuffer;
   /** Unix time in milliseconds. */

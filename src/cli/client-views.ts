@@ -3,9 +3,10 @@
 // than this command.
 
 import { facts, grouped, span, table } from './table.ts';
+import { usageView } from './usage-view.ts';
 
 /** The commands, each named for its endpoint. */
-export type ClientCommand = 'health' | 'stats' | 'blacklist' | 'reset-keys';
+export type ClientCommand = 'health' | 'stats' | 'blacklist' | 'reset-keys' | 'usage';
 
 /** What an endpoint answered, of whichever version. */
 export type JsonObject = { readonly [name: string]: unknown };
@@ -27,6 +28,8 @@ export function viewOf(
       return statsView(answer, columns);
     case 'blacklist':
       return blacklistView(answer, nowMs, columns);
+    case 'usage':
+      return usageView(answer, columns);
     case 'reset-keys':
       return facts([
         ['message', words(answer.message)],

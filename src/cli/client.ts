@@ -1,6 +1,6 @@
-// `gpt-load health | stats | blacklist | reset-keys`: asks the running instance and shows what it
-// says. Finds that instance, turns answers into exit codes for scripts, and words errors. What is
-// in an answer is up to admin/; how it looks as a table is client-views.ts.
+// `gpt-load health | stats | blacklist | reset-keys | usage`: asks the running instance and shows
+// what it says. Finds that instance, turns answers into exit codes for scripts, and words errors.
+// What is in an answer is up to admin/; how it looks as a table is client-views.ts.
 
 import { readFileSync } from 'node:fs';
 import type { Config } from '../config/config.ts';
@@ -13,6 +13,10 @@ export interface ClientOptions {
   readonly url: string | undefined;
   /** The answer as it came, for programs. */
   readonly json: boolean;
+  /** What is asked in detail; '' for nothing. */
+  readonly query?: string;
+  /** The answer is no JSON, and is shown as it came. */
+  readonly plain?: boolean;
 }
 
 /** Addresses to listen on that nobody can connect to, and what stands for them. */
@@ -35,6 +39,10 @@ export async function client(
   try {
     const question = questionOf(command, options, config);
     const { status, text } = await askOrExplain(question);
+    if (options.plain === true && status === 200) {
+      terminal.write(text);
+      return 0;
+    }
     const answer = understand(question, config, { status, text });
     if (options.json) terminal.write(text.endsWith('\n') ? text : `${text}\n`);
     else terminal.write(viewOf(command, answer, Date.now(), terminal.columns));
@@ -58,6 +66,7 @@ function questionOf(command: ClientCommand, options: ClientOptions, config: Conf
     : undefined;
   const url = new URL(base);
   url.pathname = `${base.pathname.replace(/\/+$/, '')}/${command}`;
+  url.search = options.query ?? '';
   return {
     method: command === 'reset-keys' ? 'POST' : 'GET',
     url,

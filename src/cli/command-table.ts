@@ -37,6 +37,18 @@ const CLIENT_OPTIONS = {
   json: JSON_OPTION,
 } as const;
 
+const USAGE_OPTIONS = {
+  ...CLIENT_OPTIONS,
+  by: { type: 'string', value: 'hour|day', about: 'A row for each hour or day (day)' },
+  'group-by': {
+    type: 'string',
+    value: 'LIST',
+    about: 'Of client, group, model, key (client,group,model)',
+  },
+  since: { type: 'string', value: 'TIME', about: 'A date, or 7d, 12h (7d)' },
+  csv: { type: 'boolean', about: 'Comma-separated values, for programs' },
+} as const;
+
 const VALIDATE_OPTIONS = {
   file: { type: 'string', short: 'f', value: 'FILE', about: 'Key file (KEYS_FILE)' },
   url: { type: 'string', short: 'u', value: 'URL', about: 'Base URL to ask (OPENAI_BASE_URL)' },
@@ -74,6 +86,10 @@ export const COMMANDS = {
   'reset-keys': {
     summary: 'Give its blacklisted keys another chance; read the key file again',
     options: CLIENT_OPTIONS,
+  },
+  usage: {
+    summary: 'Show what was used: tokens by client, group, model and key',
+    options: USAGE_OPTIONS,
   },
   help: { summary: 'Show this, or the help of a command', options: {} },
 } as const satisfies Record<string, Command>;

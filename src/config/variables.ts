@@ -85,6 +85,14 @@ const KEYS = {
     en: 'What was learned about keys; by default beside KEYS_FILE; empty: memory only',
     zh: '保存已了解的密钥状态；默认在 KEYS_FILE 旁；留空：只存内存',
   }),
+  enableUsage: variable('ENABLE_USAGE', 'true', rule.flag, {
+    en: 'Count the tokens that answers name, by client, group, model and key, for /usage',
+    zh: '按客户端、分组、模型和密钥统计回答中注明的令牌数，供 /usage 查询',
+  }),
+  pricesFile: variable('PRICES_FILE', '', rule.path, {
+    en: "Prices of models, as LiteLLM's model_prices_and_context_window.json has them, for cost_usd",
+    zh: '模型价格文件，格式同 LiteLLM 的 model_prices_and_context_window.json，用于计算 cost_usd',
+  }),
   startIndex: variable('START_INDEX', '0', rule.integer(0, 1_000_000_000), {
     en: 'The key that the rotation begins with, counted from 0',
     zh: '轮询从第几个密钥开始，从 0 计数',

@@ -10,6 +10,7 @@ import {
   binaryBytes,
   type ProviderShape,
   pieces,
+  pretendedTokens,
   textOf,
   toolArguments,
 } from './provider-shape.ts';
@@ -122,11 +123,31 @@ function message(request: ScriptedRequest): Reply {
       }
     : { type: 'text', text: answerText(textOf(content)) };
   const stop = tool ? 'tool_use' : 'end_turn';
-  if (body.stream === true) return eventStream(messageFrames(body.model, block, stop));
-  return jsonReply(200, messageObject(body.model, [block], stop));
+  const usage = messageUsage(request);
+  const { model } = body;
+  if (body.stream === true) return eventStream(messageFrames({ model, block, stop, usage }));
+  return jsonReply(200, messageObject(model, [block], { stop, usage }));
 }
 
-function messageObject(model: string | undefined, content: ContentBlock[], stop: string | null) {
+/** Input, cached and written tokens are disjoint here. */
+function messageUsage(request: ScriptedRequest) {
+  const { input, cached, output } = pretendedTokens(request);
+  const written = cached > 0 ? 1 : 0;
+  return {
+    input_tokens: input - cached - written,
+    cache_read_input_tokens: cached,
+    cache_creation_input_tokens: written,
+    output_tokens: output,
+  };
+}
+
+type MessageUsage = ReturnType<typeof messageUsage>;
+
+function messageObject(
+  model: string | undefined,
+  content: ContentBlock[],
+  { stop, usage }: { readonly stop: string | null; readonly usage: MessageUsage },
+) {
   return {
     id: 'msg_scripted0001',
     type: 'message',
@@ -135,18 +156,21 @@ function messageObject(model: string | undefined, content: ContentBlock[], stop:
     content,
     stop_reason: stop,
     stop_sequence: null,
-    usage: { input_tokens: 9, output_tokens: stop === null ? 1 : 12 },
+    usage: stop === null ? { ...usage, output_tokens: 1 } : usage,
   };
 }
 
-function* messageFrames(
-  model: string | undefined,
-  block: ContentBlock,
-  stop: string,
-): Iterable<string> {
+interface Message {
+  readonly model: string | undefined;
+  readonly block: ContentBlock;
+  readonly stop: string;
+  readonly usage: MessageUsage;
+}
+
+function* messageFrames({ model, block, stop, usage }: Message): Iterable<string> {
   const frame = (type: string, fields: object) =>
     `event: ${type}\ndata: ${JSON.stringify({ type, ...fields })}\n\n`;
-  yield frame('message_start', { message: messageObject(model, [], null) });
+  yield frame('message_start', { message: messageObject(model, [], { stop: null, usage }) });
   const empty = block.type === 'text' ? { ...block, text: '' } : { ...block, input: {} };
   yield frame('content_block_start', { index: 0, content_block: empty });
   yield 'event: ping\ndata: {"type": "ping"}\n\n';
@@ -163,7 +187,8 @@ function* messageFrames(
   }
   yield 'event: content_block_stop\ndata: {"type":"content_block_stop","index":0         }\n\n';
   const delta = { stop_reason: stop, stop_sequence: null };
-  yield frame('message_delta', { delta, usage: { output_tokens: 12 } });
+  const { output_tokens } = usage;
+  yield frame('message_delta', { delta, usage: { output_tokens } });
   yield 'event: message_stop\ndata: {"type":"message_stop"    }\n\n';
 }
 

@@ -10,6 +10,7 @@ import {
   embedding,
   type ProviderShape,
   pieces,
+  pretendedTokens,
   textOf,
   toolArguments,
 } from './provider-shape.ts';
@@ -28,7 +29,6 @@ interface GenerateBody {
 }
 
 const models = ['gemini-2.5-flash', 'gemini-2.5-pro', 'gemini-embedding-001'];
-const usageMetadata = { promptTokenCount: 9, candidatesTokenCount: 12, totalTokenCount: 21 };
 
 export const geminiShape: ProviderShape = {
   answer(request) {
@@ -137,9 +137,20 @@ function generated(request: ScriptedRequest, parts: unknown[], finishReason?: st
   const candidate = { content: { parts, role: 'model' }, index: 0 };
   return {
     candidates: [finishReason === undefined ? candidate : { ...candidate, finishReason }],
-    usageMetadata,
+    usageMetadata: usageOf(request),
     modelVersion: request.model,
     responseId: 'scripted0001',
+  };
+}
+
+function usageOf(request: ScriptedRequest) {
+  const { input, cached, output, reasoning } = pretendedTokens(request);
+  return {
+    promptTokenCount: input,
+    cachedContentTokenCount: cached,
+    candidatesTokenCount: output - reasoning,
+    thoughtsTokenCount: reasoning,
+    totalTokenCount: input + output,
   };
 }
 

@@ -1,7 +1,14 @@
 // OpenAI's chat completions, streamed and not, with tool calls, as
 // platform.openai.com/docs/api-reference/chat describes them. Who gets one is up to behaviour.ts.
 
-import { answerText, createdS, pieces, textOf, toolArguments } from './provider-shape.ts';
+import {
+  answerText,
+  createdS,
+  pieces,
+  pretendedTokens,
+  textOf,
+  toolArguments,
+} from './provider-shape.ts';
 import { eventStream, jsonReply, type Reply } from './reply.ts';
 import type { ScriptedRequest } from './scripted-request.ts';
 
@@ -14,7 +21,6 @@ interface ChatBody {
 }
 
 const id = 'chatcmpl-scripted0001';
-const usage = { prompt_tokens: 9, completion_tokens: 12, total_tokens: 21 };
 
 export function chatCompletion(request: ScriptedRequest): Reply {
   const body = (request.json ?? {}) as ChatBody;
@@ -26,7 +32,8 @@ export function chatCompletion(request: ScriptedRequest): Reply {
     function: { name: tool.name, arguments: JSON.stringify(toolArguments(tool.parameters)) },
   };
   const text = answerText(textOf(last?.content));
-  if (body.stream === true) return eventStream(chatFrames(body, text, call));
+  const usage = chatUsage(request);
+  if (body.stream === true) return eventStream(chatFrames(body, text, call, usage));
   return jsonReply(
     200,
     {
@@ -51,13 +58,29 @@ export function chatCompletion(request: ScriptedRequest): Reply {
   );
 }
 
+function chatUsage(request: ScriptedRequest) {
+  const { input, cached, output, reasoning } = pretendedTokens(request);
+  return {
+    prompt_tokens: input,
+    completion_tokens: output,
+    total_tokens: input + output,
+    prompt_tokens_details: { cached_tokens: cached },
+    completion_tokens_details: { reasoning_tokens: reasoning },
+  };
+}
+
 interface ToolCall {
   readonly id: string;
   readonly type: string;
   readonly function: { readonly name: string; readonly arguments: string };
 }
 
-function* chatFrames(body: ChatBody, text: string, call: ToolCall | undefined): Iterable<string> {
+function* chatFrames(
+  body: ChatBody,
+  text: string,
+  call: ToolCall | undefined,
+  usage: object,
+): Iterable<string> {
   const frame = (choices: unknown[], extra = {}) =>
     `data: ${JSON.stringify({
       id,

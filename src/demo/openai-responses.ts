@@ -1,7 +1,7 @@
 // OpenAI's Responses API, streamed and not: its stream has named, numbered events and ends without
 // [DONE]. Who gets one is up to behaviour.ts.
 
-import { answerText, createdS, pieces, textOf } from './provider-shape.ts';
+import { answerText, createdS, pieces, pretendedTokens, textOf } from './provider-shape.ts';
 import { eventStream, jsonReply, type Reply } from './reply.ts';
 import type { ScriptedRequest } from './scripted-request.ts';
 
@@ -18,16 +18,29 @@ export function modelResponse(request: ScriptedRequest): Reply {
   const prompt =
     typeof body.input === 'string' ? body.input : textOf(body.input?.at(-1)?.content ?? '');
   const text = answerText(prompt);
-  if (body.stream === true) return eventStream(responseFrames(body, text));
-  return jsonReply(200, responseObject(body, 'completed', [messageItem('completed', text)]), 2);
+  const usage = responseUsage(request);
+  if (body.stream === true) return eventStream(responseFrames(body, text, usage));
+  return jsonReply(200, responseObject(body, [messageItem('completed', text)], usage), 2);
 }
 
-function responseObject(body: ResponsesBody, status: string, output: unknown[]) {
+function responseUsage(request: ScriptedRequest) {
+  const { input, cached, output, reasoning } = pretendedTokens(request);
+  return {
+    input_tokens: input,
+    input_tokens_details: { cached_tokens: cached },
+    output_tokens: output,
+    output_tokens_details: { reasoning_tokens: reasoning },
+    total_tokens: input + output,
+  };
+}
+
+/** @param usage null: it is not complete yet */
+function responseObject(body: ResponsesBody, output: unknown[], usage: object | null) {
   return {
     id: 'resp_scripted0001',
     object: 'response',
     created_at: createdS,
-    status,
+    status: usage === null ? 'in_progress' : 'completed',
     error: null,
     incomplete_details: null,
     instructions: null,
@@ -36,7 +49,7 @@ function responseObject(body: ResponsesBody, status: string, output: unknown[]) 
     parallel_tool_calls: true,
     tool_choice: 'auto',
     tools: [],
-    usage: status === 'completed' ? { input_tokens: 9, output_tokens: 12, total_tokens: 21 } : null,
+    usage,
     metadata: {},
   };
 }
@@ -50,7 +63,7 @@ function messageItem(status: string, text?: string) {
   return { id: messageId, type: 'message', status, role: 'assistant', content };
 }
 
-function* responseFrames(body: ResponsesBody, text: string): Iterable<string> {
+function* responseFrames(body: ResponsesBody, text: string, usage: object): Iterable<string> {
   let number = 0;
   const frame = (type: string, fields: object) => {
     const data = JSON.stringify({ type, sequence_number: number, ...fields });
@@ -58,7 +71,7 @@ function* responseFrames(body: ResponsesBody, text: string): Iterable<string> {
     return `event: ${type}\ndata: ${data}\n\n`;
   };
   const place = { item_id: messageId, output_index: 0, content_index: 0 };
-  const started = responseObject(body, 'in_progress', []);
+  const started = responseObject(body, [], null);
   yield frame('response.created', { response: started });
   yield frame('response.in_progress', { response: started });
   yield frame('response.output_item.added', { output_index: 0, item: messageItem('in_progress') });
@@ -68,5 +81,5 @@ function* responseFrames(body: ResponsesBody, text: string): Iterable<string> {
   yield frame('response.content_part.done', { ...place, part: textPart(text) });
   const item = messageItem('completed', text);
   yield frame('response.output_item.done', { output_index: 0, item });
-  yield frame('response.completed', { response: responseObject(body, 'completed', [item]) });
+  yield frame('response.completed', { response: responseObject(body, [item], usage) });
 }

@@ -24,6 +24,13 @@ export function answerText(prompt: string): string {
   return `Hello from the scripted upstream. You said: ${said}`;
 }
 
+/** What a request of so many bytes is said to use; another one uses another number. */
+export function pretendedTokens({ bodyBytes }: ScriptedRequest) {
+  const input = 9 + (bodyBytes % 91);
+  const output = 12 + (bodyBytes % 17);
+  return { input, cached: input % 7, output, reasoning: output % 5 };
+}
+
 /** Splits text into pieces that a stream sends one by one; joined they are the text again. */
 export function pieces(text: string): string[] {
   return text.match(/\S+\s*|\s+/g) ?? [];

@@ -14,6 +14,8 @@ export interface Client {
   /** Requests in any minute, and at once; 0: no limit. */
   readonly rpm: number;
   readonly concurrency: number;
+  /** In a UTC day; 0: no limit. */
+  readonly tokensPerDay: number;
 }
 
 /** A client of the configuration, with its place among the counters. */
@@ -22,7 +24,7 @@ export interface PlacedClient extends ClientConfig {
 }
 
 export function clientOf(client: PlacedClient): Client {
-  const { name, place, groups, models, rpm, concurrency } = client;
+  const { name, place, groups, models, rpm, concurrency, tokensPerDay } = client;
   return {
     name,
     place,
@@ -30,5 +32,6 @@ export function clientOf(client: PlacedClient): Client {
     models: models === undefined ? undefined : new ModelPatterns(models),
     rpm,
     concurrency,
+    tokensPerDay,
   };
 }

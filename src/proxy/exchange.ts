@@ -4,6 +4,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { AccessAttempt } from '../log/access-log.ts';
 import type { RequestTarget } from '../policy/request-target.ts';
+import type { TokenUsage } from '../policy/token-usage.ts';
 import type { AnswerReader } from './answer/answer-reader.ts';
 import type { Client } from './client.ts';
 
@@ -34,6 +35,12 @@ export class Exchange {
   waitedMs = 0;
   bytesIn = 0;
   bytesOut = 0;
+  /** The row of the key that the last attempt had; -1: there was none. */
+  keyRow = -1;
+  /** What its answer says that it used; undefined: it says nothing, or has not been read yet. */
+  usage: TokenUsage | undefined;
+  /** It is counted when its answer has been read. */
+  isCounted = false;
   /** Reads along as the answer passes; undefined: nobody wants to know. */
   reader: AnswerReader | undefined;
   /** Why the answer ended early, for the log; undefined: it did not. */

@@ -76,6 +76,13 @@ export class Plan {
     return this.#model;
   }
 
+  /**
+   * The same for the books: not worth a walk through a long body that nobody else has looked into.
+   */
+  get modelForUsage(): string | undefined {
+    return this.#model === null && this.body.bytes > HEAD_BYTES ? undefined : this.model;
+  }
+
   /** The conversation that it belongs to; undefined: nothing tells. */
   get session(): number | undefined {
     if (this.#session === null) {

@@ -4,11 +4,13 @@
 import type { Logger } from '../log/log.ts';
 import { leavesBase } from '../policy/request-target.ts';
 import { type NextStep, nextStep } from '../policy/retry.ts';
+import { modelInAnswer, tokenUsage } from '../policy/token-usage.ts';
 import type { Fault, FaultCode, Verdict } from '../policy/verdict.ts';
 import type { WorkerCounters } from '../pool/counts/counters.ts';
 import type { Group } from '../pool/group.ts';
 import type { Unavailable } from '../pool/key-pool.ts';
 import type { Lease } from '../pool/lease.ts';
+import type { ClientLimits } from '../pool/limits/client-limits.ts';
 import type { Semaphore } from '../pool/semaphore.ts';
 import type { Deadlines } from '../upstream/deadlines.ts';
 import { faultMessage } from '../upstream/faults.ts';
@@ -39,6 +41,7 @@ import {
   type Tries,
 } from './tries.ts';
 import type { Tunnels } from './tunnel.ts';
+import type { UsageTally } from './usage-tally.ts';
 import { logConsequences } from './verdict-log.ts';
 
 /** Faults of one upstream are described at most this often; the access log counts them all. */
@@ -54,6 +57,9 @@ export interface ProxyParts {
   readonly budget: ReplayBudget;
   /** Where requests wait for a permit, and how long; 0: they do not. */
   readonly queue: Omit<Wait, 'exchange'>;
+  /** undefined: what requests use is not counted (ENABLE_USAGE). */
+  readonly usage: UsageTally | undefined;
+  readonly clientLimits: ClientLimits;
   readonly deadlines: Deadlines;
   readonly log: Logger;
 }
@@ -135,6 +141,7 @@ export class RequestProxy {
       await this.#loop(exchange, tries);
     } finally {
       drop(tries.kept);
+      if (!exchange.isCounted) this.#count(exchange, plan.modelForUsage);
     }
   }
 
@@ -225,6 +232,7 @@ export class RequestProxy {
       tries.history.add(lease, verdict);
       tries.fault = fault;
       const reason = 'reason' in verdict ? ` ${verdict.reason}` : '';
+      exchange.keyRow = lease.row;
       exchange.attempts.push({
         upstream: lease.upstream.href,
         key: lease.keyPreview,
@@ -289,8 +297,7 @@ export class RequestProxy {
     tries.kept = undefined;
     using _ = kept.lease;
     const { held, lease } = kept;
-    const reader = readerFor(exchange, held);
-    exchange.reader = reader;
+    exchange.reader = readerFor(exchange, held, this.#parts.usage !== undefined);
     const { answers, counters, deadlines, tunnels, log } = this.#parts;
     // An answer that waited for later attempts has its time from now on.
     const startMs = latestKept ? kept.startMs : deadlines.touch();
@@ -305,17 +312,43 @@ export class RequestProxy {
     } finally {
       counters.add('openStreams', -streams);
     }
-    reader?.finish((head) => rememberMade(lease, head));
     const broke = fault !== undefined && fault !== 'client_left';
+    if (fault !== undefined) exchange.ended = broke ? `truncated ${fault}` : 'client_left';
+    this.#endReading(exchange, tries.plan, lease);
     logConsequences(log, lease, lease.answerEnded(broke, Date.now()));
-    if (fault === undefined) return;
-    exchange.ended = broke ? `truncated ${fault}` : 'client_left';
-    if (!broke) return;
+    if (!broke || fault === undefined) return;
     log.warn('answer broke off', {
       upstream: lease.upstream.href,
       fault: faultMessage(fault),
       id: exchange.id,
     });
+  }
+
+  /**
+   * What was read along says what the request used and made; of an encoded answer a moment later.
+   */
+  #endReading(exchange: Exchange, plan: Plan, lease: Lease): void {
+    const { reader } = exchange;
+    if (reader === undefined) return;
+    exchange.isCounted = true;
+    reader.finish((head, tail) => {
+      rememberMade(exchange, lease, head);
+      const usage = tokenUsage(head, tail);
+      exchange.usage = usage;
+      if (usage !== undefined) lease.settleTokens(usage.input + usage.output);
+      this.#count(exchange, plan.modelForUsage ?? modelInAnswer(head));
+    });
+  }
+
+  #count(exchange: Exchange, model: string | undefined): void {
+    const { usage: tally, clientLimits } = this.#parts;
+    const { client, clientName, groupName, keyRow, usage, ended, response } = exchange;
+    if (client !== undefined && usage !== undefined) {
+      clientLimits.addTokens(client, usage.input + usage.output, Date.now());
+    }
+    const failed = ended !== undefined || response.statusCode >= 400;
+    const of = { client: clientName, group: groupName, model, row: keyRow };
+    tally?.add(of, failed, usage, Date.now());
   }
 
   /**

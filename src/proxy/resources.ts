@@ -56,19 +56,23 @@ function rowOf({ resources, table }: Group, name: string): number {
 }
 
 /**
- * Reads along an answer that may name something new; undefined: it will not.
- * @param held what came in answer, under this lease
+ * Reads along an answer that may name something new, or what it used; undefined: it will not.
+ * @param isCounted what requests use is counted
  */
 export function readerFor(
   { method, target }: Exchange,
   held: HeldAnswer,
+  isCounted: boolean,
 ): AnswerReader | undefined {
-  if (held.answer.status >= 300 || !makesResource(method, target.path)) return undefined;
+  const { status } = held.answer;
+  if (method !== 'POST' || status < 200 || status >= 300 || held.refusal) return undefined;
+  if (!isCounted && !makesResource(method, target.path)) return undefined;
   return AnswerReader.of(held.codings);
 }
 
-/** Remembers what an answer made. @param head its beginning */
-export function rememberMade(lease: Lease, head: string): void {
+/** Remembers what an answer made, if its request makes anything. @param head its beginning */
+export function rememberMade({ method, target }: Exchange, lease: Lease, head: string): void {
+  if (!makesResource(method, target.path)) return;
   const name = nameInAnswer(head);
   if (name !== undefined) remember(lease, name);
 }

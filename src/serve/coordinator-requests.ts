@@ -10,17 +10,25 @@ const MAX_OPEN = 64;
 /** The open questions of one kind. */
 export class CoordinatorRequests<Answer> {
   readonly #port: MessagePort;
+  readonly #areAlike: boolean;
   readonly #open = new Map<number, (answer: Answer) => void>();
   #last: Promise<Answer> | undefined;
   #ids = 0;
 
-  constructor(port: MessagePort) {
+  /** @param areAlike all questions of this kind have the same answer */
+  constructor(port: MessagePort, areAlike = true) {
     this.#port = port;
+    this.#areAlike = areAlike;
   }
 
-  /** Settles with the coordinator's answer. */
+  /**
+   * Settles with the coordinator's answer. Rejects where too many questions are open that cannot
+   * share one.
+   */
   ask(question: (id: number) => FromWorker): Promise<Answer> {
-    if (this.#open.size >= MAX_OPEN && this.#last !== undefined) return this.#last;
+    if (this.#open.size >= MAX_OPEN && this.#last !== undefined) {
+      return this.#areAlike ? this.#last : Promise.reject(new Error('too many open questions'));
+    }
     this.#ids += 1;
     const id = this.#ids;
     this.#last = new Promise((resolve) => this.#open.set(id, resolve));

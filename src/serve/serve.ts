@@ -27,8 +27,9 @@ import { ModelCatalogue } from './groups/model-catalogue.ts';
 import type { Runtime } from './runtime.ts';
 import { Signals } from './signals.ts';
 import { StateKeeper } from './state-keeper.ts';
-import { WorkerFleet } from './worker-fleet.ts';
-import type { ServedStart, SharedMemory } from './worker-protocol.ts';
+import { UsageKeeper } from './usage-keeper.ts';
+import { type FleetEvents, WorkerFleet } from './worker-fleet.ts';
+import type { Question, ServedStart, SharedMemory } from './worker-protocol.ts';
 
 /** What a caller other than the command line wants to know. */
 export interface ServeRuntime extends Runtime {
@@ -61,6 +62,8 @@ export async function serve(given: Config, runtime: ServeRuntime): Promise<numbe
   const shared = createShared(config);
   using state = new StateKeeper(config.stateFile, log);
   using groups = new GroupSet(state, config.workers, log);
+  const { pricesFile } = config;
+  using usage = new UsageKeeper({ state, groups: () => groups.views, pricesFile, log });
   let fleet: WorkerFleet | undefined;
   const source = groupingSource(config, runtime, { groups, log, tell: (s) => fleet?.serve(s) });
   // Watched before it is read: a change in between must not go unseen.
@@ -71,17 +74,11 @@ export async function serve(given: Config, runtime: ServeRuntime): Promise<numbe
   const own = new WorkerCounters(shared.counters, COORDINATOR);
   const catalogue = new ModelCatalogue(config, own);
   const served = groups.served(grouping);
+  recallTokens(served, usage, shared);
   const start = { config, served, version: runtime.identity.version, address, reusePort, tls };
   fleet = new WorkerFleet(
     { ...start, startedAtMs: Date.now(), colour: runtime.colour, shared },
-    {
-      log,
-      onLog: write,
-      onReset: (group) => resetGroups(groups.keepers, group),
-      onListModels: () => catalogue.of(groups.views),
-      onDeath: (workerId) => giveBack(workerId, shared, groups),
-      onStart: runtime.onWorker ?? (() => {}),
-    },
+    eventsOf({ log, write, groups, catalogue, usage, shared, runtime }),
   );
   const countDropped = droppedLines(sinks, own);
   const signals = new Signals();
@@ -143,6 +140,40 @@ function groupingSource(
   });
 }
 
+interface EventParts {
+  readonly log: Logger;
+  readonly write: (lines: string) => void;
+  readonly groups: GroupSet;
+  readonly catalogue: ModelCatalogue;
+  readonly usage: UsageKeeper;
+  readonly shared: SharedMemory;
+  readonly runtime: ServeRuntime;
+}
+
+/** What this thread does for the workers. */
+function eventsOf({ log, write, groups, catalogue, usage, ...more }: EventParts): FleetEvents {
+  return {
+    log,
+    onLog: write,
+    onReset: (group) => resetGroups(groups.keepers, group),
+    onListModels: () => catalogue.of(groups.views),
+    onAsk: (question) => answerOf(question, usage, log),
+    onUsage: (rows) => usage.take(rows),
+    onDeath: (workerId) => giveBack(workerId, more.shared, groups),
+    onStart: more.runtime.onWorker ?? (() => {}),
+  };
+}
+
+/** What only this thread knows; undefined: it cannot say. */
+function answerOf(question: Question, usage: UsageKeeper, log: Logger): unknown {
+  try {
+    return question.about === 'usage' ? usage.ask(question.usage) : usage.series;
+  } catch (error) {
+    log.error('usage cannot be read', { error });
+    return undefined;
+  }
+}
+
 /** What a dead worker held is free again, and what it left half done is finished. */
 function giveBack(workerId: number, shared: SharedMemory, { views }: GroupSet): void {
   new Semaphore(shared.permits, 0).reclaim(workerId);
@@ -153,6 +184,16 @@ function giveBack(workerId: number, shared: SharedMemory, { views }: GroupSet): 
     table.healAfterCrash(Date.now(), workerId);
     new WaitingLine(line, 0).reclaim(workerId);
   }
+}
+
+/** What clients with a limit of tokens have used today, before this start. */
+function recallTokens({ clients }: ServedStart, usage: UsageKeeper, shared: SharedMemory): void {
+  const limited = clients.filter(({ tokensPerDay }) => tokensPerDay > 0);
+  if (limited.length === 0) return;
+  const nowMs = Date.now();
+  const limits = new ClientLimits(shared.clientLimits, 0);
+  const used = usage.tokensOfDay(nowMs);
+  for (const client of limited) limits.addTokens(client, used.get(client.name) ?? 0, nowMs);
 }
 
 /** How many files this process may have open; Node has raised the soft limit to the hard one. */

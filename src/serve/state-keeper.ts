@@ -2,6 +2,7 @@
 // the start, and when a key returns to the key file. Matches stored rows with keys; how it is
 // stored is up to store/.
 
+import type { DatabaseSync } from 'node:sqlite';
 import type { Logger } from '../log/log.ts';
 import type { Reason } from '../policy/reason.ts';
 import type { GroupView } from '../pool/group-view.ts';
@@ -39,6 +40,16 @@ export class StateKeeper implements Disposable {
       return () => clearTimeout(timer);
     };
     this.#writer = new StateWriter(this.#store, source, { now: () => performance.now(), timeout });
+  }
+
+  /** The open file; null: there is none. */
+  get database(): DatabaseSync | null {
+    return this.#store.database;
+  }
+
+  /** What the key of a row is called in the file. */
+  keyIdOf(group: GroupView, row: number): string {
+    return this.#idOf(group, row);
   }
 
   /** Names the groups whose keys it is about, as they are at any time. */

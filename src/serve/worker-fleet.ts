@@ -6,8 +6,10 @@ import { setFlagsFromString } from 'node:v8';
 import { Worker } from 'node:worker_threads';
 import type { ListsOfModels } from '../front/model-list.ts';
 import type { Logger } from '../log/log.ts';
+import type { UsageRow } from '../proxy/usage-tally.ts';
 import type {
   FromWorker,
+  Question,
   ReloadReport,
   ServedStart,
   ToWorker,
@@ -44,6 +46,9 @@ export interface FleetEvents {
   readonly onLog: (lines: string) => void;
   readonly onReset: (group: string | undefined) => Promise<ReloadReport>;
   readonly onListModels: () => Promise<ListsOfModels>;
+  /** Answers what only the coordinator knows; never throws. */
+  readonly onAsk: (question: Question) => unknown;
+  readonly onUsage: (rows: readonly UsageRow[]) => void;
   /** A thread is gone: whatever it held must be given back. */
   readonly onDeath: (workerId: number) => void;
   /** For tests and operators: a thread was started. */
@@ -170,6 +175,16 @@ export class WorkerFleet {
           .onListModels()
           .catch(() => ({}))
           .then((lists) => this.#tell(member.worker, { kind: 'models', id: message.id, lists }));
+        return;
+      case 'ask':
+        this.#tell(member.worker, {
+          kind: 'answer',
+          id: message.id,
+          answer: this.#events.onAsk(message.question),
+        });
+        return;
+      case 'usage':
+        this.#events.onUsage(message.rows);
         return;
       case 'drained':
         member.drained = true;

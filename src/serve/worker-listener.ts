@@ -28,8 +28,11 @@ interface Parts {
   readonly log: Logger;
   readonly resets: CoordinatorRequests<ReloadReport>;
   readonly models: CoordinatorRequests<ListsOfModels>;
+  readonly questions: CoordinatorRequests<unknown>;
   /** Ends what would not end by itself. */
   readonly onDrain: () => void;
+  /** The last request is over. */
+  readonly onDrained: () => void;
   /** Serves other groups and clients from now on. */
   readonly onServe: (served: ServedStart) => void;
   /** Reads the certificate again. */
@@ -38,7 +41,7 @@ interface Parts {
 
 /** Listens and obeys the coordinator until drained; then the thread ends. */
 export function serveOn(server: Server, start: WorkerStart, parts: Parts): void {
-  const { port, log, resets, models, onServe, onDrain, reloadTls } = parts;
+  const { port, log, resets, models, questions, onServe, onDrain, onDrained, reloadTls } = parts;
   const tell = (message: FromWorker): void => port.postMessage(message);
   server.on('error', (error) => tell({ kind: 'listen_failed', message: error.message }));
   server.listen(listenOptions(start.address, start.reusePort), () => {
@@ -51,6 +54,8 @@ export function serveOn(server: Server, start: WorkerStart, parts: Parts): void 
     switch (message.kind) {
       case 'reloaded':
         return resets.answered(message.id, message.report);
+      case 'answer':
+        return questions.answered(message.id, message.answer);
       case 'models':
         return models.answered(message.id, message.lists);
       case 'serve':
@@ -59,7 +64,10 @@ export function serveOn(server: Server, start: WorkerStart, parts: Parts): void 
         return reloadTls();
       case 'drain':
         onDrain();
-        return drain(server, () => tell({ kind: 'drained' }));
+        return drain(server, () => {
+          onDrained();
+          tell({ kind: 'drained' });
+        });
       default:
         return message satisfies never;
     }

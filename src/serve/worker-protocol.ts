@@ -7,6 +7,8 @@ import type { ListsOfModels } from '../front/model-list.ts';
 import type { GroupStart } from '../pool/group-view.ts';
 import type { LimitBuffers } from '../pool/limits/client-limits.ts';
 import type { PlacedClient } from '../proxy/client.ts';
+import type { UsageRow } from '../proxy/usage-tally.ts';
+import type { UsageQuestion } from '../store/sqlite/usage-store.ts';
 import type { TlsMaterial } from '../upstream/dial/tls-files.ts';
 
 /** The memory that all threads share. */
@@ -55,11 +57,17 @@ export interface ReloadReport {
   readonly message: string;
 }
 
+/** What the coordinator alone knows; undefined is the answer to what it cannot say. */
+export type Question =
+  | { readonly about: 'usage'; readonly usage: UsageQuestion }
+  | { readonly about: 'tokens' };
+
 export type ToWorker =
   | { readonly kind: 'drain' }
   | { readonly kind: 'reload_tls' }
   | { readonly kind: 'serve'; readonly served: ServedStart }
   | { readonly kind: 'reloaded'; readonly id: number; readonly report: ReloadReport }
+  | { readonly kind: 'answer'; readonly id: number; readonly answer: unknown }
   | { readonly kind: 'models'; readonly id: number; readonly lists: ListsOfModels };
 
 export type FromWorker =
@@ -68,4 +76,6 @@ export type FromWorker =
   | { readonly kind: 'log'; readonly lines: string }
   | { readonly kind: 'reset'; readonly id: number; readonly group: string | undefined }
   | { readonly kind: 'list_models'; readonly id: number }
+  | { readonly kind: 'ask'; readonly id: number; readonly question: Question }
+  | { readonly kind: 'usage'; readonly rows: readonly UsageRow[] }
   | { readonly kind: 'drained' };

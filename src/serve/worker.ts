@@ -3,6 +3,7 @@
 
 import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
 import { Admin } from '../admin/admin.ts';
+import type { Config } from '../config/config.ts';
 import { TrustedProxies } from '../front/client-address.ts';
 import type { ListsOfModels } from '../front/model-list.ts';
 import { OwnSite } from '../front/own-site.ts';
@@ -10,7 +11,7 @@ import { Router } from '../front/router.ts';
 import { createHttpServer } from '../front/server.ts';
 import { createTlsServer } from '../front/server-tls.ts';
 import { AccessLog } from '../log/access-log.ts';
-import { createLogger, type LoggerOptions } from '../log/log.ts';
+import { createLogger, type Logger, type LoggerOptions } from '../log/log.ts';
 import { ClientCounts } from '../pool/counts/client-counts.ts';
 import { Counters, WorkerCounters } from '../pool/counts/counters.ts';
 import { WorkerVitals } from '../pool/counts/worker-vitals.ts';
@@ -23,15 +24,24 @@ import { Attempts } from '../proxy/attempt.ts';
 import { ReplayBudget } from '../proxy/body.ts';
 import { RequestProxy } from '../proxy/proxy.ts';
 import { Tunnels } from '../proxy/tunnel.ts';
+import { type TokenSeries, UsageTally } from '../proxy/usage-tally.ts';
+import type { UsageAnswer } from '../store/sqlite/usage-store.ts';
 import { Deadlines } from '../upstream/deadlines.ts';
 import { H2Transport } from '../upstream/h2/transport-h2.ts';
 import { Http1Transport } from '../upstream/http1/transport-http1.ts';
+import type { Transport } from '../upstream/transport.ts';
 import { CoordinatorRequests } from './coordinator-requests.ts';
 import { dialerFor } from './dialer-for.ts';
 import { WorkerGroups } from './groups/worker-groups.ts';
 import { watchVitalSigns } from './vital-signs.ts';
 import { serveOn } from './worker-listener.ts';
-import type { FromWorker, ReloadReport, ServedStart, WorkerStart } from './worker-protocol.ts';
+import type {
+  FromWorker,
+  Question,
+  ReloadReport,
+  ServedStart,
+  WorkerStart,
+} from './worker-protocol.ts';
 import { secureServer } from './worker-tls.ts';
 
 const STRAY =
@@ -47,15 +57,7 @@ function startWorker(start: WorkerStart, port: MessagePort): void {
   const permits = new Semaphore(shared.permits, workerId);
   const clientCounts = new ClientCounts(shared.clients);
   const groups = new WorkerGroups(config.authKey, counters, workerId);
-  const dialer = dialerFor(config);
-  const idleTimeoutMs = config.idleConnTimeoutMs;
-  const http1 = new Http1Transport(dialer, deadlines, idleTimeoutMs, ({ href }, isNews) => {
-    counters.add('strayAnswers');
-    if (isNews) log.warn(STRAY, { upstream: href });
-  });
-  const transport = config.upstreamHttp2
-    ? new H2Transport({ dialer, http1, deadlines, idleTimeoutMs })
-    : http1;
+  const transport = transportFor(config, { deadlines, counters, log });
   const cors = new Cors(config);
   const attempts = new Attempts(transport, deadlines);
   const answers = new Answers(config, cors, deadlines);
@@ -64,23 +66,18 @@ function startWorker(start: WorkerStart, port: MessagePort): void {
   const inside = { permits, counters, deadlines, log };
   const { queueTimeoutMs } = config;
   const queue = { line: new WaitingLine(shared.permitLine, workerId), limitMs: queueTimeoutMs };
-  const parts = { attempts, answers, tunnels, budget, queue };
+  const clientLimits = new ClientLimits(shared.clientLimits, workerId);
+  const tally = new UsageTally((rows) => port.postMessage({ kind: 'usage', rows }));
+  const usage = config.enableUsage ? tally : undefined;
+  const parts = { attempts, answers, tunnels, budget, queue, usage, clientLimits };
   const proxy = new RequestProxy({ ...inside, ...parts });
   const resets = new CoordinatorRequests<ReloadReport>(port);
   const models = new CoordinatorRequests<ListsOfModels>(port);
+  const questions = new CoordinatorRequests<unknown>(port, false);
+  const ask = (question: Question) => questions.ask((id) => ({ kind: 'ask', id, question }));
   watchVitalSigns(new WorkerVitals(shared.vitals, workerId));
-  const admin = new Admin({
-    config,
-    version: start.version,
-    groups: () => groups.groups,
-    grouping: () => groups.shown,
-    clients: () => groups.clients,
-    clientCounts,
-    counters: new Counters(shared.counters),
-    vitals: shared.vitals,
-    startedAtMs: start.startedAtMs,
-    reset: (group) => resets.ask((id) => ({ kind: 'reset', id, group })),
-  });
+  const sources = { counters: new Counters(shared.counters), clientCounts, groups, ask };
+  const admin = adminFor(start, sources, resets);
   const idPrefix = `${randomWord()}${workerId.toString(36)}`;
   const ownSite = new OwnSite(config.host, config.allowedHosts);
   const trustedProxies = new TrustedProxies(config.trustedProxies);
@@ -96,7 +93,7 @@ function startWorker(start: WorkerStart, port: MessagePort): void {
     idPrefix,
     trustedProxies,
     clientCounts,
-    clientLimits: new ClientLimits(shared.clientLimits, workerId),
+    clientLimits,
     listModels: () => models.ask((id) => ({ kind: 'list_models', id })),
   };
   const router = new Router({ ...inside, ...outside }, groups.take(start.served));
@@ -113,7 +110,56 @@ function startWorker(start: WorkerStart, port: MessagePort): void {
   const onServe = (served: ServedStart): void => router.serve(groups.take(served));
   const reloadTls = (): void => secured?.reload();
   const server = secured?.server ?? createHttpServer(limits, router.handle);
-  serveOn(server, start, { port, log, resets, models, onServe, onDrain, reloadTls });
+  const told = { resets, models, questions };
+  const onDrained = (): void => tally.flush();
+  serveOn(server, start, { port, log, ...told, onServe, onDrain, onDrained, reloadTls });
+}
+
+/** Towards upstreams: HTTP/2 where it may be spoken. */
+function transportFor(config: Config, { deadlines, counters, log }: TransportParts): Transport {
+  const dialer = dialerFor(config);
+  const idleTimeoutMs = config.idleConnTimeoutMs;
+  const http1 = new Http1Transport(dialer, deadlines, idleTimeoutMs, ({ href }, isNews) => {
+    counters.add('strayAnswers');
+    if (isNews) log.warn(STRAY, { upstream: href });
+  });
+  return config.upstreamHttp2
+    ? new H2Transport({ dialer, http1, deadlines, idleTimeoutMs })
+    : http1;
+}
+
+interface TransportParts {
+  readonly deadlines: Deadlines;
+  readonly counters: WorkerCounters;
+  readonly log: Logger;
+}
+
+/** Our own endpoints, and where what they tell comes from. */
+function adminFor(
+  { config, version, shared, startedAtMs }: WorkerStart,
+  { groups, ask, ...sources }: AdminSources,
+  resets: CoordinatorRequests<ReloadReport>,
+): Admin {
+  return new Admin({
+    ...sources,
+    config,
+    version,
+    groups: () => groups.groups,
+    grouping: () => groups.shown,
+    clients: () => groups.clients,
+    vitals: shared.vitals,
+    startedAtMs,
+    reset: (group) => resets.ask((id) => ({ kind: 'reset', id, group })),
+    usage: (usage) => ask({ about: 'usage', usage }) as Promise<UsageAnswer[] | undefined>,
+    tokens: () => ask({ about: 'tokens' }) as Promise<readonly TokenSeries[]>,
+  });
+}
+
+interface AdminSources {
+  readonly counters: Counters;
+  readonly clientCounts: ClientCounts;
+  readonly groups: WorkerGroups;
+  readonly ask: (question: Question) => Promise<unknown>;
 }
 
 /** Eight hexadecimal digits, to tell one run's request ids from another's. */

@@ -50,7 +50,13 @@ function sourcesOfTwoWorkers() {
     { name: 'y', place: OTHER_CLIENTS },
   ];
   const own = { clients, clientCounts };
-  return { ...sources, ...own, counters: new Counters(counters), startedAtMs: NOW_MS };
+  return {
+    ...sources,
+    ...own,
+    counters: new Counters(counters),
+    tokens: () => Promise.resolve([]),
+    startedAtMs: NOW_MS,
+  };
 }
 
 test('the metrics of a process are the sums over its workers', () => {

@@ -70,6 +70,8 @@ test('config defaults are the names and numbers that scripts rely on', () => {
     KEY_COOLDOWN_MAX: 600,
     DEAD_KEY_PROBE_INTERVAL: 10_800,
     MODEL_ACCESS_COOLDOWN: 600,
+    ENABLE_USAGE: true,
+    PRICES_FILE: '',
     AFFINITY: 'off',
     KEY_RPM: 0,
     KEY_TPM: 0,

@@ -86,7 +86,7 @@ export const anthropicFacts: readonly SdkFact[] = [
   {
     name: 'binary download',
     async check(way) {
-      const answer = await client(way).beta.files.download('file_scripted0001');
+      const answer = await client(way).beta.files.download('file_scripted0002');
       const bytes = new Uint8Array(await answer.arrayBuffer());
       assert.equal(sha256(bytes), sha256(binaryBytes(audioBytes)));
     },

@@ -224,6 +224,8 @@ function routerOf({
     answers,
     tunnels: new Tunnels(deadlines),
     budget: new ReplayBudget(config.maxReplayBodyBytes),
+    usage: undefined,
+    clientLimits: new ClientLimits(ClientLimits.create(1, 1), 0),
     queue: { line: new WaitingLine(WaitingLine.create(), 0), limitMs: config.queueTimeoutMs },
   });
   const clientCounts = new ClientCounts(ClientCounts.create());
@@ -234,6 +236,8 @@ function routerOf({
     grouping: () => undefined,
     clients: () => [],
     clientCounts,
+    usage: () => Promise.resolve(undefined),
+    tokens: () => Promise.resolve([]),
     counters: new Counters(shared),
     vitals: WorkerVitals.create(),
     startedAtMs: Date.now(),

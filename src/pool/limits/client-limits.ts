@@ -9,11 +9,13 @@ export interface LimitedClient {
   readonly place: number;
   readonly rpm: number;
   readonly concurrency: number;
+  /** In a UTC day, input and output. */
+  readonly tokensPerDay: number;
 }
 
 /** Which limit is reached, and when there is room again; null: when one of its requests ends. */
 export interface Excess {
-  readonly limit: 'rpm' | 'concurrency';
+  readonly limit: 'rpm' | 'concurrency' | 'tokens_per_day';
   readonly value: number;
   readonly waitMs: number | null;
 }
@@ -22,27 +24,39 @@ export interface LimitBuffers {
   readonly workers: number;
   readonly minutes: SharedArrayBuffer;
   readonly inFlight: SharedArrayBuffer;
+  readonly dayTokens: SharedArrayBuffer;
 }
+
+const DAY_MS = 86_400_000;
 
 export class ClientLimits {
   readonly #minutes: MinuteWindows;
   readonly #inFlight: InFlight;
+  /** A day's number, modulo 2^16, above its tokens. */
+  readonly #dayTokens: BigInt64Array;
   readonly #workerId: number;
 
   constructor(buffers: LimitBuffers, workerId: number) {
     const places = buffers.inFlight.byteLength / 4 / (buffers.workers + 1);
     this.#minutes = new MinuteWindows(buffers.minutes, 0, places);
     this.#inFlight = new InFlight(buffers.inFlight, 0, places, buffers.workers);
+    this.#dayTokens = new BigInt64Array(buffers.dayTokens);
     this.#workerId = workerId;
   }
 
   static create(places: number, workers: number): LimitBuffers {
     const minutes = MinuteWindows.create(places);
-    return { workers, minutes, inFlight: InFlight.create(places, workers) };
+    const dayTokens = new SharedArrayBuffer(places * 8);
+    return { workers, minutes, inFlight: InFlight.create(places, workers), dayTokens };
   }
 
   /** Admits one request, which {@link leave} ends; or says which limit is in the way. */
-  enter({ place, rpm, concurrency }: LimitedClient, nowMs: number): Excess | undefined {
+  enter(client: LimitedClient, nowMs: number): Excess | undefined {
+    const { place, rpm, concurrency, tokensPerDay } = client;
+    if (tokensPerDay > 0 && this.tokensOfDay(place, nowMs) >= tokensPerDay) {
+      const waitMs = DAY_MS - (nowMs % DAY_MS);
+      return { limit: 'tokens_per_day', value: tokensPerDay, waitMs };
+    }
     if (concurrency > 0 && !this.#inFlight.enter(place, concurrency, this.#workerId)) {
       return { limit: 'concurrency', value: concurrency, waitMs: null };
     }
@@ -58,9 +72,37 @@ export class ClientLimits {
     if (concurrency > 0) this.#inFlight.leave(place, this.#workerId);
   }
 
+  /** Tokens of the UTC day in which `nowMs` is. */
+  tokensOfDay(place: number, nowMs: number): number {
+    const word = Atomics.load(this.#dayTokens, place);
+    return dayOf(word) === dayNumber(nowMs) ? Number(BigInt.asUintN(48, word)) : 0;
+  }
+
+  /**
+   * Counts what a request was found to have used: those under way may together exceed the limit.
+   */
+  addTokens({ place, tokensPerDay }: LimitedClient, tokens: number, nowMs: number): void {
+    if (tokensPerDay === 0) return;
+    const day = dayNumber(nowMs);
+    for (;;) {
+      const word = Atomics.load(this.#dayTokens, place);
+      const before = dayOf(word) === day ? BigInt.asUintN(48, word) : 0n;
+      const next = (BigInt(day) << 48n) | (before + BigInt(tokens));
+      if (Atomics.compareExchange(this.#dayTokens, place, word, next) === word) return;
+    }
+  }
+
   /** After a worker died. */
   reclaim(workerId: number): void {
     this.#inFlight.reclaim(workerId);
     this.#minutes.repair();
   }
+}
+
+function dayNumber(nowMs: number): number {
+  return Math.floor(nowMs / DAY_MS) & 0xffff;
+}
+
+function dayOf(word: bigint): number {
+  return Number(BigInt.asUintN(16, word >> 48n));
 }

@@ -15,6 +15,7 @@ const MAX_WAITING_BYTES = 1024 * 1024;
 const MAX_DECODED_BYTES = 64 * 1024 * 1024;
 
 export class AnswerReader {
+  #whole: string | undefined;
   #head: Buffer | undefined;
   /** The last TAIL_BYTES, going round. */
   #ring: Buffer | undefined;
@@ -38,6 +39,12 @@ export class AnswerReader {
     return decoder === undefined ? undefined : new AnswerReader(decoder);
   }
 
+  /** The whole answer, as its bytes' Latin-1 text, that the caller has made anyway. */
+  pushWhole(text: string): void {
+    if (this.#decoder === undefined) this.#whole = text;
+    else this.push(Buffer.from(text, 'latin1'));
+  }
+
   /** The next bytes of the answer, as they came. */
   push(chunk: Buffer): void {
     const decoder = this.#decoder;
@@ -52,6 +59,10 @@ export class AnswerReader {
 
   /** The answer is over, or broke off: `read` gets its beginning and its end, once. */
   finish(read: (head: string, tail: string) => void): void {
+    if (this.#whole !== undefined) {
+      read(this.#whole, this.#whole);
+      return;
+    }
     const decoder = this.#decoder;
     if (decoder === undefined || this.#isLost) {
       read(this.#headText(), this.#tailText());

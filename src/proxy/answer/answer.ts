@@ -89,10 +89,10 @@ export class Answers {
     if (filter === undefined && isSmallWhole(exchange, held, fields)) {
       exchange.firstByteMs = this.#deadlines.touch() - exchange.startMs;
       exchange.bytesOut += held.bytes;
-      const whole = held.raw();
+      const text = held.raw().toString('latin1');
       // Head and body in one write of one string: two buffers would cost a writev.
-      response.end(whole.toString('latin1'), 'latin1');
-      exchange.reader?.push(whole);
+      response.end(text, 'latin1');
+      exchange.reader?.pushWhole(text);
       if (response.socket?.writableLength === 0) return undefined;
     }
     const limits = this.#limits(exchange, held, { lease, attemptStartMs });

@@ -202,12 +202,16 @@ export const OUT_OF_DESCRIPTORS: OwnError = {
 
 /** The client has used up one of its own limits. */
 export function clientLimit(client: string, { limit, value, waitMs }: Excess): OwnError {
-  const what = limit === 'rpm' ? `${value} requests a minute` : `${value} requests at once`;
+  const what = { rpm: 'requests a minute', concurrency: 'requests at once', tokens_per_day: '' }[
+    limit
+  ];
+  const allowed =
+    limit === 'tokens_per_day' ? `use ${value} tokens a day` : `send ${value} ${what}`;
   return {
     status: 429,
     type: 'rate_limit_error',
     code: 'client_limit',
-    message: `the client ${client} may send ${what} (${limit})`,
+    message: `the client ${client} may ${allowed} (${limit})`,
     retryAfterSeconds: waitMs === null ? 1 : Math.max(1, Math.ceil(waitMs / 1000)),
   };
 }

@@ -44,7 +44,6 @@ export class GroupingSource {
     const grouping = await this.#parts.read();
     await this.#parts.apply(grouping);
     this.#file = grouping.file;
-    this.#warn(grouping);
     return grouping;
   }
 
@@ -66,14 +65,6 @@ export class GroupingSource {
     return this.#last;
   }
 
-  #warn({ clients }: Grouping): void {
-    const names = clients.filter(({ tokensPerDay }) => tokensPerDay > 0).map(({ name }) => name);
-    if (names.length === 0) return;
-    this.#parts.log.warn('tokens_per_day is read, but this version does not count tokens yet', {
-      clients: names.join(','),
-    });
-  }
-
   async #again(): Promise<void> {
     const { path, read, apply, log } = this.#parts;
     try {
@@ -82,7 +73,6 @@ export class GroupingSource {
       if (grouping.file === undefined) throw new ConfigError([`${path}: is gone`]);
       await apply(grouping);
       this.#file = grouping.file;
-      this.#warn(grouping);
       const { groups, clients } = grouping;
       log.info('configuration read', {
         file: path,

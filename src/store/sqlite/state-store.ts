@@ -93,6 +93,11 @@ export class StateStore {
     return new StateStore(path, log);
   }
 
+  /** The open file, for the other tables in it; null: there is none (any more). */
+  get database(): DatabaseSync | null {
+    return this.#db;
+  }
+
   get persistent(): boolean {
     return this.#db !== null;
   }

@@ -1,0 +1,174 @@
+// What an answer says that it used: tokens, as OpenAI, Anthropic, Gemini, Mistral, Cohere and those
+// that copy them spell it, in documents and streams. Found by the names of the numbers, whoever
+// sent them; an answer that names none is unknown, never 0.
+
+/** Tokens of one request. */
+export interface TokenUsage {
+  /** All that went in, cached ones among them. */
+  readonly input: number;
+  /** Of the input: read from the provider's prompt cache. */
+  readonly cached: number;
+  /** Of the input: written to it. */
+  readonly cacheWrite: number;
+  /** All that came out, reasoning among it. */
+  readonly output: number;
+  readonly reasoning: number;
+}
+
+type Numbers = Readonly<Record<string, unknown>>;
+
+/** The model that an answer says it is of; undefined: it says none. @param head its beginning */
+export function modelInAnswer(head: string): string | undefined {
+  return /"model(?:Version)?"\s*:\s*"([\w./:@-]{1,128})"/.exec(head)?.[1];
+}
+
+/** How the objects are called that hold the numbers. */
+const OBJECTS = ['"usage"', '"usageMetadata"', '"usage_metadata"'];
+/** Longer ones are none. */
+const MAX_OBJECT_CHARS = 4_096;
+
+/**
+ * Reads the usage that an answer names.
+ * @param head its beginning: Anthropic's streams name the input there
+ * @param tail its end, the same text where the answer is short: the last numbers count
+ */
+export function tokenUsage(head: string, tail: string): TokenUsage | undefined {
+  const last = lastUsage(tail);
+  if (last === undefined) return usageFrom(lastUsage(head), undefined);
+  // A message's last event repeats some numbers of the first one, and leaves others out.
+  const first = head.includes('"message_start"') ? firstUsage(head) : undefined;
+  return usageFrom(last, first);
+}
+
+/** The numbers of the first object that is called so. */
+function firstUsage(text: string): Numbers | undefined {
+  const at = text.indexOf('"usage"');
+  return at < 0 ? undefined : objectAt(text, at + '"usage"'.length);
+}
+
+/** The numbers of the last object that is called so. */
+function lastUsage(text: string): Numbers | undefined {
+  let last = -1;
+  let name = '';
+  for (const candidate of OBJECTS) {
+    const at = text.lastIndexOf(candidate);
+    if (at <= last) continue;
+    last = at;
+    name = candidate;
+  }
+  // Streams that were asked for no usage say `"usage":null` in each event, also behind a real one.
+  for (let at = last; at >= 0; at = at === 0 ? -1 : text.lastIndexOf(name, at - 1)) {
+    const found = objectAt(text, at + name.length);
+    if (found !== undefined) return found;
+  }
+  return undefined;
+}
+
+/** The object behind a colon; undefined: there is none, or none that is whole. */
+function objectAt(text: string, from: number): Numbers | undefined {
+  let at = from;
+  while (at < text.length && ' \t\r\n:'.includes(text.charAt(at))) at++;
+  if (text.charAt(at) !== '{') return undefined;
+  let depth = 0;
+  const most = Math.min(text.length, at + MAX_OBJECT_CHARS);
+  for (let end = at; end < most; end++) {
+    const code = text.charCodeAt(end);
+    if (code === 0x7b) depth++;
+    else if (code === 0x7d && --depth === 0) return parsed(text.slice(at, end + 1));
+  }
+  return undefined;
+}
+
+function parsed(text: string): Numbers | undefined {
+  try {
+    return JSON.parse(text) as Numbers;
+  } catch {
+    return undefined;
+  }
+}
+
+function usageFrom(last: Numbers | undefined, first: Numbers | undefined): TokenUsage | undefined {
+  if (last === undefined) return undefined;
+  if ('promptTokenCount' in last || 'totalTokenCount' in last) return ofGemini(last);
+  const numbers = first === undefined ? last : { ...first, ...withoutNulls(last) };
+  if ('tokens' in numbers && isNumbers(numbers.tokens)) return ofCohere(numbers);
+  if (
+    !['prompt_tokens', 'input_tokens', 'output_tokens', 'total_tokens'].some((n) => n in numbers)
+  ) {
+    return undefined;
+  }
+  const isAnthropic =
+    'cache_read_input_tokens' in numbers || 'cache_creation_input_tokens' in numbers;
+  return isAnthropic ? ofAnthropic(numbers) : ofOpenai(numbers);
+}
+
+/** https://platform.openai.com/docs/api-reference: chat and completions; responses and images. */
+function ofOpenai(numbers: Numbers): TokenUsage {
+  const inDetail = detail(numbers, 'prompt_tokens_details', 'input_tokens_details');
+  const outDetail = detail(numbers, 'completion_tokens_details', 'output_tokens_details');
+  return {
+    input: count(numbers, 'prompt_tokens', 'input_tokens'),
+    // DeepSeek names the hits beside the sum.
+    cached: count(inDetail, 'cached_tokens') || count(numbers, 'prompt_cache_hit_tokens'),
+    cacheWrite: count(inDetail, 'cache_write_tokens'),
+    output: count(numbers, 'completion_tokens', 'output_tokens'),
+    reasoning: count(outDetail, 'reasoning_tokens'),
+  };
+}
+
+/** https://docs.anthropic.com/en/docs/build-with-claude/prompt-caching: the three are disjoint. */
+function ofAnthropic(numbers: Numbers): TokenUsage {
+  const cached = count(numbers, 'cache_read_input_tokens');
+  const cacheWrite = count(numbers, 'cache_creation_input_tokens');
+  const input = count(numbers, 'input_tokens') + cached + cacheWrite;
+  return { input, cached, cacheWrite, output: count(numbers, 'output_tokens'), reasoning: 0 };
+}
+
+/** https://ai.google.dev/api/generate-content#UsageMetadata: thoughts come beside candidates. */
+function ofGemini(numbers: Numbers): TokenUsage {
+  const reasoning = count(numbers, 'thoughtsTokenCount');
+  return {
+    input: count(numbers, 'promptTokenCount') + count(numbers, 'toolUsePromptTokenCount'),
+    cached: count(numbers, 'cachedContentTokenCount'),
+    cacheWrite: 0,
+    output: count(numbers, 'candidatesTokenCount', 'responseTokenCount') + reasoning,
+    reasoning,
+  };
+}
+
+/** https://docs.cohere.com/reference/chat */
+function ofCohere(numbers: Numbers): TokenUsage {
+  const tokens = numbers.tokens as Numbers;
+  return {
+    input: count(tokens, 'input_tokens'),
+    cached: count(numbers, 'cached_tokens'),
+    cacheWrite: 0,
+    output: count(tokens, 'output_tokens'),
+    reasoning: 0,
+  };
+}
+
+function detail(numbers: Numbers, ...names: readonly string[]): Numbers {
+  for (const name of names) {
+    const value = numbers[name];
+    if (isNumbers(value)) return value;
+  }
+  return {};
+}
+
+function isNumbers(value: unknown): value is Numbers {
+  return typeof value === 'object' && value !== null;
+}
+
+/** The first of these that is a count. */
+function count(numbers: Numbers, ...names: readonly string[]): number {
+  for (const name of names) {
+    const value = numbers[name];
+    if (typeof value === 'number' && value >= 0 && Number.isSafeInteger(value)) return value;
+  }
+  return 0;
+}
+
+function withoutNulls(numbers: Numbers): Numbers {
+  return Object.fromEntries(Object.entries(numbers).filter(([, value]) => value !== null));
+}

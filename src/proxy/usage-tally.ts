@@ -1,0 +1,116 @@
+// Adds up what one worker's requests used, by hour, client, group, model and key, until the
+// coordinator takes it: a few messages a second, however many requests there are. What an answer
+// used is policy/token-usage.ts; what becomes of the sums is serve/usage-keeper.ts.
+
+import type { TokenUsage } from '../policy/token-usage.ts';
+
+const HOUR_MS = 3_600_000;
+/** What is counted reaches the coordinator so soon. */
+const FLUSH_MS = 250;
+/** Different rows between two flushes; more are handed over at once. */
+const MAX_ROWS = 4_096;
+/** Names of models come from clients. */
+const MAX_MODEL_CHARS = 128;
+
+/** Sums over requests of one hour that have all else in common. */
+export interface UsageRow {
+  /** Hours since 1970, UTC. */
+  readonly hour: number;
+  readonly client: string;
+  readonly group: string;
+  /** '' where no request named one. */
+  readonly model: string;
+  /** The row of the key that was used last; -1: none was. */
+  readonly row: number;
+  requests: number;
+  failed: number;
+  /** Successful ones whose answers named no usage. */
+  unknown: number;
+  input: number;
+  cached: number;
+  cacheWrite: number;
+  output: number;
+  reasoning: number;
+}
+
+/** Tokens since the start, for /metrics. */
+export interface TokenSeries {
+  readonly client: string;
+  readonly group: string;
+  readonly model: string;
+  input: number;
+  cached: number;
+  cacheWrite: number;
+  output: number;
+  reasoning: number;
+}
+
+/** What one request is counted under. */
+export interface UsageOf {
+  readonly client: string;
+  readonly group: string;
+  readonly model: string | undefined;
+  readonly row: number;
+}
+
+export class UsageTally {
+  readonly #flush: (rows: UsageRow[]) => void;
+  #rows = new Map<string, UsageRow>();
+  #timer: NodeJS.Timeout | undefined;
+
+  /** @param flush takes what has been added up */
+  constructor(flush: (rows: UsageRow[]) => void) {
+    this.#flush = flush;
+  }
+
+  /** Counts one request that has ended. */
+  add(of: UsageOf, failed: boolean, usage: TokenUsage | undefined, nowMs: number): void {
+    const sums = this.#rowOf(of, Math.floor(nowMs / HOUR_MS));
+    sums.requests += 1;
+    if (failed) sums.failed += 1;
+    if (usage === undefined) {
+      if (!failed) sums.unknown += 1;
+      return;
+    }
+    sums.input += usage.input;
+    sums.cached += usage.cached;
+    sums.cacheWrite += usage.cacheWrite;
+    sums.output += usage.output;
+    sums.reasoning += usage.reasoning;
+  }
+
+  #rowOf({ client, group, model, row }: UsageOf, hour: number): UsageRow {
+    const name = `${row} ${model ?? ''}\n${group}\n${client}\n${hour}`;
+    const known = this.#rows.get(name);
+    if (known !== undefined) return known;
+    if (this.#rows.size >= MAX_ROWS) this.flush();
+    const sums: UsageRow = {
+      hour,
+      client,
+      group,
+      model: (model ?? '').slice(0, MAX_MODEL_CHARS),
+      row,
+      requests: 0,
+      failed: 0,
+      unknown: 0,
+      input: 0,
+      cached: 0,
+      cacheWrite: 0,
+      output: 0,
+      reasoning: 0,
+    };
+    this.#rows.set(name, sums);
+    this.#timer ??= setTimeout(() => this.flush(), FLUSH_MS).unref();
+    return sums;
+  }
+
+  /** Hands over what there is, now. */
+  flush(): void {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    if (this.#rows.size === 0) return;
+    const rows = [...this.#rows.values()];
+    this.#rows = new Map();
+    this.#flush(rows);
+  }
+}

@@ -1,0 +1,214 @@
+// The coordinator's books: takes what the workers have added up, writes it a moment later, and
+// answers what was used by whom. Nothing is written twice: a batch that failed is added again as a
+// whole, for a transaction that failed has added nothing.
+
+import { readFileSync, statSync } from 'node:fs';
+import type { Logger } from '../log/log.ts';
+import { costOf, type Prices, parsePrices, priceOf } from '../policy/prices.ts';
+import { previewKey } from '../policy/redact.ts';
+import type { GroupView } from '../pool/group-view.ts';
+import type { TokenSeries, UsageRow } from '../proxy/usage-tally.ts';
+import {
+  type StoredUsage,
+  type UsageAnswer,
+  type UsageQuestion,
+  UsageStore,
+  type UsageSums,
+} from '../store/sqlite/usage-store.ts';
+import type { StateKeeper } from './state-keeper.ts';
+
+/** With the workers' quarter of a second, nothing older than a second is lost by kill -9. */
+const WRITE_MS = 500;
+/**
+ * While the disk is full, so many different rows wait; then they are added up without their keys.
+ */
+const MAX_WAITING_ROWS = 100_000;
+const HOUR_MS = 3_600_000;
+const PURGE_MS = 6 * HOUR_MS;
+/** Rows of one answer. */
+export const MAX_USAGE_ROWS = 100_000;
+/** Series of /metrics; what comes later is `other`, together. */
+const MAX_SERIES = 1_000;
+
+export interface UsageKeeperParts {
+  readonly state: StateKeeper;
+  readonly groups: () => readonly GroupView[];
+  /** PRICES_FILE; '' for none. */
+  readonly pricesFile: string;
+  readonly log: Logger;
+}
+
+export class UsageKeeper implements Disposable {
+  readonly #state: StateKeeper;
+  readonly #groups: () => readonly GroupView[];
+  readonly #log: Logger;
+  readonly #store = new UsageStore();
+  readonly #series = new Map<string, TokenSeries>();
+  #waiting = new Map<string, StoredUsage>();
+  #timer: NodeJS.Timeout | undefined;
+  #purgedMs = 0;
+  #isFailing = false;
+  readonly #pricesFile: string;
+  #pricesMs = 0;
+  #prices: Prices | undefined;
+
+  constructor({ state, groups, pricesFile, log }: UsageKeeperParts) {
+    this.#state = state;
+    this.#groups = groups;
+    this.#pricesFile = pricesFile;
+    this.#log = log;
+  }
+
+  /** Takes what a worker has added up. */
+  take(rows: readonly UsageRow[]): void {
+    for (const row of rows) {
+      this.#addSeries(row);
+      const stored = this.#stored(row);
+      const { hour, client, group, model, keyId } = stored;
+      const name = [hour, client, group, model, keyId].join('\n');
+      const known = this.#waiting.get(name);
+      this.#waiting.set(name, known === undefined ? stored : { ...stored, ...sum(known, stored) });
+    }
+    this.#timer ??= setTimeout(() => this.#write(), WRITE_MS).unref();
+  }
+
+  /**
+   * Answers a question; what is not written yet is written first.
+   * @throws what SQLite says
+   */
+  ask(question: UsageQuestion): UsageAnswer[] {
+    this.#write();
+    const prices = this.#readPrices();
+    const { database } = this.#state;
+    if (prices === undefined) return this.#store.ask(database, question, MAX_USAGE_ROWS);
+    const hasModel = question.groupBy.includes('model');
+    const groupBy = hasModel ? question.groupBy : [...question.groupBy, 'model' as const];
+    const rows = this.#store.ask(database, { ...question, groupBy }, MAX_USAGE_ROWS);
+    return withCosts(rows, prices, hasModel);
+  }
+
+  /** Read again when the file has changed; one that cannot be read leaves what was known. */
+  #readPrices(): Prices | undefined {
+    if (this.#pricesFile === '') return undefined;
+    try {
+      const { mtimeMs } = statSync(this.#pricesFile);
+      if (mtimeMs === this.#pricesMs) return this.#prices;
+      this.#pricesMs = mtimeMs;
+      this.#prices = parsePrices(readFileSync(this.#pricesFile, 'utf8'));
+    } catch (error) {
+      const why = error instanceof Error ? error.message : String(error);
+      this.#log.warn(`PRICES_FILE: cannot be used: ${why}`, { file: this.#pricesFile });
+    }
+    return this.#prices;
+  }
+
+  /** Tokens since the start, by client, group and model. */
+  get series(): readonly TokenSeries[] {
+    return [...this.#series.values()];
+  }
+
+  /** Tokens that each client has used in the UTC day of `nowMs`. */
+  tokensOfDay(nowMs: number): ReadonlyMap<string, number> {
+    const fromHour = Math.floor(nowMs / HOUR_MS / 24) * 24;
+    const question = { fromHour, toHour: fromHour + 24, by: 'day', groupBy: ['client'] } as const;
+    return new Map(this.ask(question).map(({ client, input, output }) => [client, input + output]));
+  }
+
+  [Symbol.dispose](): void {
+    this.#write();
+  }
+
+  #write(): void {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    const nowMs = Date.now();
+    try {
+      if (this.#waiting.size > 0) {
+        this.#store.add(this.#state.database, this.#waiting.values());
+        this.#waiting = new Map();
+      }
+      if (nowMs - this.#purgedMs > PURGE_MS) {
+        this.#purgedMs = nowMs;
+        this.#store.purge(this.#state.database, Math.floor(nowMs / HOUR_MS));
+      }
+      if (this.#isFailing) this.#log.info('usage can be written again');
+      this.#isFailing = false;
+    } catch (error) {
+      if (!this.#isFailing) this.#log.warn('usage cannot be written; will try again', { error });
+      this.#isFailing = true;
+      if (this.#waiting.size > MAX_WAITING_ROWS) this.#waiting = withoutKeys(this.#waiting);
+      this.#timer ??= setTimeout(() => this.#write(), 2 * WRITE_MS).unref();
+    }
+  }
+
+  #stored({ row, ...sums }: UsageRow): StoredUsage {
+    const group = row < 0 ? undefined : this.#groups().find(({ name }) => name === sums.group);
+    if (group === undefined) return { ...sums, keyId: '', keyPreview: '' };
+    const keyPreview = previewKey(group.table.rows.key(row));
+    return { ...sums, keyId: this.#state.keyIdOf(group, row), keyPreview };
+  }
+
+  #addSeries(row: UsageRow): void {
+    const tokens = row.input + row.output;
+    if (tokens === 0) return;
+    const named = `${row.client}\n${row.group}\n${row.model}`;
+    const isNamed = this.#series.has(named) || this.#series.size < MAX_SERIES;
+    const name = isNamed ? named : 'other';
+    const { client, group, model } = isNamed ? row : OTHERS;
+    const known = this.#series.get(name) ?? { client, group, model, ...NOTHING };
+    known.input += row.input;
+    known.cached += row.cached;
+    known.cacheWrite += row.cacheWrite;
+    known.output += row.output;
+    known.reasoning += row.reasoning;
+    this.#series.set(name, known);
+  }
+}
+
+/** Adds costs to rows that tell models apart, and then adds up what was not asked for. */
+function withCosts(rows: readonly UsageAnswer[], prices: Prices, hasModel: boolean): UsageAnswer[] {
+  const added = new Map<string, UsageAnswer>();
+  for (const row of rows) {
+    const price = priceOf(prices, row.model);
+    const isCostPartial = price === undefined && row.input + row.output > 0;
+    const cost = price === undefined ? 0 : costOf(price, row);
+    const next = { ...row, model: hasModel ? row.model : '', cost, isCostPartial };
+    const name = `${row.hour}\n${row.client}\n${row.group}\n${next.model}\n${row.key}`;
+    const known = added.get(name);
+    if (known === undefined) added.set(name, next);
+    else {
+      const isPartial = known.isCostPartial === true || isCostPartial;
+      const total = (known.cost ?? 0) + cost;
+      added.set(name, { ...next, ...sum(known, next), cost: total, isCostPartial: isPartial });
+    }
+  }
+  return [...added.values()];
+}
+
+const OTHERS = { client: 'other', group: 'other', model: 'other' } as const;
+const NOTHING = { input: 0, cached: 0, cacheWrite: 0, output: 0, reasoning: 0 } as const;
+
+function sum(a: UsageSums, b: UsageSums): UsageSums {
+  return {
+    requests: a.requests + b.requests,
+    failed: a.failed + b.failed,
+    unknown: a.unknown + b.unknown,
+    input: a.input + b.input,
+    cached: a.cached + b.cached,
+    cacheWrite: a.cacheWrite + b.cacheWrite,
+    output: a.output + b.output,
+    reasoning: a.reasoning + b.reasoning,
+  };
+}
+
+/** Fewer rows, for a disk that has been full for long. */
+function withoutKeys(rows: ReadonlyMap<string, StoredUsage>): Map<string, StoredUsage> {
+  const fewer = new Map<string, StoredUsage>();
+  for (const row of rows.values()) {
+    const less = { ...row, keyId: '', keyPreview: '', model: 'other', client: '' };
+    const name = `${row.hour}\n${row.group}`;
+    const known = fewer.get(name);
+    fewer.set(name, known === undefined ? less : { ...less, ...sum(known, less) });
+  }
+  return fewer;
+}

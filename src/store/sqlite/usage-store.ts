@@ -1,0 +1,174 @@
+// What was used, by hour and by day, in tables of the state file or, without one, in memory: added
+// up, asked for, and forgotten after three months. Who counts is serve/usage-keeper.ts.
+
+import { DatabaseSync } from 'node:sqlite';
+
+/** How long it is kept. */
+export const KEEP_USAGE_DAYS = 92;
+/** Models that are told apart; those that come later are `other`, together. */
+export const MAX_USAGE_MODELS = 1_000;
+const OTHER = 'other';
+const HOURS_PER_DAY = 24;
+
+/** The numbers of one row. */
+export interface UsageSums {
+  readonly requests: number;
+  readonly failed: number;
+  readonly unknown: number;
+  readonly input: number;
+  readonly cached: number;
+  readonly cacheWrite: number;
+  readonly output: number;
+  readonly reasoning: number;
+}
+
+/** Sums of one hour, client, group, model and key. */
+export interface StoredUsage extends UsageSums {
+  /** Hours since 1970, UTC. */
+  readonly hour: number;
+  readonly client: string;
+  readonly group: string;
+  readonly model: string;
+  /** What the key is called in this file; '' for none. */
+  readonly keyId: string;
+  readonly keyPreview: string;
+}
+
+export const USAGE_DIMENSIONS = ['client', 'group', 'model', 'key'] as const;
+export type UsageDimension = (typeof USAGE_DIMENSIONS)[number];
+
+/** What is asked: sums from one hour up to before another. */
+export interface UsageQuestion {
+  readonly fromHour: number;
+  readonly toHour: number;
+  readonly by: 'hour' | 'day';
+  readonly groupBy: readonly UsageDimension[];
+}
+
+/** One row of the answer; dimensions that were not asked for are ''. */
+export interface UsageAnswer extends UsageSums {
+  /** Hours since 1970, UTC, at which the hour or day begins. */
+  readonly hour: number;
+  readonly client: string;
+  readonly group: string;
+  readonly model: string;
+  readonly key: string;
+  /** Dollars, of the models that have a price; undefined: nothing is known of prices. */
+  readonly cost?: number;
+  /** Some of its models have no price. */
+  readonly isCostPartial?: boolean;
+}
+
+const SUMS = 'requests, failed, unknown, input, cached, cache_write, output, reasoning';
+const NAMES = SUMS.split(', ');
+const ROW = `start INTEGER NOT NULL, client TEXT NOT NULL, group_name TEXT NOT NULL,
+  model TEXT NOT NULL, key_id TEXT NOT NULL, ${NAMES.map((name) => `${name} INTEGER NOT NULL`)},
+  PRIMARY KEY (start, client, group_name, model, key_id)`;
+const SCHEMA = `CREATE TABLE IF NOT EXISTS usage_hour (${ROW}) STRICT, WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS usage_day (${ROW}) STRICT, WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS usage_key (key_id TEXT PRIMARY KEY, preview TEXT NOT NULL)
+  STRICT, WITHOUT ROWID;`;
+const COLUMNS: Readonly<Record<UsageDimension, string>> = {
+  client: 'client',
+  group: 'group_name',
+  model: 'model',
+  key: 'key_id',
+};
+
+function upsert(table: string): string {
+  const marks = Array.from({ length: 5 + NAMES.length }, () => '?').join(', ');
+  const added = NAMES.map((name) => `${name} = ${name} + excluded.${name}`).join(', ');
+  return `INSERT INTO ${table} VALUES (${marks}) ON CONFLICT DO UPDATE SET ${added}`;
+}
+
+export class UsageStore {
+  #db: DatabaseSync | null = null;
+  #models = new Set<string>();
+
+  /**
+   * Uses a database, or memory where there is none (any more). Cheap when it is the one in use.
+   * @throws what SQLite says
+   */
+  #use(db: DatabaseSync | null): DatabaseSync {
+    if (this.#db !== null && (db === null || db === this.#db)) return this.#db;
+    const next = db ?? new DatabaseSync(':memory:');
+    next.exec(SCHEMA);
+    const models = next.prepare('SELECT DISTINCT model FROM usage_day LIMIT ?');
+    this.#models = new Set(models.all(MAX_USAGE_MODELS).map(({ model }) => String(model)));
+    this.#db = next;
+    return next;
+  }
+
+  /**
+   * Adds rows in one transaction.
+   * @param db the state file's; null: there is none
+   * @throws what SQLite says; then nothing was added
+   */
+  add(db: DatabaseSync | null, rows: Iterable<StoredUsage>): void {
+    const used = this.#use(db);
+    used.exec('BEGIN IMMEDIATE');
+    try {
+      const hour = used.prepare(upsert('usage_hour'));
+      const day = used.prepare(upsert('usage_day'));
+      const key = used.prepare('INSERT INTO usage_key VALUES (?, ?) ON CONFLICT DO NOTHING');
+      for (const row of rows) {
+        const model = this.#known(row.model);
+        const what = [row.client, row.group, model, row.keyId] as const;
+        const { requests, failed, unknown, input, cached, cacheWrite, output, reasoning } = row;
+        const sums = [requests, failed, unknown, input, cached, cacheWrite, output, reasoning];
+        hour.run(row.hour, ...what, ...sums);
+        day.run(row.hour - (row.hour % HOURS_PER_DAY), ...what, ...sums);
+        if (row.keyId !== '') key.run(row.keyId, row.keyPreview);
+      }
+      used.exec('COMMIT');
+    } catch (error) {
+      if (used.isTransaction) used.exec('ROLLBACK');
+      throw error;
+    }
+  }
+
+  /**
+   * Sums by time and by what was asked for, at most `limit` rows, oldest first.
+   * @throws what SQLite says
+   */
+  ask(db: DatabaseSync | null, question: UsageQuestion, limit: number): UsageAnswer[] {
+    const used = this.#use(db);
+    const { fromHour, toHour, by, groupBy } = question;
+    const has = (dimension: UsageDimension) => groupBy.includes(dimension);
+    const select = USAGE_DIMENSIONS.map((dimension) => {
+      const column = COLUMNS[dimension];
+      if (!has(dimension)) return `'' AS "${dimension}"`;
+      return dimension === 'key'
+        ? `coalesce((SELECT preview FROM usage_key k WHERE k.key_id = u.key_id), '') AS "key"`
+        : `${column} AS "${dimension}"`;
+    });
+    const grouped = ['start', ...groupBy.map((dimension) => COLUMNS[dimension])];
+    const sums = NAMES.map((name) => `sum(${name}) AS ${name}`).join(', ');
+    const text = `SELECT start AS hour, ${select.join(', ')}, ${sums} FROM usage_${by} u
+      WHERE start >= ? AND start < ? GROUP BY ${grouped.join(', ')}
+      ORDER BY ${grouped.join(', ')} LIMIT ?`;
+    return used.prepare(text).all(fromHour, toHour, limit).map(asAnswer);
+  }
+
+  /** Forgets what is older than KEEP_USAGE_DAYS. @throws what SQLite says */
+  purge(db: DatabaseSync | null, nowHour: number): void {
+    const used = this.#use(db);
+    const before = nowHour - KEEP_USAGE_DAYS * HOURS_PER_DAY;
+    for (const table of ['usage_hour', 'usage_day']) {
+      used.prepare(`DELETE FROM ${table} WHERE start < ?`).run(before);
+    }
+    used.exec(`DELETE FROM usage_key WHERE key_id NOT IN (SELECT key_id FROM usage_day)`);
+  }
+
+  #known(model: string): string {
+    if (this.#models.has(model)) return model;
+    if (this.#models.size >= MAX_USAGE_MODELS) return OTHER;
+    this.#models.add(model);
+    return model;
+  }
+}
+
+function asAnswer(row: Record<string, unknown>): UsageAnswer {
+  const { cache_write: cacheWrite, ...rest } = row;
+  return { ...rest, cacheWrite } as unknown as UsageAnswer;
+}
