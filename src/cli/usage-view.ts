@@ -1,8 +1,9 @@
 // How `gpt-load usage` shows what was used: a table with totals for people, JSON or CSV for
 // programs. The question is asked by client.ts.
 
-import type { JsonObject } from './client-views.ts';
 import { grouped, table } from './table.ts';
+
+type JsonObject = { readonly [name: string]: unknown };
 
 export interface UsageOptions {
   readonly by: string | undefined;
