@@ -22,8 +22,12 @@ export function modelInAnswer(head: string): string | undefined {
   return /"model(?:Version)?"\s*:\s*"([\w./:@-]{1,128})"/.exec(head)?.[1];
 }
 
-/** How the objects are called that hold the numbers. */
-const OBJECTS = ['"usage"', '"usageMetadata"', '"usage_metadata"'];
+/** How the names of the objects begin that hold the numbers. */
+const MARK = '"usage';
+const QUOTE = 0x22;
+const COLON = 0x3a;
+const OPEN = 0x7b;
+const CLOSE = 0x7d;
 /** Longer ones are none. */
 const MAX_OBJECT_CHARS = 4_096;
 
@@ -48,33 +52,37 @@ function firstUsage(text: string): Numbers | undefined {
 
 /** The numbers of the last object that is called so. */
 function lastUsage(text: string): Numbers | undefined {
-  let last = -1;
-  let name = '';
-  for (const candidate of OBJECTS) {
-    const at = text.lastIndexOf(candidate);
-    if (at <= last) continue;
-    last = at;
-    name = candidate;
-  }
   // Streams that were asked for no usage say `"usage":null` in each event, also behind a real one.
-  for (let at = last; at >= 0; at = at === 0 ? -1 : text.lastIndexOf(name, at - 1)) {
-    const found = objectAt(text, at + name.length);
+  for (let at = text.lastIndexOf(MARK); at >= 0; ) {
+    const from = endOfName(text, at + MARK.length);
+    const found = from < 0 ? undefined : objectAt(text, from);
     if (found !== undefined) return found;
+    at = at === 0 ? -1 : text.lastIndexOf(MARK, at - 1);
   }
   return undefined;
+}
+
+/** Where the name ends that begins so: `usage`, Gemini's `usageMetadata`; -1: it is another. */
+function endOfName(text: string, at: number): number {
+  if (text.charCodeAt(at) === QUOTE) return at + 1;
+  const isGemini = text.startsWith('Metadata"', at) || text.startsWith('_metadata"', at);
+  return isGemini ? text.indexOf('"', at) + 1 : -1;
 }
 
 /** The object behind a colon; undefined: there is none, or none that is whole. */
 function objectAt(text: string, from: number): Numbers | undefined {
   let at = from;
-  while (at < text.length && ' \t\r\n:'.includes(text.charAt(at))) at++;
-  if (text.charAt(at) !== '{') return undefined;
+  for (let code = text.charCodeAt(at); code <= 0x20 || code === COLON; ) {
+    at++;
+    code = text.charCodeAt(at);
+  }
+  if (text.charCodeAt(at) !== OPEN) return undefined;
   let depth = 0;
   const most = Math.min(text.length, at + MAX_OBJECT_CHARS);
   for (let end = at; end < most; end++) {
     const code = text.charCodeAt(end);
-    if (code === 0x7b) depth++;
-    else if (code === 0x7d && --depth === 0) return parsed(text.slice(at, end + 1));
+    if (code === OPEN) depth++;
+    else if (code === CLOSE && --depth === 0) return parsed(text.slice(at, end + 1));
   }
   return undefined;
 }
@@ -89,84 +97,74 @@ function parsed(text: string): Numbers | undefined {
 
 function usageFrom(last: Numbers | undefined, first: Numbers | undefined): TokenUsage | undefined {
   if (last === undefined) return undefined;
-  if ('promptTokenCount' in last || 'totalTokenCount' in last) return ofGemini(last);
-  const numbers = first === undefined ? last : { ...first, ...withoutNulls(last) };
-  if ('tokens' in numbers && isNumbers(numbers.tokens)) return ofCohere(numbers);
-  if (
-    !['prompt_tokens', 'input_tokens', 'output_tokens', 'total_tokens'].some((n) => n in numbers)
-  ) {
-    return undefined;
+  if (last.promptTokenCount !== undefined || last.totalTokenCount !== undefined) {
+    return ofGemini(last);
   }
-  const isAnthropic =
-    'cache_read_input_tokens' in numbers || 'cache_creation_input_tokens' in numbers;
-  return isAnthropic ? ofAnthropic(numbers) : ofOpenai(numbers);
+  const numbers = first === undefined ? last : { ...first, ...withoutNulls(last) };
+  if (isNumbers(numbers.tokens)) return ofCohere(numbers.tokens, numbers.cached_tokens);
+  const { prompt_tokens: prompt, input_tokens: input, output_tokens: output } = numbers;
+  if ((prompt ?? input ?? output ?? numbers.total_tokens) === undefined) return undefined;
+  const { cache_read_input_tokens: read, cache_creation_input_tokens: written } = numbers;
+  return (read ?? written) === undefined ? ofOpenai(numbers) : ofAnthropic(numbers);
 }
 
 /** https://platform.openai.com/docs/api-reference: chat and completions; responses and images. */
 function ofOpenai(numbers: Numbers): TokenUsage {
-  const inDetail = detail(numbers, 'prompt_tokens_details', 'input_tokens_details');
-  const outDetail = detail(numbers, 'completion_tokens_details', 'output_tokens_details');
+  const inDetail = detail(numbers.prompt_tokens_details ?? numbers.input_tokens_details);
+  const outDetail = detail(numbers.completion_tokens_details ?? numbers.output_tokens_details);
   return {
-    input: count(numbers, 'prompt_tokens', 'input_tokens'),
+    input: count(numbers.prompt_tokens ?? numbers.input_tokens),
     // DeepSeek names the hits beside the sum.
-    cached: count(inDetail, 'cached_tokens') || count(numbers, 'prompt_cache_hit_tokens'),
-    cacheWrite: count(inDetail, 'cache_write_tokens'),
-    output: count(numbers, 'completion_tokens', 'output_tokens'),
-    reasoning: count(outDetail, 'reasoning_tokens'),
+    cached: count(inDetail.cached_tokens ?? numbers.prompt_cache_hit_tokens),
+    cacheWrite: count(inDetail.cache_write_tokens),
+    output: count(numbers.completion_tokens ?? numbers.output_tokens),
+    reasoning: count(outDetail.reasoning_tokens),
   };
 }
 
 /** https://docs.anthropic.com/en/docs/build-with-claude/prompt-caching: the three are disjoint. */
 function ofAnthropic(numbers: Numbers): TokenUsage {
-  const cached = count(numbers, 'cache_read_input_tokens');
-  const cacheWrite = count(numbers, 'cache_creation_input_tokens');
-  const input = count(numbers, 'input_tokens') + cached + cacheWrite;
-  return { input, cached, cacheWrite, output: count(numbers, 'output_tokens'), reasoning: 0 };
+  const cached = count(numbers.cache_read_input_tokens);
+  const cacheWrite = count(numbers.cache_creation_input_tokens);
+  const input = count(numbers.input_tokens) + cached + cacheWrite;
+  return { input, cached, cacheWrite, output: count(numbers.output_tokens), reasoning: 0 };
 }
 
 /** https://ai.google.dev/api/generate-content#UsageMetadata: thoughts come beside candidates. */
 function ofGemini(numbers: Numbers): TokenUsage {
-  const reasoning = count(numbers, 'thoughtsTokenCount');
+  const reasoning = count(numbers.thoughtsTokenCount);
   return {
-    input: count(numbers, 'promptTokenCount') + count(numbers, 'toolUsePromptTokenCount'),
-    cached: count(numbers, 'cachedContentTokenCount'),
+    input: count(numbers.promptTokenCount) + count(numbers.toolUsePromptTokenCount),
+    cached: count(numbers.cachedContentTokenCount),
     cacheWrite: 0,
-    output: count(numbers, 'candidatesTokenCount', 'responseTokenCount') + reasoning,
+    output: count(numbers.candidatesTokenCount ?? numbers.responseTokenCount) + reasoning,
     reasoning,
   };
 }
 
 /** https://docs.cohere.com/reference/chat */
-function ofCohere(numbers: Numbers): TokenUsage {
-  const tokens = numbers.tokens as Numbers;
+function ofCohere(tokens: Numbers, cached: unknown): TokenUsage {
   return {
-    input: count(tokens, 'input_tokens'),
-    cached: count(numbers, 'cached_tokens'),
+    input: count(tokens.input_tokens),
+    cached: count(cached),
     cacheWrite: 0,
-    output: count(tokens, 'output_tokens'),
+    output: count(tokens.output_tokens),
     reasoning: 0,
   };
 }
 
-function detail(numbers: Numbers, ...names: readonly string[]): Numbers {
-  for (const name of names) {
-    const value = numbers[name];
-    if (isNumbers(value)) return value;
-  }
-  return {};
+const NO_DETAIL: Numbers = {};
+
+function detail(value: unknown): Numbers {
+  return isNumbers(value) ? value : NO_DETAIL;
 }
 
 function isNumbers(value: unknown): value is Numbers {
   return typeof value === 'object' && value !== null;
 }
 
-/** The first of these that is a count. */
-function count(numbers: Numbers, ...names: readonly string[]): number {
-  for (const name of names) {
-    const value = numbers[name];
-    if (typeof value === 'number' && value >= 0 && Number.isSafeInteger(value)) return value;
-  }
-  return 0;
+function count(value: unknown): number {
+  return typeof value === 'number' && value >= 0 && Number.isSafeInteger(value) ? value : 0;
 }
 
 function withoutNulls(numbers: Numbers): Numbers {

@@ -7,6 +7,7 @@ import type { Logger } from '../log/log.ts';
 import { costOf, type Prices, parsePrices, priceOf } from '../policy/prices.ts';
 import { previewKey } from '../policy/redact.ts';
 import type { GroupView } from '../pool/group-view.ts';
+import type { KeyTable } from '../pool/table/key-table.ts';
 import type { TokenSeries, UsageRow } from '../proxy/usage-tally.ts';
 import {
   type StoredUsage,
@@ -18,11 +19,13 @@ import {
 import type { StateKeeper } from './state-keeper.ts';
 
 /** With the workers' quarter of a second, nothing older than a second is lost by kill -9. */
-const WRITE_MS = 500;
+const WRITE_MS = 600;
 /**
  * While the disk is full, so many different rows wait; then they are added up without their keys.
  */
 const MAX_WAITING_ROWS = 100_000;
+/** Keys of one group whose hashes are remembered. */
+const MAX_KNOWN_KEYS = 100_000;
 const HOUR_MS = 3_600_000;
 const PURGE_MS = 6 * HOUR_MS;
 /** Rows of one answer. */
@@ -38,12 +41,19 @@ export interface UsageKeeperParts {
   readonly log: Logger;
 }
 
+interface KnownKey {
+  readonly life: number;
+  readonly keyId: string;
+  readonly keyPreview: string;
+}
+
 export class UsageKeeper implements Disposable {
   readonly #state: StateKeeper;
   readonly #groups: () => readonly GroupView[];
   readonly #log: Logger;
   readonly #store = new UsageStore();
   readonly #series = new Map<string, TokenSeries>();
+  readonly #keys = new WeakMap<KeyTable, Map<number, KnownKey>>();
   #waiting = new Map<string, StoredUsage>();
   #timer: NodeJS.Timeout | undefined;
   #purgedMs = 0;
@@ -144,8 +154,23 @@ export class UsageKeeper implements Disposable {
   #stored({ row, ...sums }: UsageRow): StoredUsage {
     const group = row < 0 ? undefined : this.#groups().find(({ name }) => name === sums.group);
     if (group === undefined) return { ...sums, keyId: '', keyPreview: '' };
-    const keyPreview = previewKey(group.table.rows.key(row));
-    return { ...sums, keyId: this.#state.keyIdOf(group, row), keyPreview };
+    const { keyId, keyPreview } = this.#keyOf(group, row);
+    return { ...sums, keyId, keyPreview };
+  }
+
+  /** A hash and a preview, remembered for as long as the row has this key. */
+  #keyOf(group: GroupView, row: number): KnownKey {
+    const { rows } = group.table;
+    const known = this.#keys.get(group.table) ?? new Map<number, KnownKey>();
+    this.#keys.set(group.table, known);
+    const life = rows.life[row] ?? 0;
+    const before = known.get(row);
+    if (before?.life === life) return before;
+    if (known.size >= MAX_KNOWN_KEYS) known.clear();
+    const keyPreview = previewKey(rows.key(row));
+    const key = { life, keyId: this.#state.keyIdOf(group, row), keyPreview };
+    known.set(row, key);
+    return key;
   }
 
   #addSeries(row: UsageRow): void {

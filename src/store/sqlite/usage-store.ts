@@ -1,13 +1,14 @@
 // What was used, by hour and by day, in tables of the state file or, without one, in memory: added
 // up, asked for, and forgotten after three months. Who counts is serve/usage-keeper.ts.
 
-import { DatabaseSync } from 'node:sqlite';
+import { DatabaseSync, type StatementSync } from 'node:sqlite';
 
 /** How long it is kept. */
 export const KEEP_USAGE_DAYS = 92;
 /** Models that are told apart; those that come later are `other`, together. */
 export const MAX_USAGE_MODELS = 1_000;
 const OTHER = 'other';
+const MAX_REMEMBERED_KEYS = 100_000;
 const HOURS_PER_DAY = 24;
 
 /** The numbers of one row. */
@@ -84,6 +85,10 @@ function upsert(table: string): string {
 export class UsageStore {
   #db: DatabaseSync | null = null;
   #models = new Set<string>();
+  /** Those whose previews are stored. */
+  readonly #keys = new Set<string>();
+  /** Prepared once for a database. */
+  #statements: Readonly<Record<'hour' | 'day' | 'key', StatementSync>> | undefined;
 
   /**
    * Uses a database, or memory where there is none (any more). Cheap when it is the one in use.
@@ -94,7 +99,13 @@ export class UsageStore {
     const next = db ?? new DatabaseSync(':memory:');
     next.exec(SCHEMA);
     const models = next.prepare('SELECT DISTINCT model FROM usage_day LIMIT ?');
+    this.#keys.clear();
     this.#models = new Set(models.all(MAX_USAGE_MODELS).map(({ model }) => String(model)));
+    this.#statements = {
+      hour: next.prepare(upsert('usage_hour')),
+      day: next.prepare(upsert('usage_day')),
+      key: next.prepare('INSERT INTO usage_key VALUES (?, ?) ON CONFLICT DO NOTHING'),
+    };
     this.#db = next;
     return next;
   }
@@ -106,11 +117,10 @@ export class UsageStore {
    */
   add(db: DatabaseSync | null, rows: Iterable<StoredUsage>): void {
     const used = this.#use(db);
+    if (this.#statements === undefined) return;
+    const { hour, day, key } = this.#statements;
     used.exec('BEGIN IMMEDIATE');
     try {
-      const hour = used.prepare(upsert('usage_hour'));
-      const day = used.prepare(upsert('usage_day'));
-      const key = used.prepare('INSERT INTO usage_key VALUES (?, ?) ON CONFLICT DO NOTHING');
       for (const row of rows) {
         const model = this.#known(row.model);
         const what = [row.client, row.group, model, row.keyId] as const;
@@ -118,10 +128,13 @@ export class UsageStore {
         const sums = [requests, failed, unknown, input, cached, cacheWrite, output, reasoning];
         hour.run(row.hour, ...what, ...sums);
         day.run(row.hour - (row.hour % HOURS_PER_DAY), ...what, ...sums);
-        if (row.keyId !== '') key.run(row.keyId, row.keyPreview);
+        if (row.keyId === '' || this.#keys.has(row.keyId)) continue;
+        key.run(row.keyId, row.keyPreview);
+        if (this.#keys.size < MAX_REMEMBERED_KEYS) this.#keys.add(row.keyId);
       }
       used.exec('COMMIT');
     } catch (error) {
+      this.#keys.clear();
       if (used.isTransaction) used.exec('ROLLBACK');
       throw error;
     }
@@ -157,6 +170,7 @@ export class UsageStore {
     for (const table of ['usage_hour', 'usage_day']) {
       used.prepare(`DELETE FROM ${table} WHERE start < ?`).run(before);
     }
+    this.#keys.clear();
     used.exec(`DELETE FROM usage_key WHERE key_id NOT IN (SELECT key_id FROM usage_day)`);
   }
 
