@@ -51,7 +51,7 @@ async function main(argv: readonly string[], terminal: Terminal): Promise<number
 }
 
 /** Each command is loaded by itself: a server never pays the megabytes that the others need. */
-async function run({ command, values }: CommandLine, terminal: Terminal): Promise<number> {
+async function run({ command, values, rest }: CommandLine, terminal: Terminal): Promise<number> {
   const loaded = loadEnv(process.env, process.cwd(), text(values['env-file']));
   const config = configOf(loaded.env, command);
   const runtime = runtimeOf(loaded, terminal);
@@ -85,6 +85,16 @@ async function run({ command, values }: CommandLine, terminal: Terminal): Promis
       const [by, groupBy, since] = [values.by, values['group-by'], values.since].map(text);
       const query = usageQuery({ by, groupBy, since, csv });
       return client(command, { url: text(values.url), json, query, plain: csv }, config, terminal);
+    }
+    case 'requests': {
+      const { requests } = await import('./cli/requests.ts');
+      const { url, limit, client, group, model, status } = textsOf(values);
+      const filters = { limit, client, group, model, status };
+      return requests({ url, json, follow: values.follow === true, filters }, config, terminal);
+    }
+    case 'why': {
+      const { why } = await import('./cli/requests.ts');
+      return why(rest[0] ?? '', { url: text(values.url), json }, config, terminal);
     }
     case 'help':
       return 0;
@@ -128,6 +138,10 @@ function showHelp({ command, named, rest }: CommandLine, terminal: Terminal): nu
   }
   terminal.write(helpText(topic));
   return 0;
+}
+
+function textsOf(values: CommandLine['values']): Readonly<Record<string, string | undefined>> {
+  return Object.fromEntries(Object.entries(values).map(([name, value]) => [name, text(value)]));
 }
 
 function text(value: string | boolean | undefined): string | undefined {

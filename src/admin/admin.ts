@@ -19,6 +19,7 @@ import { sendError, sendJson } from '../proxy/answer/own-answer.ts';
 import { badKeyFile, groupNotFound, methodNotAllowed } from '../proxy/answer/own-errors.ts';
 import { type MetricsSources, sendMetrics } from './metrics.ts';
 import { heapUsage, residentBytes } from './process-memory.ts';
+import { type AskRequests, namesRequest, sendRequests } from './requests.ts';
 import { type AskUsage, sendUsage } from './usage.ts';
 
 /** How a reset went, for the client that asked for it. */
@@ -35,6 +36,8 @@ export interface AdminParts extends MetricsSources {
    * coordinator's work.
    */
   readonly reset: (group: string | undefined) => Promise<ResetReport>;
+  /** Asks the coordinator for the last requests. */
+  readonly requests: AskRequests;
   /** Asks the coordinator's books. */
   readonly usage: AskUsage;
 }
@@ -62,13 +65,14 @@ export class Admin {
       ['/reset-keys', (request, response) => this.#reset(request, response)],
       ['/metrics', (request, response) => sendMetrics(request, response, this.#parts)],
       ['/usage', (request, response) => sendUsage(request, response, this.#parts.usage)],
+      ['/requests', (request, response) => this.#requests('/requests', request, response)],
       ['/config', (_, response) => this.#config(response)],
     ]);
   }
 
   /** Whether a path is one of ours, never proxied. */
   serves(path: string): boolean {
-    return this.#endpoints.has(path);
+    return this.#endpoints.has(path) || namesRequest(path);
   }
 
   /** Load balancers ask for /health without credentials. */
@@ -84,7 +88,12 @@ export class Admin {
     }
     // A body is of no interest here; unread, it would be taken for the next request.
     request.resume();
+    if (namesRequest(path)) return this.#requests(path, request, response);
     await this.#endpoints.get(path)?.(request, response);
+  }
+
+  #requests(path: string, request: IncomingMessage, response: ServerResponse): Promise<void> {
+    return sendRequests(response, { path, query: queryOf(request) }, this.#parts.requests);
   }
 
   /** Healthy: every group that has keys has one that is usable, and there is one. */

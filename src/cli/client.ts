@@ -55,9 +55,30 @@ export async function client(
 }
 
 /** Why there is no answer to show; the message is for the person at the terminal. */
-class AskError extends Error {}
+export class AskError extends Error {
+  /** What the instance answered, if it did. */
+  readonly status: number | undefined;
 
-function questionOf(command: ClientCommand, options: ClientOptions, config: Config): Question {
+  constructor(message: string, status?: number) {
+    super(message);
+    this.status = status;
+  }
+}
+
+type Asked = Pick<ClientOptions, 'url' | 'query'>;
+
+/** Asks the instance for what it has at a path. Rejects with an AskError. */
+export async function askInstance(
+  path: string,
+  options: Asked,
+  config: Config,
+): Promise<{ readonly text: string; readonly answer: JsonObject }> {
+  const question = questionOf(path, options, config);
+  const { status, text } = await askOrExplain(question);
+  return { text, answer: understand(question, config, { status, text }) };
+}
+
+function questionOf(path: string, options: Asked, config: Config): Question {
   const given = options.url === undefined ? undefined : parseUrl(options.url);
   const ownTls = config.tlsCertFile !== '' && given === undefined;
   const base = given ?? new URL(`${ownTls ? 'https' : 'http'}://${authority(config)}`);
@@ -65,14 +86,14 @@ function questionOf(command: ClientCommand, options: ClientOptions, config: Conf
     ? config.host.slice('unix:'.length)
     : undefined;
   const url = new URL(base);
-  url.pathname = `${base.pathname.replace(/\/+$/, '')}/${command}`;
+  url.pathname = `${base.pathname.replace(/\/+$/, '')}/${path}`;
   url.search = options.query ?? '';
   return {
-    method: command === 'reset-keys' ? 'POST' : 'GET',
+    method: path === 'reset-keys' ? 'POST' : 'GET',
     url,
     socketPath: given === undefined ? socketPath : undefined,
     // /health needs none, and what is not sent cannot leak.
-    authKey: command === 'health' ? '' : config.authKey,
+    authKey: path === 'health' ? '' : config.authKey,
     certificate: ownTls ? readPem('TLS_CERT_FILE', config.tlsCertFile) : undefined,
     extraCa: config.extraCaFile === '' ? undefined : readPem('EXTRA_CA_FILE', config.extraCaFile),
   };
@@ -133,7 +154,7 @@ function understand(question: Question, config: Config, { status, text }: Answer
   const isHealth = question.url.pathname.endsWith('/health') && typeof body?.status === 'string';
   if (body !== undefined && (status === 200 || isHealth)) return body;
   const said = body?.error as { readonly message?: unknown } | undefined;
-  if (typeof said?.message === 'string') throw new AskError(`${at}: ${said.message}`);
+  if (typeof said?.message === 'string') throw new AskError(`${at}: ${said.message}`, status);
   throw new AskError(`${at} answered ${status}; is that gpt-load?`);
 }
 

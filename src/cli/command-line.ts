@@ -18,7 +18,7 @@ export interface CommandLine {
   readonly named: boolean;
   /** Options under their long names. */
   readonly values: Readonly<Record<string, string | boolean | undefined>>;
-  /** Words after the command; only `help` takes one. */
+  /** Words after the command; only `help` and `why` take one. */
   readonly rest: readonly string[];
 }
 
@@ -42,13 +42,21 @@ export function readCommandLine(argv: readonly string[]): CommandLine | UsagePro
   try {
     const parsed = parseArgs({ args: [...argv], options, allowPositionals: true });
     const rest = parsed.positionals.slice(1);
-    const excess = command === 'help' ? rest[1] : rest[0];
+    const excess = command === 'help' || command === 'why' ? rest[1] : rest[0];
+    if (command === 'why' && rest.length === 0 && !isAsking(parsed.values)) {
+      return usage('why needs the id of a request; gpt-load requests lists them');
+    }
     if (excess !== undefined) return usage(`${command} does not take "${excess}"`);
     const values = parsed.values as CommandLine['values'];
     return { kind: 'command', command, named: word !== undefined, values, rest };
   } catch (error) {
     return usage(explain(error as Error, command, Object.keys(options)));
   }
+}
+
+/** It is not the command that is wanted. */
+function isAsking({ help, version, licenses }: Record<string, unknown>): boolean {
+  return help === true || version === true || licenses === true;
 }
 
 /**

@@ -11,6 +11,8 @@ export interface Option {
 
 export interface Command {
   readonly summary: string;
+  /** The one word that it needs after it. */
+  readonly argument?: string;
   readonly options: Readonly<Record<string, Option>>;
 }
 
@@ -35,6 +37,16 @@ const CLIENT_OPTIONS = {
     about: 'Ask the instance at URL instead of HOST and PORT',
   },
   json: JSON_OPTION,
+} as const;
+
+const REQUESTS_OPTIONS = {
+  ...CLIENT_OPTIONS,
+  follow: { type: 'boolean', short: 'f', about: 'Go on as requests end, until Ctrl-C' },
+  limit: { type: 'string', short: 'n', value: 'N', about: 'At most so many (100)' },
+  client: { type: 'string', short: 'c', value: 'NAME', about: 'Only of this client or address' },
+  group: { type: 'string', short: 'g', value: 'NAME', about: 'Only of this group' },
+  model: { type: 'string', short: 'm', value: 'MODEL', about: 'Only for this model' },
+  status: { type: 'string', short: 's', value: 'STATUS', about: 'Only these: 429, or 5xx' },
 } as const;
 
 const USAGE_OPTIONS = {
@@ -90,6 +102,15 @@ export const COMMANDS = {
   usage: {
     summary: 'Show what was used: tokens by client, group, model and key',
     options: USAGE_OPTIONS,
+  },
+  requests: {
+    summary: 'List its last requests, or show them as they end',
+    options: REQUESTS_OPTIONS,
+  },
+  why: {
+    summary: 'Tell where one of its last requests went, and why',
+    argument: 'ID',
+    options: CLIENT_OPTIONS,
   },
   help: { summary: 'Show this, or the help of a command', options: {} },
 } as const satisfies Record<string, Command>;

@@ -37,11 +37,12 @@ function variableLines(field: keyof typeof VARIABLES): string[] {
 }
 
 function commandHelp(name: CommandName): string {
-  const { summary, options }: Command = COMMANDS[name];
+  const { summary, argument, options }: Command = COMMANDS[name];
+  const words = argument === undefined ? name : `${name} ${argument}`;
   return [
     `gpt-load ${name}: ${summary}`,
     '',
-    `Usage: gpt-load ${name} [OPTIONS]`,
+    `Usage: gpt-load ${words} [OPTIONS]`,
     '',
     'Options:',
     columns([...optionRows(options), ...optionRows(GLOBAL_OPTIONS)]),

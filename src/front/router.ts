@@ -7,6 +7,8 @@ import type { Admin } from '../admin/admin.ts';
 import type { Config } from '../config/config.ts';
 import type { AccessLog } from '../log/access-log.ts';
 import type { Logger } from '../log/log.ts';
+import type { Trail } from '../log/trail.ts';
+import type { TrailBatches } from '../log/trail-batch.ts';
 import { loggedTarget, parseTarget, type RequestTarget } from '../policy/request-target.ts';
 import type { ClientCounts } from '../pool/counts/client-counts.ts';
 import type { WorkerCounters } from '../pool/counts/counters.ts';
@@ -51,6 +53,7 @@ export interface RouterParts {
   readonly trustedProxies: TrustedProxies;
   readonly log: Logger;
   readonly accessLog: AccessLog;
+  readonly trails: Pick<TrailBatches, 'add'>;
   /** The models of all groups, as their upstreams list them. */
   readonly listModels: () => Promise<ListsOfModels>;
   /** Begins every request id of this worker, so that ids differ between workers and runs. */
@@ -214,9 +217,9 @@ export class Router {
     }
   }
 
-  /** The exchange is over: it is counted, and leaves its access line. */
+  /** The exchange is over: it is counted, and leaves its access line and its trail. */
   #ended(exchange: Exchange): void {
-    const { counters, clientCounts, deadlines, config } = this.#parts;
+    const { accessLog, counters, clientCounts, deadlines, config, trails } = this.#parts;
     const totalMs = deadlines.touch() - exchange.startMs;
     if (exchange.clientLeft) exchange.ended ??= 'client_left';
     const failed = exchange.ended !== undefined || exchange.response.statusCode >= 400;
@@ -229,27 +232,36 @@ export class Router {
     counters.observe('totalMs', totalMs);
     if (exchange.waitedMs > 0) counters.observe('queueMs', exchange.waitedMs);
     const broke = exchange.ended !== undefined && exchange.ended !== 'client_left';
-    if (broke || exchange.response.statusCode >= 500) this.#logAccess(exchange, totalMs, 'error');
-    else if (config.logEnableRequest) this.#logAccess(exchange, totalMs, 'info');
+    const trail = this.#trailOf(exchange, totalMs);
+    if (exchange.isReading) exchange.whenRead = () => trails.add(this.#trailOf(exchange, totalMs));
+    else trails.add(trail);
+    if (broke || exchange.response.statusCode >= 500) accessLog.write('error', trail);
+    else if (config.logEnableRequest) accessLog.write('info', trail);
   }
 
-  #logAccess(exchange: Exchange, totalMs: number, level: 'info' | 'error'): void {
-    const { response, firstByteMs } = exchange;
-    this.#parts.accessLog.write(level, {
+  #trailOf(exchange: Exchange, totalMs: number): Trail {
+    const { response, firstByteMs, groupName } = exchange;
+    return {
+      atMs: Date.now() - Math.round(totalMs),
       id: exchange.id,
       client: exchange.clientAddress,
+      clientName: exchange.client?.name,
+      groupName,
+      group: this.#served.routing.groups.length === 1 ? undefined : groupName,
       method: exchange.method,
       path: loggedTarget(exchange.asked),
+      model: exchange.model,
+      streamed: exchange.streamed,
       status: exchange.clientLeft && !response.headersSent ? 0 : response.statusCode,
       firstByteMs: firstByteMs < 0 ? null : firstByteMs,
       totalMs,
+      waitedMs: exchange.waitedMs === 0 ? undefined : exchange.waitedMs,
       bytesIn: exchange.bytesIn,
       bytesOut: exchange.bytesOut,
+      ended: exchange.ended,
+      refusal: exchange.refusal,
+      tokens: exchange.usage,
       attempts: exchange.attempts,
-      ...(exchange.client === undefined ? {} : { clientName: exchange.client.name }),
-      ...(this.#served.routing.groups.length === 1 ? {} : { group: exchange.groupName }),
-      ...(exchange.waitedMs === 0 ? {} : { waitedMs: exchange.waitedMs }),
-      ...(exchange.ended === undefined ? {} : { ended: exchange.ended }),
-    });
+    };
   }
 }

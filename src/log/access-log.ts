@@ -12,11 +12,7 @@ import {
   type LogLevel,
   messageText,
 } from './log.ts';
-
-/** Paths and upstreams repeat from line to line: so many of them are kept as they are written. */
-const MAX_REMEMBERED = 256;
-/** Longer texts are not worth remembering. */
-const MAX_REMEMBERED_CHARS = 256;
+import { Remembered } from './remembered.ts';
 
 /** One attempt of a request, as it was judged. */
 export interface AccessAttempt {
@@ -42,16 +38,16 @@ export interface AccessFields {
   readonly firstByteMs: number | null;
   readonly totalMs: number;
   /** For a place or a busy key, where it had to wait. */
-  readonly waitedMs?: number;
+  readonly waitedMs?: number | undefined;
   readonly bytesIn: number;
   readonly bytesOut: number;
   readonly attempts: readonly AccessAttempt[];
   /** Why the answer ended early, if it did: `client_left`, `truncated`... */
-  readonly ended?: string;
+  readonly ended?: string | undefined;
   /** The client that the credential names, where clients are told apart. */
-  readonly clientName?: string;
+  readonly clientName?: string | undefined;
   /** The group whose keys served, where there are several. */
-  readonly group?: string;
+  readonly group?: string | undefined;
 }
 
 export class AccessLog {
@@ -88,21 +84,23 @@ export class AccessLog {
     this.#options.write(isJson ? this.#json(access) : this.#text(access));
   }
 
-  #text({ method, path, status, attempts, client, id, ...numbers }: AccessFields): string {
-    const { firstByteMs, totalMs, bytesIn, bytesOut } = numbers;
+  #text(access: AccessFields): string {
+    const { method, path, status, attempts, client, id } = access;
+    const { firstByteMs, totalMs, bytesIn, bytesOut } = access;
     const upstream = this.#fields.of(attempts[0]?.upstream ?? '');
     return (
       `${this.#now()} INFO  ${this.#messages.of(`${method} ${path} ${status}`)}` +
       ` first_byte_ms=${Math.round(firstByteMs ?? 0)} total_ms=${Math.round(totalMs)}` +
       ` bytes_in=${bytesIn} bytes_out=${bytesOut}` +
       ` upstream=${upstream} key=${this.#fields.of(attempts[0]?.key ?? '')}` +
-      `${this.#named(' client_name=', numbers.clientName)}${this.#named(' group=', numbers.group)}` +
+      `${this.#named(' client_name=', access.clientName)}${this.#named(' group=', access.group)}` +
       ` client=${this.#fields.of(client)} id=${fieldText(id)}\n`
     );
   }
 
-  #json({ method, path, status, attempts, client, id, ...numbers }: AccessFields): string {
-    const { firstByteMs, totalMs, bytesIn, bytesOut } = numbers;
+  #json(access: AccessFields): string {
+    const { method, path, status, attempts, client, id } = access;
+    const { firstByteMs, totalMs, bytesIn, bytesOut } = access;
     const upstream = this.#fields.of(attempts[0]?.upstream ?? '');
     return (
       `{"time":"${this.#now()}","level":"info","message":"request"` +
@@ -110,8 +108,8 @@ export class AccessLog {
       `,"first_byte_ms":${Math.round(firstByteMs ?? 0)},"total_ms":${Math.round(totalMs)}` +
       `,"bytes_in":${bytesIn},"bytes_out":${bytesOut}` +
       `,"upstream":${upstream},"key":${this.#fields.of(attempts[0]?.key ?? '')}` +
-      `${this.#named(',"client_name":', numbers.clientName)}` +
-      `${this.#named(',"group":', numbers.group)}` +
+      `${this.#named(',"client_name":', access.clientName)}` +
+      `${this.#named(',"group":', access.group)}` +
       `,"client":${this.#fields.of(client)},"id":${jsonText(id)}}\n`
     );
   }
@@ -128,26 +126,6 @@ export class AccessLog {
       this.#time = new Date(nowMs).toISOString();
     }
     return this.#time;
-  }
-}
-
-/** A pure function of texts that repeat. */
-class Remembered {
-  readonly #make: (text: string) => string;
-  readonly #known = new Map<string, string>();
-
-  constructor(make: (text: string) => string) {
-    this.#make = make;
-  }
-
-  of(text: string): string {
-    const known = this.#known.get(text);
-    if (known !== undefined) return known;
-    const made = this.#make(text);
-    if (text.length > MAX_REMEMBERED_CHARS) return made;
-    if (this.#known.size >= MAX_REMEMBERED) this.#known.clear();
-    this.#known.set(text, made);
-    return made;
   }
 }
 
@@ -183,7 +161,11 @@ export function accessLine(
 }
 
 function attemptsIn(format: 'text' | 'json', attempts: readonly AccessAttempt[]): unknown {
-  if (format === 'json') return attempts.map((each) => ({ ...each, ms: Math.round(each.ms) }));
+  if (format === 'json') {
+    return attempts.map(({ upstream, key, verdict, ms }) => {
+      return { upstream, key, verdict, ms: Math.round(ms) };
+    });
+  }
   return attempts
     .map((each) => `${each.key}@${each.upstream} ${each.verdict} ${Math.round(each.ms)}ms`)
     .join(' -> ');

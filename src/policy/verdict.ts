@@ -9,16 +9,16 @@ import type { Reason } from './reason.ts';
  */
 export type Verdict =
   | { readonly kind: 'success' }
-  | { readonly kind: 'key_dead'; readonly reason: Reason }
-  | {
+  | ({ readonly kind: 'key_dead'; readonly reason: Reason } & Grounds)
+  | ({
       readonly kind: 'key_cooldown';
       readonly reason: Reason;
       /** Which requests must leave this key alone: those for the same model, or all. */
       readonly scope: 'model' | 'account';
       readonly retryAfterMs: number | null;
-    }
-  | { readonly kind: 'model_access'; readonly reason: Reason }
-  | {
+    } & Grounds)
+  | ({ readonly kind: 'model_access'; readonly reason: Reason } & Grounds)
+  | ({
       readonly kind: 'upstream_fault';
       readonly reason: Reason;
       readonly retryAfterMs: number | null;
@@ -31,9 +31,17 @@ export type Verdict =
        * blame.
        */
       readonly route: boolean;
-    }
-  | { readonly kind: 'client_fault'; readonly reason: Reason }
-  | { readonly kind: 'excluded'; readonly reason: Reason };
+    } & Grounds)
+  | ({ readonly kind: 'client_fault'; readonly reason: Reason } & Grounds)
+  | ({ readonly kind: 'excluded'; readonly reason: Reason } & Grounds);
+
+/** What a verdict stands on, for those who ask why; nothing is decided by it. */
+export interface Grounds {
+  /** The name of the rule that fitted (policy/answers), or `fault_` and the fault's code. */
+  readonly rule?: string;
+  /** The answer's first machine-readable code, in lower case; undefined: it has none. */
+  readonly code?: string | undefined;
+}
 
 export type VerdictKind = Verdict['kind'];
 

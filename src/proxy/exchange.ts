@@ -2,7 +2,7 @@
 // is still there and whom to tell when it leaves; decides nothing about keys or upstreams.
 
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import type { AccessAttempt } from '../log/access-log.ts';
+import type { TrailAttempt } from '../log/trail.ts';
 import type { RequestTarget } from '../policy/request-target.ts';
 import type { TokenUsage } from '../policy/token-usage.ts';
 import type { AnswerReader } from './answer/answer-reader.ts';
@@ -25,7 +25,10 @@ export class Exchange {
   client: Client | undefined;
   /** The group whose keys served last; '' before one was chosen. */
   groupName = '';
-  readonly attempts: AccessAttempt[] = [];
+  /** The model asked for, and whether as a stream; once the body was read. */
+  model: string | undefined;
+  streamed = false;
+  readonly attempts: TrailAttempt[] = [];
   readonly closed: Promise<void>;
   /** The client left before its answer was complete. */
   clientLeft = false;
@@ -39,12 +42,17 @@ export class Exchange {
   keyRow = -1;
   /** What its answer says that it used; undefined: it says nothing, or has not been read yet. */
   usage: TokenUsage | undefined;
+  /** An encoded answer is still being read for it, and what waits for that. */
+  isReading = false;
+  whenRead: (() => void) | undefined;
   /** It is counted when its answer has been read. */
   isCounted = false;
   /** Reads along as the answer passes; undefined: nobody wants to know. */
   reader: AnswerReader | undefined;
   /** Why the answer ended early, for the log; undefined: it did not. */
   ended: string | undefined;
+  /** The code of the error of our own that the client was told; undefined: none. */
+  refusal: string | undefined;
   /** The innermost scope that wants to know when the client leaves. */
   departure: Departure | undefined;
 

@@ -24,6 +24,7 @@ import {
 } from './answer/own-errors.ts';
 import type { Attempts } from './attempt.ts';
 import { AttemptHistory } from './attempt-history.ts';
+import { attemptRecord } from './attempt-record.ts';
 import { type ReplayBudget, type RequestBody, readBody } from './body.ts';
 import type { Exchange } from './exchange.ts';
 import { Plan } from './plan.ts';
@@ -124,8 +125,12 @@ export class RequestProxy {
     plan: Plan,
     forced: Group | undefined,
   ): Promise<void> {
+    exchange.streamed = plan.streamed;
     const group = routing.groupFor(plan, exchange.client, forced);
-    if ('code' in group) return this.#parts.answers.refuse(exchange, group);
+    if ('code' in group) {
+      exchange.model = plan.modelForUsage;
+      return this.#parts.answers.refuse(exchange, group);
+    }
     const tries: Tries = {
       group,
       fallback: routing.fallbackOf(group).values(),
@@ -221,7 +226,8 @@ export class RequestProxy {
     const { attempts, counters, deadlines, log } = this.#parts;
     const startMs = deadlines.touch();
     try {
-      const { verdict, fault, held } = await attempts.make(exchange, tries.plan, lease);
+      const judged = await attempts.make(exchange, tries.plan, lease);
+      const { verdict, fault, held } = judged;
       const changes =
         verdict.kind === 'success'
           ? lease.answerBegan(Date.now())
@@ -231,14 +237,9 @@ export class RequestProxy {
       if (exchange.attempts.length > 0) counters.add('retries');
       tries.history.add(lease, verdict);
       tries.fault = fault;
-      const reason = 'reason' in verdict ? ` ${verdict.reason}` : '';
       exchange.keyRow = lease.row;
-      exchange.attempts.push({
-        upstream: lease.upstream.href,
-        key: lease.keyPreview,
-        verdict: `${verdict.kind}${reason}`,
-        ms: deadlines.touch() - startMs,
-      });
+      const endMs = deadlines.touch();
+      exchange.attempts.push(attemptRecord(exchange, lease, judged, { startMs, endMs, changes }));
       if (fault !== undefined && isTold(verdict, fault)) this.#tellFault(lease, fault);
       tries.latestKept = held !== undefined;
       if (held !== undefined) {
@@ -331,17 +332,21 @@ export class RequestProxy {
     const { reader } = exchange;
     if (reader === undefined) return;
     exchange.isCounted = true;
+    exchange.isReading = true;
     reader.finish((head, tail) => {
       rememberMade(exchange, lease, head);
       const usage = tokenUsage(head, tail);
       exchange.usage = usage;
       if (usage !== undefined) lease.settleTokens(usage.input + usage.output);
       this.#count(exchange, plan.modelForUsage ?? modelInAnswer(head));
+      exchange.isReading = false;
+      exchange.whenRead?.();
     });
   }
 
   #count(exchange: Exchange, model: string | undefined): void {
     const { usage: tally, clientLimits } = this.#parts;
+    exchange.model = model;
     const { client, clientName, groupName, keyRow, usage, ended, response } = exchange;
     if (client !== undefined && usage !== undefined) {
       clientLimits.addTokens(client, usage.input + usage.output, Date.now());

@@ -27,6 +27,7 @@ import { ModelCatalogue } from './groups/model-catalogue.ts';
 import type { Runtime } from './runtime.ts';
 import { Signals } from './signals.ts';
 import { StateKeeper } from './state-keeper.ts';
+import { TrailMemory } from './trail-memory.ts';
 import { UsageKeeper } from './usage-keeper.ts';
 import { type FleetEvents, WorkerFleet } from './worker-fleet.ts';
 import type { Question, ServedStart, SharedMemory } from './worker-protocol.ts';
@@ -73,12 +74,13 @@ export async function serve(given: Config, runtime: ServeRuntime): Promise<numbe
   const reusePort = address.inEveryWorker && process.platform === 'linux';
   const own = new WorkerCounters(shared.counters, COORDINATOR);
   const catalogue = new ModelCatalogue(config, own);
+  const trails = new TrailMemory(config.authKey);
   const served = groups.served(grouping);
   recallTokens(served, usage, shared);
   const start = { config, served, version: runtime.identity.version, address, reusePort, tls };
   fleet = new WorkerFleet(
     { ...start, startedAtMs: Date.now(), colour: runtime.colour, shared },
-    eventsOf({ log, write, groups, catalogue, usage, shared, runtime }),
+    eventsOf({ log, write, groups, catalogue, usage, trails, shared, runtime }),
   );
   const countDropped = droppedLines(sinks, own);
   const signals = new Signals();
@@ -146,6 +148,7 @@ interface EventParts {
   readonly groups: GroupSet;
   readonly catalogue: ModelCatalogue;
   readonly usage: UsageKeeper;
+  readonly trails: TrailMemory;
   readonly shared: SharedMemory;
   readonly runtime: ServeRuntime;
 }
@@ -157,7 +160,11 @@ function eventsOf({ log, write, groups, catalogue, usage, ...more }: EventParts)
     onLog: write,
     onReset: (group) => resetGroups(groups.keepers, group),
     onListModels: () => catalogue.of(groups.views),
-    onAsk: (question) => answerOf(question, usage, log),
+    onAsk: (question) =>
+      question.about === 'trails'
+        ? more.trails.answer(question.trails)
+        : answerOf(question, usage, log),
+    onTrails: (batch) => more.trails.take(batch),
     onUsage: (rows) => usage.take(rows),
     onDeath: (workerId) => giveBack(workerId, more.shared, groups),
     onStart: more.runtime.onWorker ?? (() => {}),
@@ -165,7 +172,11 @@ function eventsOf({ log, write, groups, catalogue, usage, ...more }: EventParts)
 }
 
 /** What only this thread knows; undefined: it cannot say. */
-function answerOf(question: Question, usage: UsageKeeper, log: Logger): unknown {
+function answerOf(
+  question: Exclude<Question, { about: 'trails' }>,
+  usage: UsageKeeper,
+  log: Logger,
+): unknown {
   try {
     return question.about === 'usage' ? usage.ask(question.usage) : usage.series;
   } catch (error) {

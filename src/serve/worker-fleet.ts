@@ -6,6 +6,7 @@ import { setFlagsFromString } from 'node:v8';
 import { Worker } from 'node:worker_threads';
 import type { ListsOfModels } from '../front/model-list.ts';
 import type { Logger } from '../log/log.ts';
+import type { TrailBatch } from '../log/trail-batch.ts';
 import type { UsageRow } from '../proxy/usage-tally.ts';
 import type {
   FromWorker,
@@ -46,8 +47,9 @@ export interface FleetEvents {
   readonly onLog: (lines: string) => void;
   readonly onReset: (group: string | undefined) => Promise<ReloadReport>;
   readonly onListModels: () => Promise<ListsOfModels>;
-  /** Answers what only the coordinator knows; never throws. */
+  /** Answers what only the coordinator knows, or promises to; never throws. */
   readonly onAsk: (question: Question) => unknown;
+  readonly onTrails: (batch: TrailBatch) => void;
   readonly onUsage: (rows: readonly UsageRow[]) => void;
   /** A thread is gone: whatever it held must be given back. */
   readonly onDeath: (workerId: number) => void;
@@ -177,11 +179,13 @@ export class WorkerFleet {
           .then((lists) => this.#tell(member.worker, { kind: 'models', id: message.id, lists }));
         return;
       case 'ask':
-        this.#tell(member.worker, {
-          kind: 'answer',
-          id: message.id,
-          answer: this.#events.onAsk(message.question),
-        });
+        Promise.resolve(this.#events.onAsk(message.question))
+          .catch(() => undefined)
+          .then((answer) => this.#tell(member.worker, { kind: 'answer', id: message.id, answer }));
+        return;
+      case 'trails':
+        this.#events.onTrails(message.batch);
+        this.#tell(member.worker, { kind: 'trails_taken' });
         return;
       case 'usage':
         this.#events.onUsage(message.rows);

@@ -1,9 +1,11 @@
 // What coordinator and workers tell each other. Key state is not among it: that is shared memory.
 
+import type { TrailQuestion } from '../admin/requests.ts';
 import type { Config } from '../config/config.ts';
 import type { ShownGrouping } from '../config/grouping-view.ts';
 import type { ListenAddress } from '../front/listen-address.ts';
 import type { ListsOfModels } from '../front/model-list.ts';
+import type { TrailBatch } from '../log/trail-batch.ts';
 import type { GroupStart } from '../pool/group-view.ts';
 import type { LimitBuffers } from '../pool/limits/client-limits.ts';
 import type { PlacedClient } from '../proxy/client.ts';
@@ -60,6 +62,7 @@ export interface ReloadReport {
 /** What the coordinator alone knows; undefined is the answer to what it cannot say. */
 export type Question =
   | { readonly about: 'usage'; readonly usage: UsageQuestion }
+  | { readonly about: 'trails'; readonly trails: TrailQuestion }
   | { readonly about: 'tokens' };
 
 export type ToWorker =
@@ -68,7 +71,9 @@ export type ToWorker =
   | { readonly kind: 'serve'; readonly served: ServedStart }
   | { readonly kind: 'reloaded'; readonly id: number; readonly report: ReloadReport }
   | { readonly kind: 'answer'; readonly id: number; readonly answer: unknown }
-  | { readonly kind: 'models'; readonly id: number; readonly lists: ListsOfModels };
+  | { readonly kind: 'models'; readonly id: number; readonly lists: ListsOfModels }
+  /** The last batch has arrived. */
+  | { readonly kind: 'trails_taken' };
 
 export type FromWorker =
   | { readonly kind: 'listening'; readonly port: number }
@@ -77,5 +82,6 @@ export type FromWorker =
   | { readonly kind: 'reset'; readonly id: number; readonly group: string | undefined }
   | { readonly kind: 'list_models'; readonly id: number }
   | { readonly kind: 'ask'; readonly id: number; readonly question: Question }
+  | { readonly kind: 'trails'; readonly batch: TrailBatch }
   | { readonly kind: 'usage'; readonly rows: readonly UsageRow[] }
   | { readonly kind: 'drained' };

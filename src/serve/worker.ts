@@ -3,6 +3,7 @@
 
 import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
 import { Admin } from '../admin/admin.ts';
+import type { AskRequests } from '../admin/requests.ts';
 import type { Config } from '../config/config.ts';
 import { TrustedProxies } from '../front/client-address.ts';
 import type { ListsOfModels } from '../front/model-list.ts';
@@ -12,6 +13,7 @@ import { createHttpServer } from '../front/server.ts';
 import { createTlsServer } from '../front/server-tls.ts';
 import { AccessLog } from '../log/access-log.ts';
 import { createLogger, type Logger, type LoggerOptions } from '../log/log.ts';
+import { TrailBatches } from '../log/trail-batch.ts';
 import { ClientCounts } from '../pool/counts/client-counts.ts';
 import { Counters, WorkerCounters } from '../pool/counts/counters.ts';
 import { WorkerVitals } from '../pool/counts/worker-vitals.ts';
@@ -74,17 +76,20 @@ function startWorker(start: WorkerStart, port: MessagePort): void {
   const resets = new CoordinatorRequests<ReloadReport>(port);
   const models = new CoordinatorRequests<ListsOfModels>(port);
   const questions = new CoordinatorRequests<unknown>(port, false);
+  const trails = new TrailBatches((batch) => {
+    port.postMessage({ kind: 'trails', batch } satisfies FromWorker, [batch.numbers.buffer]);
+  });
   const ask = (question: Question) => questions.ask((id) => ({ kind: 'ask', id, question }));
   watchVitalSigns(new WorkerVitals(shared.vitals, workerId));
-  const sources = { counters: new Counters(shared.counters), clientCounts, groups, ask };
+  const sources = { counters: new Counters(shared.counters), clientCounts, groups, ask, trails };
   const admin = adminFor(start, sources, resets);
   const idPrefix = `${randomWord()}${workerId.toString(36)}`;
   const ownSite = new OwnSite(config.host, config.allowedHosts);
   const trustedProxies = new TrustedProxies(config.trustedProxies);
-  const accessLog = new AccessLog(logging);
   const outside = {
     config,
-    accessLog,
+    accessLog: new AccessLog(logging),
+    trails,
     admin,
     ownSite,
     cors,
@@ -110,7 +115,7 @@ function startWorker(start: WorkerStart, port: MessagePort): void {
   const onServe = (served: ServedStart): void => router.serve(groups.take(served));
   const reloadTls = (): void => secured?.reload();
   const server = secured?.server ?? createHttpServer(limits, router.handle);
-  const told = { resets, models, questions };
+  const told = { resets, models, questions, trails };
   const onDrained = (): void => tally.flush();
   serveOn(server, start, { port, log, ...told, onServe, onDrain, onDrained, reloadTls });
 }
@@ -137,7 +142,7 @@ interface TransportParts {
 /** Our own endpoints, and where what they tell comes from. */
 function adminFor(
   { config, version, shared, startedAtMs }: WorkerStart,
-  { groups, ask, ...sources }: AdminSources,
+  { groups, ask, trails, ...sources }: AdminSources,
   resets: CoordinatorRequests<ReloadReport>,
 ): Admin {
   return new Admin({
@@ -150,6 +155,11 @@ function adminFor(
     vitals: shared.vitals,
     startedAtMs,
     reset: (group) => resets.ask((id) => ({ kind: 'reset', id, group })),
+    requests: (question) => {
+      // What this worker has served is there before the question is.
+      trails.flush();
+      return ask({ about: 'trails', trails: question }) as ReturnType<AskRequests>;
+    },
     usage: (usage) => ask({ about: 'usage', usage }) as Promise<UsageAnswer[] | undefined>,
     tokens: () => ask({ about: 'tokens' }) as Promise<readonly TokenSeries[]>,
   });
@@ -160,6 +170,7 @@ interface AdminSources {
   readonly clientCounts: ClientCounts;
   readonly groups: WorkerGroups;
   readonly ask: (question: Question) => Promise<unknown>;
+  readonly trails: TrailBatches;
 }
 
 /** Eight hexadecimal digits, to tell one run's request ids from another's. */

@@ -242,6 +242,7 @@ function routerOf({
     vitals: WorkerVitals.create(),
     startedAtMs: Date.now(),
     reset: async () => ({ ok: true, message: '' }),
+    requests: async () => null,
   });
   const auth = new Auth(config.authKey, placed(config));
   const ownSite = new OwnSite(config.host, config.allowedHosts);
@@ -255,6 +256,7 @@ function routerOf({
     proxy,
     answers,
     accessLog,
+    trails: { add: () => {} },
     trustedProxies,
     clientCounts,
     clientLimits: new ClientLimits(ClientLimits.create(1, 1), 0),

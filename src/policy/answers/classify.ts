@@ -33,6 +33,9 @@ interface CompiledRule {
   readonly unconditional: boolean;
 }
 
+/** Has no condition, like the last of all rules. */
+const LAST: Rule = { name: 'other_4xx', verdict: 'client_fault', reason: 'bad_request' };
+
 const COMPILED: readonly CompiledRule[] = RULES.map(compile);
 
 function compile(rule: Rule): CompiledRule {
@@ -62,8 +65,9 @@ export function classify(answer: AnswerView, context: AnswerContext): Verdict {
   const status: StatusTest = answer.status < 400 ? 'stream' : answer.status;
   const found = COMPILED.find((compiled) => matches(compiled, status, provider, facts));
   // The last rule has no condition, so there is always one.
-  const rule = found?.rule ?? { verdict: 'client_fault', reason: 'bad_request' };
-  return verdictOf(rule, () => {
+  const rule = found?.rule ?? LAST;
+  const code = shownCode(facts);
+  return verdictOf(rule, code, () => {
     const named = retryAfterMs(answer, context, facts);
     if (named !== null || rule.resets === undefined) return named;
     return periodEndMs(rule.resets, clockMs(facts, context), context.host);
@@ -107,21 +111,31 @@ function isSaid(says: RegExp, message: string, status: StatusTest): boolean {
   );
 }
 
-function verdictOf(rule: Rule, waitMs: () => number | null): Verdict {
+/** Words only: whatever has a digit might be an echo of a key. */
+const CODE = /^(?=.{2,64}$)[a-z]+(?:[_.-][a-z]+)*$/;
+
+function shownCode({ codes }: Facts): string | undefined {
+  for (const code of codes) if (CODE.test(code)) return code;
+  return undefined;
+}
+
+function verdictOf(rule: Rule, code: string | undefined, waitMs: () => number | null): Verdict {
   const { verdict: kind, reason } = rule;
+  const grounds = { rule: rule.name, code };
   switch (kind) {
     case 'key_cooldown': {
       const scope = rule.account === true ? 'account' : 'model';
-      return { kind, reason, scope, retryAfterMs: waitMs() };
+      return { kind, reason, scope, retryAfterMs: waitMs(), ...grounds };
     }
     case 'upstream_fault': {
       const route = rule.route === true;
-      return { kind, reason, retryAfterMs: waitMs(), ambiguous: rule.ambiguous === true, route };
+      const ambiguous = rule.ambiguous === true;
+      return { kind, reason, retryAfterMs: waitMs(), ambiguous, route, ...grounds };
     }
     case 'key_dead':
     case 'model_access':
     case 'client_fault':
-      return { kind, reason };
+      return { kind, reason, ...grounds };
   }
 }
 
@@ -149,10 +163,12 @@ const NOBODYS: ReadonlySet<FaultCode> = new Set(['client_left', 'shutdown', 'des
 /** Blame for an attempt that ended without a usable answer. */
 export function classifyFault(fault: Fault): Verdict {
   const { reason, timeout, route } = FAULTS[fault.code];
-  if (NOBODYS.has(fault.code)) return { kind: 'excluded', reason };
+  const rule = `fault_${fault.code}`;
+  if (NOBODYS.has(fault.code)) return { kind: 'excluded', reason, rule };
   return {
     kind: 'upstream_fault',
     reason,
+    rule,
     retryAfterMs: null,
     // After a timeout the model may still be working, and billing; a closed connection ends its
     // work.

@@ -12,6 +12,8 @@ export type StatusTest = number | 'stream' | '5xx';
 
 /** Every condition given must hold; of `codes`, `numbers`, `says` and `sign` one is enough. */
 export interface Rule {
+  /** Stands in trails and in what people are told: stable, and no other rule's. */
+  readonly name: string;
   readonly verdict:
     | 'key_dead'
     | 'key_cooldown'

@@ -28,6 +28,7 @@ export const RULES: readonly Rule[] = [
   // The request, and edges on the way to the upstream.
   {
     // llama.cpp and vLLM call it a server error; trying elsewhere fails the same way.
+    name: 'context_length_exceeded',
     verdict: 'client_fault',
     reason: 'context_length',
     except: [401, 402, 429],
@@ -43,21 +44,47 @@ export const RULES: readonly Rule[] = [
   },
   // A size is the client's choice, also when an edge's HTML page says so. Groq adds the code
   // rate_limit_exceeded.
-  { verdict: 'client_fault', reason: 'too_large', status: [413, 414, 431] },
+  { name: 'size_status', verdict: 'client_fault', reason: 'too_large', status: [413, 414, 431] },
   {
     // OpenAI's 429 for one request above the whole limit: no wait makes it fit.
+    name: 'request_over_limit',
     verdict: 'client_fault',
     reason: 'too_large',
     status: [400, 429, 'stream'],
     says: ['request too large for'],
   },
-  { verdict: 'upstream_fault', reason: 'proxy_refused', status: [407], route: true },
-  // Cloudflare gave up waiting; the origin may finish, and bill.
-  { verdict: 'upstream_fault', reason: 'edge_page', status: [524], ambiguous: true },
-  // Perplexity's 401 is an HTML page.
-  { verdict: 'upstream_fault', reason: 'edge_page', except: [401], sign: 'html' },
-  { verdict: 'upstream_fault', reason: 'edge_page', except: [401], sign: 'edge_text' },
   {
+    name: 'proxy_authentication',
+    verdict: 'upstream_fault',
+    reason: 'proxy_refused',
+    status: [407],
+    route: true,
+  },
+  // Cloudflare gave up waiting; the origin may finish, and bill.
+  {
+    name: 'edge_timeout',
+    verdict: 'upstream_fault',
+    reason: 'edge_page',
+    status: [524],
+    ambiguous: true,
+  },
+  // Perplexity's 401 is an HTML page.
+  {
+    name: 'edge_html',
+    verdict: 'upstream_fault',
+    reason: 'edge_page',
+    except: [401],
+    sign: 'html',
+  },
+  {
+    name: 'edge_text',
+    verdict: 'upstream_fault',
+    reason: 'edge_page',
+    except: [401],
+    sign: 'edge_text',
+  },
+  {
+    name: 'region_unsupported',
     verdict: 'upstream_fault',
     reason: 'region_blocked',
     codes: ['unsupported_country_region_territory'],
@@ -65,12 +92,14 @@ export const RULES: readonly Rule[] = [
     route: true,
   },
   {
+    name: 'address_not_allowed',
     verdict: 'upstream_fault',
     reason: 'address_blocked',
     codes: ['ip_not_authorized', 'api_key_ip_address_blocked'],
     route: true,
   },
   {
+    name: 'private_network',
     verdict: 'upstream_fault',
     reason: 'network_restricted',
     status: [401, 403],
@@ -81,12 +110,14 @@ export const RULES: readonly Rule[] = [
   {
     // The account in `metadata.raw` is the gateway's. At 400 the provider behind it has judged the
     // request.
+    name: 'nested_provider_error',
     verdict: 'upstream_fault',
     reason: 'nested_provider',
     except: [400, 422],
     says: ['provider returned error'],
   },
   {
+    name: 'overloaded_5xx',
     verdict: 'upstream_fault',
     reason: 'overloaded',
     status: ['5xx'],
@@ -98,12 +129,13 @@ export const RULES: readonly Rule[] = [
       'serviceunavailable',
     ],
   },
-  { verdict: 'upstream_fault', reason: 'overloaded', status: [529] },
-  { verdict: 'upstream_fault', reason: 'server_error', status: ['5xx'] },
+  { name: 'overloaded_529', verdict: 'upstream_fault', reason: 'overloaded', status: [529] },
+  { name: 'status_5xx', verdict: 'upstream_fault', reason: 'server_error', status: ['5xx'] },
 
   // Caps, quotas that come back, and the one code that means money at one provider and tokens per
   // minute at another.
   {
+    name: 'free_tier_only',
     verdict: 'model_access',
     reason: 'model_allowance',
     codes: ['allocationquota.freetieronly'],
@@ -111,12 +143,14 @@ export const RULES: readonly Rule[] = [
   },
   {
     // Fireworks' 412 names the monthly limit as one possible cause: before the caps.
+    name: 'account_suspended',
     verdict: 'key_dead',
     reason: 'account_disabled',
     except: [404],
     says: ['account … is suspended', 'account is suspended'],
   },
   {
+    name: 'budget_in_flight',
     verdict: 'key_cooldown',
     reason: 'budget_in_flight',
     codes: ['openrouter_in_flight_budget', 'in_flight_budget_exhausted'],
@@ -124,6 +158,7 @@ export const RULES: readonly Rule[] = [
   },
   {
     // OpenRouter: the monthly limit of the key itself is used up.
+    name: 'key_limit_monthly',
     verdict: 'key_cooldown',
     reason: 'spend_limit',
     status: [402, 403],
@@ -132,6 +167,7 @@ export const RULES: readonly Rule[] = [
     resets: 'month',
   },
   {
+    name: 'key_limit',
     verdict: 'key_cooldown',
     reason: 'spend_limit',
     status: [402, 403],
@@ -140,12 +176,14 @@ export const RULES: readonly Rule[] = [
   },
   {
     // The balance is positive: smaller requests still pass.
+    name: 'credits_for_smaller',
     verdict: 'key_cooldown',
     reason: 'credits_low',
     status: [402, 403, 429],
     says: ['fewer max_tokens', 'more credits are required to run this request'],
   },
   {
+    name: 'spend_limit_monthly',
     verdict: 'key_cooldown',
     reason: 'spend_limit',
     codes: [
@@ -167,12 +205,14 @@ export const RULES: readonly Rule[] = [
   },
   {
     // The same code is money at OpenAI and tokens per minute here.
+    name: 'quota_means_rate',
     verdict: 'key_cooldown',
     reason: 'rate_limited',
     host: ['dashscope', 'azure', 'sensenova'],
     codes: ['insufficient_quota'],
   },
   {
+    name: 'allocated_quota',
     verdict: 'key_cooldown',
     reason: 'rate_limited',
     status: [403, 429, 'stream'],
@@ -180,6 +220,7 @@ export const RULES: readonly Rule[] = [
   },
   {
     // The hard limit is the owner's to raise at any time: dead keys are probed, resting ones wait.
+    name: 'insufficient_quota',
     verdict: 'key_dead',
     reason: 'billing',
     codes: ['insufficient_quota', 'billing_hard_limit_reached'],
@@ -188,6 +229,7 @@ export const RULES: readonly Rule[] = [
   // A valid key that may not use this model or endpoint, by wording: it stays in rotation for all
   // else.
   {
+    name: 'no_access_wording',
     verdict: 'model_access',
     reason: 'model_unavailable',
     status: REFUSED,
@@ -204,6 +246,7 @@ export const RULES: readonly Rule[] = [
     ],
   },
   {
+    name: 'permission_wording',
     verdict: 'model_access',
     reason: 'permission_denied',
     status: REFUSED,
@@ -211,6 +254,7 @@ export const RULES: readonly Rule[] = [
   },
   {
     // Gemini: no allowance at all for this model. The delay in the same answer is void.
+    name: 'quota_zero',
     verdict: 'model_access',
     reason: 'model_allowance',
     status: [429, 'stream'],
@@ -220,6 +264,7 @@ export const RULES: readonly Rule[] = [
 
   // The request's size and content.
   {
+    name: 'content_policy',
     verdict: 'client_fault',
     reason: 'content_policy',
     codes: [
@@ -233,12 +278,14 @@ export const RULES: readonly Rule[] = [
     sign: 'flagged',
   },
   {
+    name: 'invalid_request_code',
     verdict: 'client_fault',
     reason: 'bad_request',
     codes: ['request_too_large', 'invalid_prompt'],
     numbers: { zhipu: [1210, 1211, 1212, 1213, 1214, 1215, 1261], cloudflare: [5007] },
   },
   {
+    name: 'unsupported_feature',
     verdict: 'client_fault',
     reason: 'unsupported_feature',
     status: [400, 403],
@@ -248,6 +295,7 @@ export const RULES: readonly Rule[] = [
 
   // Dead keys: invalid, leaked, expired, suspended, or without money.
   {
+    name: 'no_money',
     verdict: 'key_dead',
     reason: 'billing',
     codes: [
@@ -280,12 +328,14 @@ export const RULES: readonly Rule[] = [
     ],
   },
   {
+    name: 'plan_expired',
     verdict: 'key_dead',
     reason: 'plan_expired',
     numbers: { zhipu: [1309] },
     says: ['套餐已到期'],
   },
   {
+    name: 'account_disabled',
     verdict: 'key_dead',
     reason: 'account_disabled',
     codes: [
@@ -306,14 +356,21 @@ export const RULES: readonly Rule[] = [
       'resource has been temporarily blocked',
     ],
   },
-  { verdict: 'key_dead', reason: 'key_leaked', says: ['reported as leaked'] },
-  { verdict: 'key_dead', reason: 'key_expired', codes: ['expiredtoken', 'api_key_expired'] },
+  { name: 'key_leaked', verdict: 'key_dead', reason: 'key_leaked', says: ['reported as leaked'] },
   {
+    name: 'key_expired',
+    verdict: 'key_dead',
+    reason: 'key_expired',
+    codes: ['expiredtoken', 'api_key_expired'],
+  },
+  {
+    name: 'credential_refused',
     verdict: 'key_dead',
     reason: 'credential_refused',
     says: ['oauth authentication is currently not allowed'],
   },
   {
+    name: 'invalid_key',
     verdict: 'key_dead',
     reason: 'invalid_key',
     codes: [
@@ -342,6 +399,7 @@ export const RULES: readonly Rule[] = [
 
   // A valid key that may not use this model or endpoint, by code.
   {
+    name: 'permission_code',
     verdict: 'model_access',
     reason: 'permission_denied',
     status: ACCESS_STATUSES,
@@ -363,6 +421,7 @@ export const RULES: readonly Rule[] = [
     numbers: { zhipu: [1220] },
   },
   {
+    name: 'model_closed_code',
     verdict: 'model_access',
     reason: 'model_unavailable',
     status: ACCESS_STATUSES,
@@ -377,6 +436,7 @@ export const RULES: readonly Rule[] = [
   },
   {
     // Ark: the cap that the account's owner set for this model.
+    name: 'model_limit_set',
     verdict: 'model_access',
     reason: 'model_allowance',
     status: ACCESS_STATUSES,
@@ -385,6 +445,7 @@ export const RULES: readonly Rule[] = [
 
   // Crowded or failing servers.
   {
+    name: 'overloaded_code',
     verdict: 'upstream_fault',
     reason: 'overloaded',
     codes: [
@@ -408,6 +469,7 @@ export const RULES: readonly Rule[] = [
     ],
   },
   {
+    name: 'target_not_ready',
     verdict: 'upstream_fault',
     reason: 'target_unavailable',
     codes: [
@@ -424,6 +486,7 @@ export const RULES: readonly Rule[] = [
 
   // Errors inside a stream that no code and no wording has decided.
   {
+    name: 'stream_rate_limit',
     verdict: 'key_cooldown',
     reason: 'rate_limited',
     status: ['stream'],
@@ -432,8 +495,15 @@ export const RULES: readonly Rule[] = [
     says: ['please wait before trying again', 'rate limit reached for'],
   },
   // Azure refuses streamed Responses with a Retry-After on the 200.
-  { verdict: 'key_cooldown', reason: 'rate_limited', status: ['stream'], sign: 'retry_after' },
   {
+    name: 'stream_retry_after',
+    verdict: 'key_cooldown',
+    reason: 'rate_limited',
+    status: ['stream'],
+    sign: 'retry_after',
+  },
+  {
+    name: 'stream_authentication',
     verdict: 'key_dead',
     reason: 'unauthorized',
     status: ['stream'],
@@ -441,12 +511,14 @@ export const RULES: readonly Rule[] = [
   },
   {
     // Before the next one: DeepSeek's code is invalid_request_error whatever happened.
+    name: 'stream_server_error',
     verdict: 'upstream_fault',
     reason: 'stream_error',
     status: ['stream'],
     codes: ['server_error', 'api_error', 'service_unavailable_error', 'internal_server_error'],
   },
   {
+    name: 'stream_bad_request',
     verdict: 'client_fault',
     reason: 'bad_request',
     status: ['stream'],
@@ -454,11 +526,12 @@ export const RULES: readonly Rule[] = [
     codes: ['invalid_request_error', 'invalid_argument', 'validation', 'not_found'],
     numbers: { other: [400, 422], gemini: [400], vertex: [400], openrouter: [400] },
   },
-  { verdict: 'upstream_fault', reason: 'stream_error', status: ['stream'] },
+  { name: 'stream_error', verdict: 'upstream_fault', reason: 'stream_error', status: ['stream'] },
 
   // The bare status. The last rule has no condition.
   // OpenRouter: a 402 with Retry-After is a wait, one without is not.
   {
+    name: 'retry_after_402',
     verdict: 'key_cooldown',
     reason: 'spend_limit',
     status: [402],
@@ -467,16 +540,18 @@ export const RULES: readonly Rule[] = [
   },
   {
     // Recorded from OpenAI: a live key without the scope for this endpoint.
+    name: 'authenticated_401',
     verdict: 'model_access',
     reason: 'permission_denied',
     status: [401],
     sign: 'authenticated',
   },
-  { verdict: 'key_dead', reason: 'unauthorized', status: [401] },
-  { verdict: 'key_dead', reason: 'payment_required', status: [402] },
+  { name: 'status_401', verdict: 'key_dead', reason: 'unauthorized', status: [401] },
+  { name: 'status_402', verdict: 'key_dead', reason: 'payment_required', status: [402] },
   // An unexplained 403 (WAF, region, moderation, scope) never retires a key.
-  { verdict: 'model_access', reason: 'forbidden', status: [403] },
+  { name: 'status_403', verdict: 'model_access', reason: 'forbidden', status: [403] },
   {
+    name: 'usage_window',
     verdict: 'key_cooldown',
     reason: 'usage_window',
     status: [429],
@@ -486,6 +561,7 @@ export const RULES: readonly Rule[] = [
     account: true,
   },
   {
+    name: 'daily_quota_account',
     verdict: 'key_cooldown',
     reason: 'daily_quota',
     status: [429],
@@ -495,6 +571,7 @@ export const RULES: readonly Rule[] = [
     resets: 'day',
   },
   {
+    name: 'daily_quota_free_models',
     verdict: 'key_cooldown',
     reason: 'daily_quota',
     status: [429],
@@ -503,6 +580,7 @@ export const RULES: readonly Rule[] = [
     resets: 'day',
   },
   {
+    name: 'daily_quota',
     verdict: 'key_cooldown',
     reason: 'daily_quota',
     status: [429],
@@ -510,6 +588,7 @@ export const RULES: readonly Rule[] = [
     sign: 'quota_per_day',
   },
   {
+    name: 'monthly_quota',
     verdict: 'key_cooldown',
     reason: 'monthly_quota',
     status: [429],
@@ -519,6 +598,7 @@ export const RULES: readonly Rule[] = [
   },
   {
     // Moonshot and Cohere limit the organization, whatever the model.
+    name: 'organization_rate_limit',
     verdict: 'key_cooldown',
     reason: 'rate_limited',
     status: [429],
@@ -526,15 +606,21 @@ export const RULES: readonly Rule[] = [
     says: ['request reached organization', 'trial key, which is limited to'],
     account: true,
   },
-  { verdict: 'key_cooldown', reason: 'rate_limited', status: [429] },
+  { name: 'status_429', verdict: 'key_cooldown', reason: 'rate_limited', status: [429] },
   // Bedrock: AWS services also throttle with 400.
   {
+    name: 'bedrock_throttling',
     verdict: 'key_cooldown',
     reason: 'rate_limited',
     host: ['bedrock'],
     codes: ['throttling', 'servicequotaexceeded'],
   },
-  { verdict: 'upstream_fault', reason: 'target_unavailable', status: [408, 424, 425, 498, 499] },
-  { verdict: 'client_fault', reason: 'not_found', status: [404] },
-  { verdict: 'client_fault', reason: 'bad_request' },
+  {
+    name: 'status_try_later',
+    verdict: 'upstream_fault',
+    reason: 'target_unavailable',
+    status: [408, 424, 425, 498, 499],
+  },
+  { name: 'status_404', verdict: 'client_fault', reason: 'not_found', status: [404] },
+  { name: 'other_4xx', verdict: 'client_fault', reason: 'bad_request' },
 ];

@@ -121,6 +121,7 @@ export class Answers {
   refuse(exchange: Exchange, error: OwnError, more: readonly string[] = []): void {
     if (exchange.clientLeft || exchange.response.headersSent) return;
     const { request, response } = exchange;
+    exchange.refusal = error.code;
     if (this.#draining) response.shouldKeepAlive = false;
     const fields = ['X-Request-Id', exchange.id, ...more];
     if (this.#cors.enabled) this.#cors.mark(fields, request.headers.origin);

@@ -108,6 +108,30 @@ export function methodNotAllowed(path: string, allowed: string): OwnError {
   return { status: 405, type: 'invalid_request_error', code: 'method_not_allowed', message };
 }
 
+/** An endpoint of ours was asked for what it does not have. */
+export function badQuery(message: string): OwnError {
+  return { status: 400, type: 'invalid_request_error', code: 'bad_query', message };
+}
+
+/** /requests/ID names none of the last requests. */
+export function requestNotFound(id: string): OwnError {
+  return {
+    status: 404,
+    type: 'invalid_request_error',
+    code: 'request_not_found',
+    message: `none of the last requests that have ended has the id ${JSON.stringify(shown(id))}`,
+  };
+}
+
+/** As many questions of this kind as are allowed wait for the coordinator's answer. */
+export const TOO_MANY_QUESTIONS: OwnError = {
+  status: 503,
+  type: 'server_error',
+  code: 'too_many_questions',
+  message: 'too many ask for requests at this moment',
+  retryAfterSeconds: 1,
+};
+
 /** /reset-keys found a key file that cannot be used. */
 export function badKeyFile(message: string): OwnError {
   return { status: 500, type: 'server_error', code: 'bad_key_file', message };

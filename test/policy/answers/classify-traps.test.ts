@@ -222,7 +222,9 @@ describe('a fault without an answer', () => {
   });
 
   test('that the client or the shutdown caused is excluded', () => {
-    assert.deepEqual(fault('client_left', true), { kind: 'excluded', reason: 'client_left' });
-    assert.deepEqual(fault('shutdown', true), { kind: 'excluded', reason: 'shutdown' });
+    for (const code of ['client_left', 'shutdown'] as const) {
+      const rule = `fault_${code}`;
+      assert.deepEqual(fault(code, true), { kind: 'excluded', reason: code, rule });
+    }
   });
 });

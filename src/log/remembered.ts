@@ -1,0 +1,27 @@
+// A pure function of texts that repeat: paths, upstreams and models come again from line to line,
+// and what is made of them is kept, within bounds.
+
+/** So many texts are kept as they are written. */
+const MAX_REMEMBERED = 256;
+/** Longer texts are not worth remembering. */
+const MAX_REMEMBERED_CHARS = 256;
+
+/** Makes something of a text, and knows it the next time. */
+export class Remembered {
+  readonly #make: (text: string) => string;
+  readonly #known = new Map<string, string>();
+
+  constructor(make: (text: string) => string) {
+    this.#make = make;
+  }
+
+  of(text: string): string {
+    const known = this.#known.get(text);
+    if (known !== undefined) return known;
+    const made = this.#make(text);
+    if (text.length > MAX_REMEMBERED_CHARS) return made;
+    if (this.#known.size >= MAX_REMEMBERED) this.#known.clear();
+    this.#known.set(text, made);
+    return made;
+  }
+}

@@ -1,0 +1,59 @@
+// The trails of one worker on their way to the coordinator: written on one sheet, sent as one
+// message, never more than one at a time. What does not fit while the coordinator is slow is
+// dropped and counted.
+
+import type { Trail } from './trail.ts';
+import { type TrailRecords, TrailSheet } from './trail-sheet.ts';
+
+/** A sheet as full as this is sent without waiting for the timer. */
+const ENOUGH = 0.25;
+/** How long a trail may wait to be sent: so much is lost when a worker dies. */
+export const TRAIL_DELAY_MS = 250;
+
+/** Trails, as they go from thread to thread. */
+export interface TrailBatch extends TrailRecords {
+  /** Trails that were lost since the last batch. */
+  readonly dropped: number;
+}
+
+/** Gathers trails and sends them in batches. */
+export class TrailBatches {
+  readonly #send: (batch: TrailBatch) => void;
+  readonly #sheet = new TrailSheet();
+  #dropped = 0;
+  #isOnTheWay = false;
+  /** The next batch goes as soon as that one has arrived. */
+  #isDue = false;
+  #timer: NodeJS.Timeout | undefined;
+
+  /** @param send takes a batch that is its own; {@link taken} tells that it has arrived */
+  constructor(send: (batch: TrailBatch) => void) {
+    this.#send = send;
+  }
+
+  /** Takes a trail; never throws, never waits. */
+  add(trail: Trail): void {
+    const sheet = this.#sheet;
+    if (!sheet.write(trail)) this.#dropped += 1;
+    else if (sheet.count === 1) this.#timer = setTimeout(this.flush, TRAIL_DELAY_MS).unref();
+    else if (sheet.fullness > ENOUGH) this.flush();
+  }
+
+  /** Sends what there is; while a batch is on its way, as soon as that one has arrived. */
+  readonly flush = (): void => {
+    if (this.#sheet.count === 0) return;
+    this.#isDue = this.#isOnTheWay;
+    if (this.#isOnTheWay) return;
+    clearTimeout(this.#timer);
+    const batch = { ...this.#sheet.take(), dropped: this.#dropped };
+    this.#dropped = 0;
+    this.#isOnTheWay = true;
+    this.#send(batch);
+  };
+
+  /** The last batch has arrived. */
+  taken(): void {
+    this.#isOnTheWay = false;
+    if (this.#isDue) this.flush();
+  }
+}
