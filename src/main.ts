@@ -96,6 +96,10 @@ async function run({ command, values, rest }: CommandLine, terminal: Terminal): 
       const { why } = await import('./cli/requests.ts');
       return why(rest[0] ?? '', { url: text(values.url), json }, config, terminal);
     }
+    case 'alert-test': {
+      const { alertTest } = await import('./cli/alert-test.ts');
+      return alertTest(config, terminal);
+    }
     case 'help':
       return 0;
   }

@@ -112,6 +112,7 @@ export const COMMANDS = {
     argument: 'ID',
     options: CLIENT_OPTIONS,
   },
+  'alert-test': { summary: 'Send a test message to ALERT_WEBHOOK_URL', options: {} },
   help: { summary: 'Show this, or the help of a command', options: {} },
 } as const satisfies Record<string, Command>;
 

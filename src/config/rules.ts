@@ -147,6 +147,16 @@ export const baseUrls: Rule<readonly string[]> = {
   },
 };
 
+/** The address of a webhook, which is a secret in itself. */
+export const webhookUrl: Rule<string> = {
+  text: 'an http or https URL',
+  parse: (text) => {
+    const url = text === '' ? undefined : URL.parse(text);
+    if (url === null || (url !== undefined && !/^https?:$/.test(url.protocol))) return undefined;
+    return text;
+  },
+};
+
 /** Where an outgoing proxy is; without a scheme it is http, as curl has it. */
 export const proxyUrl: Rule<string> = {
   text: 'an http, https, socks4, socks4a, socks5 or socks5h URL',

@@ -93,6 +93,13 @@ const KEYS = {
     en: "Prices of models, as LiteLLM's model_prices_and_context_window.json has them, for cost_usd",
     zh: '模型价格文件，格式同 LiteLLM 的 model_prices_and_context_window.json，用于计算 cost_usd',
   }),
+  alertWebhookUrl: {
+    ...variable('ALERT_WEBHOOK_URL', '', rule.webhookUrl, {
+      en: 'Where changes of state are told: Slack, Discord, Feishu, DingTalk, WeCom, Telegram, ntfy, or plain JSON',
+      zh: '状态变化通知的 webhook 地址：Slack、Discord、飞书、钉钉、企业微信、Telegram、ntfy，或普通 JSON',
+    }),
+    secret: true,
+  },
   startIndex: variable('START_INDEX', '0', rule.integer(0, 1_000_000_000), {
     en: 'The key that the rotation begins with, counted from 0',
     zh: '轮询从第几个密钥开始，从 0 计数',

@@ -19,6 +19,7 @@ import { ClientLimits } from '../pool/limits/client-limits.ts';
 import { WaitingLine } from '../pool/limits/waiting-line.ts';
 import { Semaphore } from '../pool/semaphore.ts';
 import { loadTlsFiles } from '../upstream/dial/tls-files.ts';
+import { Alerts } from './alerts/alerts.ts';
 import { tellDescriptors, tellStart, tellWarnings } from './banner.ts';
 import { resetGroups } from './groups/group-keeper.ts';
 import { GroupSet } from './groups/group-set.ts';
@@ -64,6 +65,7 @@ export async function serve(given: Config, runtime: ServeRuntime): Promise<numbe
   using state = new StateKeeper(config.stateFile, log);
   using groups = new GroupSet(state, config.workers, log);
   const { pricesFile } = config;
+  using alerts = Alerts.of(config, log);
   using usage = new UsageKeeper({ state, groups: () => groups.views, pricesFile, log });
   let fleet: WorkerFleet | undefined;
   const source = groupingSource(config, runtime, { groups, log, tell: (s) => fleet?.serve(s) });
@@ -77,6 +79,8 @@ export async function serve(given: Config, runtime: ServeRuntime): Promise<numbe
   const trails = new TrailMemory(config.authKey);
   const served = groups.served(grouping);
   recallTokens(served, usage, shared);
+  // What is so from the start is no news.
+  alerts?.keepHouse(groups.views, Date.now());
   const start = { config, served, version: runtime.identity.version, address, reusePort, tls };
   fleet = new WorkerFleet(
     { ...start, startedAtMs: Date.now(), colour: runtime.colour, shared },
@@ -91,6 +95,7 @@ export async function serve(given: Config, runtime: ServeRuntime): Promise<numbe
     state.start();
     const housekeeping = setInterval(() => {
       for (const keeper of groups.keepers) keeper.keepHouse(Date.now());
+      alerts?.keepHouse(groups.views, Date.now());
       countDropped();
     }, HOUSEKEEPING_MS);
     const bound = address.kind === 'tcp' ? { ...address, port } : address;
