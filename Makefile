@@ -66,7 +66,7 @@ reset-keys: $(CLIENT_NEEDS) ## Give every blacklisted key another chance and rea
 	@$(CLIENT) reset-keys $(ARGS)
 
 ##@ Develop
-.PHONY: dev test test-fast test-binary coverage bench lint fmt tidy env-docs
+.PHONY: dev test test-fast test-binary coverage bench lint fmt tidy env-docs monitoring
 dev: $(INSTALLED) ## Start the proxy and restart it whenever a source changes
 	@node --watch src/main.ts $(ARGS)
 
@@ -98,11 +98,14 @@ lint: $(INSTALLED) ## Check style and types
 fmt: $(INSTALLED) ## Format the sources and fix what can be fixed safely
 	@biome check --write .
 
-tidy: $(INSTALLED) env-docs fmt ## Remove stray packages, regenerate what is generated, format
+tidy: $(INSTALLED) env-docs monitoring fmt ## Remove stray packages, regenerate what is generated, format
 	@$(NPM) prune
 
 env-docs: $(INSTALLED) ## Write .env.example and the READMEs' tables from the table of variables
 	@node build/env-docs.ts
+
+monitoring: $(INSTALLED) ## Write deploy/'s Grafana dashboard and Prometheus rules from the metrics
+	@node build/monitoring.ts
 
 ##@ Build and ship
 .PHONY: build build-all release clean install uninstall

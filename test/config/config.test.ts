@@ -71,6 +71,7 @@ test('config defaults are the names and numbers that scripts rely on', () => {
     DEAD_KEY_PROBE_INTERVAL: 10_800,
     MODEL_ACCESS_COOLDOWN: 600,
     ENABLE_USAGE: true,
+    ALERT_WEBHOOK_URL: '',
     PRICES_FILE: '',
     AFFINITY: 'off',
     KEY_RPM: 0,
