@@ -182,6 +182,7 @@ const ALERTS: readonly Rule[] = [
 
 /** Grafana's own form (grafana.com/docs/grafana/latest/dashboards/json-model). */
 export function dashboard(): string {
+  // biome-ignore lint/suspicious/noTemplateCurlyInString: Grafana's own placeholder.
   const datasource = { type: 'prometheus', uid: '${datasource}' };
   const panels = PANELS.map((panel, at) => grafanaPanel(panel, at, datasource));
   const variable = (name: string, query: string) => ({

@@ -27,7 +27,10 @@ export type TrailQuestion =
       readonly sinceId: string | undefined;
     };
 
-/** Asks the coordinator; it answers in JSON, null: there is no such request; undefined: too many ask. */
+/**
+ * Asks the coordinator; it answers in JSON, null: there is no such request; undefined: too many
+ * ask.
+ */
 export type AskRequests = (question: TrailQuestion) => Promise<string | null | undefined>;
 
 /** Whether a path asks for one request. */

@@ -3,6 +3,7 @@
 
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { type OwnError, sendError, sendJson } from '../proxy/answer/own-answer.ts';
+import { badQuery, USAGE_UNAVAILABLE } from '../proxy/answer/own-errors.ts';
 import {
   USAGE_DIMENSIONS,
   type UsageAnswer,
@@ -47,7 +48,7 @@ export async function sendUsage(
   const question = readQuestion(query, Date.now());
   if ('code' in question) return sendError(response, question);
   const answers = await ask(question).catch(() => undefined);
-  if (answers === undefined) return sendError(response, NOT_READABLE);
+  if (answers === undefined) return sendError(response, USAGE_UNAVAILABLE);
   const rows = answers.map((answer) => rowOf(answer, question));
   const wantsCsv = /\btext\/csv\b/.test(request.headers.accept ?? '');
   if (wantsCsv || query.get('format') === 'csv') return sendCsv(response, rows, question);
@@ -56,27 +57,20 @@ export async function sendUsage(
   sendJson(response, 200, JSON.stringify(body));
 }
 
-const NOT_READABLE: OwnError = {
-  status: 503,
-  type: 'server_error',
-  code: 'usage_unavailable',
-  message: 'usage cannot be read now; the log says why',
-};
-
 /** `from` and `to` are dates or times of ISO 8601, or days back such as `7d`. */
 function readQuestion(query: URLSearchParams, nowMs: number): UsageQuestion | OwnError {
   const by = query.get('by') ?? 'day';
-  if (by !== 'hour' && by !== 'day') return badQuery('by', 'hour or day', by);
+  if (by !== 'hour' && by !== 'day') return refusal('by', 'hour or day', by);
   const nextHour = Math.floor(nowMs / HOUR_MS) + 1;
   const to = timeOf(query.get('to'), nowMs, nextHour);
-  if (to === undefined) return badQuery('to', TIME, query.get('to'));
+  if (to === undefined) return refusal('to', TIME, query.get('to'));
   const from = timeOf(query.get('from'), nowMs, to - DEFAULT_DAYS * HOURS_PER_DAY);
-  if (from === undefined) return badQuery('from', TIME, query.get('from'));
+  if (from === undefined) return refusal('from', TIME, query.get('from'));
   const groupBy: UsageDimension[] = [];
   for (const name of (query.get('group_by') ?? 'client,group,model').split(',')) {
     const dimension = USAGE_DIMENSIONS.find((known) => known === name.trim());
     if (dimension === undefined && name.trim() !== '') {
-      return badQuery('group_by', `a list of ${USAGE_DIMENSIONS.join(', ')}`, name);
+      return refusal('group_by', `a list of ${USAGE_DIMENSIONS.join(', ')}`, name);
     }
     if (dimension !== undefined && !groupBy.includes(dimension)) groupBy.push(dimension);
   }
@@ -103,14 +97,9 @@ function timeOf(text: string | null, nowMs: number, otherwise: number): number |
   return Number.isNaN(ms) ? undefined : Math.floor(ms / HOUR_MS);
 }
 
-function badQuery(name: string, rule: string, value: string | null): OwnError {
+function refusal(name: string, rule: string, value: string | null): OwnError {
   const shown = JSON.stringify((value ?? '').slice(0, 64));
-  return {
-    status: 400,
-    type: 'invalid_request_error',
-    code: 'bad_query',
-    message: `${name}: must be ${rule}, got ${shown}`,
-  };
+  return badQuery(`${name}: must be ${rule}, got ${shown}`);
 }
 
 function rowOf(answer: UsageAnswer, { groupBy }: UsageQuestion): Row {

@@ -95,7 +95,7 @@ const KEYS = {
   }),
   alertWebhookUrl: {
     ...variable('ALERT_WEBHOOK_URL', '', rule.webhookUrl, {
-      en: 'Where changes of state are told: Slack, Discord, Feishu, DingTalk, WeCom, Telegram, ntfy, or plain JSON',
+      en: 'Webhook that is told changes of state: Slack, Discord, Feishu, ntfy ... or plain JSON',
       zh: '状态变化通知的 webhook 地址：Slack、Discord、飞书、钉钉、企业微信、Telegram、ntfy，或普通 JSON',
     }),
     secret: true,

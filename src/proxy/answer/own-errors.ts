@@ -113,6 +113,14 @@ export function badQuery(message: string): OwnError {
   return { status: 400, type: 'invalid_request_error', code: 'bad_query', message };
 }
 
+/** The coordinator's books cannot be read, or too many ask. */
+export const USAGE_UNAVAILABLE: OwnError = {
+  status: 503,
+  type: 'server_error',
+  code: 'usage_unavailable',
+  message: 'usage cannot be read now; the log says why',
+};
+
 /** /requests/ID names none of the last requests. */
 export function requestNotFound(id: string): OwnError {
   return {
