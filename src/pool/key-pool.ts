@@ -79,6 +79,13 @@ export class KeyPool {
     return this.#next(request, lane, nowMs) ?? this.#withoutKeys(request, lane, nowMs);
   }
 
+  /** Whether some key is offered, if perhaps not for every model. */
+  get hasAvailable(): boolean {
+    const { account, rows } = this.#home.group.table;
+    const { tiers } = rows;
+    return account.tiers.some((tier, n) => n < tiers && tier.next(0) >= 0);
+  }
+
   /** The one key that knows what the request names; or when it will be there again. */
   #bound(request: LeaseRequest, row: number, nowMs: number): Lease | Unavailable {
     const { table } = this.#home.group;

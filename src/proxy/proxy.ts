@@ -197,11 +197,14 @@ export class RequestProxy {
   ): Promise<Lease | Unavailable> {
     const { busy } = tries;
     const line = busy?.group.waitingLine;
-    if (busy === undefined || line === undefined) return none;
+    // With something to answer it does not wait for better, holding a key that others wait for.
+    const hasAnswer = tries.kept !== undefined || tries.fault !== undefined;
+    if (busy === undefined || line === undefined || hasAnswer) return none;
     const { group, history } = busy;
     let last = none;
     const limitMs = group.settings.queueTimeoutMs;
-    const lease = await inLine({ line, limitMs, exchange }, () => {
+    const isFree = () => group.pool.hasAvailable;
+    const lease = await inLine({ line, limitMs, exchange, isFree }, () => {
       const found = group.pool.lease(history, Date.now());
       if (found.kind === 'lease') return { found };
       last = found;

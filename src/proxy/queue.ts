@@ -10,6 +10,8 @@ export type Look<T> = { readonly found: T } | { readonly retryAtMs: number | nul
 
 /** How long, in which line, and who. */
 export interface Wait {
+  /** There is something free, if not for this one: then the next in line may look. */
+  readonly isFree?: () => boolean;
   readonly line: WaitingLine;
   readonly limitMs: number;
   readonly exchange: Exchange;
@@ -34,6 +36,7 @@ export async function inLine<T>(wait: Wait, look: () => Look<T>): Promise<T | un
       if (mayLook) {
         const seen = look();
         if ('found' in seen) return seen.found;
+        if (wait.isFree?.() === true) line.pass();
         line.expect(seen.retryAtMs ?? 0);
       }
       mayLook = true;

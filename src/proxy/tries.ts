@@ -53,7 +53,10 @@ export const BUSY: Unavailable = { kind: 'unavailable', retryAtMs: 0, shortage: 
 /** A request does not look for a key before those that wait for one. */
 export function isCrowded({ group, history }: Tries): boolean {
   const { waitingLine } = group;
-  return waitingLine !== undefined && waitingLine.length > 0 && history.triedRows.length === 0;
+  if (waitingLine === undefined || waitingLine.length === 0) return false;
+  // What is free and nobody was called for, those that wait have no use for.
+  const isTheirs = waitingLine.isCalling || !group.pool.hasAvailable;
+  return isTheirs && history.triedRows.length === 0;
 }
 
 export function noteBusy(tries: Tries, { shortage }: Unavailable): void {

@@ -150,3 +150,53 @@ test('the count of a day survives kill -9, and the minute of a key a reading of 
     rmSync(directory, { recursive: true });
   }
 });
+
+test('one that waits for a certain key keeps nobody from the others', async () => {
+  const slow = { kind: 'slow', delayMs: 2_500 } as const;
+  await using upstream = await startScriptedUpstream({
+    script: ({ path, key }) => {
+      if (path.includes('files')) return { kind: 'good' };
+      return key === keys[0] ? slow : { kind: 'good' };
+    },
+  });
+  await using proxy = await startGptLoad({
+    keys: [`${keys[0]} concurrency=1`, `${keys[1]} concurrency=1 tier=2`],
+    upstreams: [upstream.url],
+    env: { QUEUE_TIMEOUT: '20', WORKERS: '2' },
+  });
+  // The file is the first key's, which then is busy.
+  const form = new FormData();
+  form.set('purpose', 'batch');
+  form.set('file', new Blob(['{}']), 'in.jsonl');
+  const made = await fetch(`${proxy.url}/v1/files`, { method: 'POST', body: form });
+  const { id } = (await made.json()) as { id: string };
+  const first = ask(proxy);
+  await eventually('the first key is busy', () => upstream.received() === 2);
+  const bound = fetch(`${proxy.url}/v1/files/${id}`);
+  await new Promise((resolve) => setTimeout(resolve, 200));
+  const startMs = Date.now();
+  for (let i = 0; i < 3; i += 1) assert.equal((await ask(proxy)).status, 200);
+  assert.ok(Date.now() - startMs < 2_000, `${Date.now() - startMs} ms`);
+  assert.equal((await first).status, 200);
+  await (await bound).arrayBuffer();
+  assert.equal(upstream.records.at(-1)?.request.key, keys[0]);
+});
+
+test('what an answer has used takes the place of the estimate', async () => {
+  await using upstream = await startScriptedUpstream();
+  await using proxy = await startGptLoad({
+    keys: [`${keys[0]} tpm=1500`],
+    upstreams: [upstream.url],
+  });
+  const body = '{"model":"gpt-4o","max_tokens":700,"messages":[{"role":"user","content":"Hi"}]}';
+  for (let i = 0; i < 4; i += 1) {
+    const answer = await fetch(`${proxy.url}/v1/chat/completions`, { method: 'POST', body });
+    assert.equal(answer.status, 200);
+    await answer.arrayBuffer();
+  }
+  const stats = (await (await fetch(`${proxy.url}/stats`)).json()) as {
+    limited_keys: { limits: { tpm: { used: number } } }[];
+  };
+  const used = stats.limited_keys[0]?.limits.tpm.used ?? 0;
+  assert.ok(used > 80 && used < 1_000, `${used}`);
+});

@@ -11,11 +11,18 @@ export const MAX_WAITING = 1_000;
 const LOOK_AGAIN_MS = 5_000;
 
 const TURN = 0;
+/** Those that were called and have not looked yet, and how often the last call was passed on. */
+const CALLED = 0;
+const PASSED = 1;
 const RETRY_AT = 8;
 const WAITING_AT = 16;
+/** The sum, then the workers and the coordinator. */
+const WORKERS = 1 + MAX_WORKERS + 1;
 
 export class WaitingLine {
   readonly #turn: Int32Array;
+  /** At CALLED and PASSED. */
+  readonly #calls: Int32Array;
   /** When something becomes free by itself, as the last one who looked knew. Unix milliseconds. */
   readonly #retryAt: Float64Array;
   /** How many of each worker's requests wait. */
@@ -25,17 +32,23 @@ export class WaitingLine {
   constructor(buffer: SharedArrayBuffer, workerId: number) {
     this.#turn = new Int32Array(buffer, TURN, 1);
     this.#retryAt = new Float64Array(buffer, RETRY_AT, 1);
-    this.#waiting = new Int32Array(buffer, WAITING_AT, 1 + MAX_WORKERS + 1);
+    this.#waiting = new Int32Array(buffer, WAITING_AT, WORKERS);
+    this.#calls = new Int32Array(buffer, WAITING_AT + WORKERS * 4, 2);
     this.#workerId = workerId;
   }
 
   static create(): SharedArrayBuffer {
-    return new SharedArrayBuffer(WAITING_AT + (1 + MAX_WORKERS + 1) * 4);
+    return new SharedArrayBuffer(WAITING_AT + (WORKERS + 2) * 4);
   }
 
   /** Requests that wait, over all workers. */
   get length(): number {
     return Atomics.load(this.#waiting, 0);
+  }
+
+  /** Somebody was called and has not looked yet: what has become free is theirs. */
+  get isCalling(): boolean {
+    return Atomics.load(this.#calls, CALLED) > 0;
   }
 
   /** To be read before the look that is followed by {@link wait}: no call in between is missed. */
@@ -74,8 +87,10 @@ export class WaitingLine {
     if (!waiting.async) return;
     let isGone = false;
     const called = waiting.value.then((how) => {
+      if (how !== 'ok') return;
+      Atomics.sub(this.#calls, CALLED, 1);
       // A call for one who left is the next one's.
-      if (isGone && how === 'ok') Atomics.notify(this.#turn, 0, 1);
+      if (isGone) this.#notify();
     });
     await Promise.race([called, abandoned]);
     isGone = true;
@@ -89,7 +104,20 @@ export class WaitingLine {
   /** Something has become free: the first in line may look. */
   call(): void {
     Atomics.add(this.#turn, 0, 1);
-    if (this.length > 0) Atomics.notify(this.#turn, 0, 1);
+    if (this.length === 0) return;
+    Atomics.store(this.#calls, PASSED, 0);
+    this.#notify();
+  }
+
+  /** What has become free was not for the one who was called: the next one may look, each once. */
+  pass(): void {
+    if (Atomics.add(this.#calls, PASSED, 1) < this.length - 1) this.#notify();
+  }
+
+  #notify(): void {
+    // Counted before: the one who wakes up takes it off.
+    Atomics.add(this.#calls, CALLED, 1);
+    if (Atomics.notify(this.#turn, 0, 1) === 0) Atomics.sub(this.#calls, CALLED, 1);
   }
 
   /**
@@ -98,6 +126,7 @@ export class WaitingLine {
   reclaim(workerId: number): void {
     const held = Atomics.exchange(this.#waiting, 1 + workerId, 0);
     if (held > 0) Atomics.sub(this.#waiting, 0, held);
+    Atomics.store(this.#calls, CALLED, 0);
     this.call();
   }
 }
