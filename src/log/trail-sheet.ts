@@ -83,7 +83,7 @@ export class TrailSheet {
     numbers[at] = attempts;
     numbers[at + 1] = trail.atMs;
     // No two are the same: not looked up.
-    numbers[at + 2] = this.#newText(trail.id, shownText(trail.id));
+    numbers[at + 2] = this.#newText('', shownText(trail.id));
     numbers[at + 3] = this.#text(trail.client);
     numbers[at + 4] = this.#text(trail.clientName);
     numbers[at + 5] = this.#text(trail.groupName);

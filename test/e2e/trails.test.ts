@@ -28,6 +28,7 @@ interface Shown {
   ended?: string;
   stream: boolean;
   bytes_out: number;
+  tokens?: { input: number; output: number };
   attempts: { key: string; status: number | null; verdict: string; rule?: string }[];
 }
 
@@ -109,6 +110,8 @@ test('why tells in words which key was limited and which one answered', async ()
     const names = RULES.map(({ name }) => name);
     assert.ok(names.includes(retried.attempts[0]?.rule ?? ''));
 
+    assert.ok((retried.tokens?.output ?? 0) > 0, 'what it used is told');
+
     const { code, out } = await command(proxy, ['why', retried.id]);
     const host = new URL(upstream.url).host.replaceAll('.', '\\.');
     assert.equal(code, 0);
@@ -118,6 +121,7 @@ test('why tells in words which key was limited and which one answered', async ()
     assert.match(out, /^ {3}The rate limit of the key is used up\. \[rule \w+\]$/m);
     assert.match(out, /^2\. sk-t\.\.\.cdef answered in \d+ ms/m);
     assert.match(out, /^The client got 200: first byte after \d+ ms, \d+ bytes in \d+ ms\.$/m);
+    assert.match(out, /^Tokens: \d+ in \(\d+ of them cached\), \d+ out\.$/m);
     const { body } = await proxy.ask('/requests');
     assert.doesNotMatch(body + out, new RegExp(prompt));
   });

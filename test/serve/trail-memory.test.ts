@@ -50,7 +50,8 @@ for (const size of [1, 50, 700]) {
     const expected = Array.from({ length: MAX_TRAILS }, (_, i) => `r${total - 1 - i}`);
     assert.deepEqual(ids, expected);
     assert.equal(kept, MAX_TRAILS);
-    assert.equal(await memory.answer({ kind: 'one', id: 'r0' }), null);
+    const forgotten = `r${total - MAX_TRAILS - 1}`;
+    assert.equal(await memory.answer({ kind: 'one', id: forgotten }), null);
     assert.notEqual(await memory.answer({ kind: 'one', id: `r${total - 1}` }), null);
   });
 }
