@@ -30,6 +30,8 @@ const OPEN = 0x7b;
 const CLOSE = 0x7d;
 /** Longer ones are none. */
 const MAX_OBJECT_CHARS = 4_096;
+/** No request uses so many: what says so is none of its numbers, and sums of them stay exact. */
+const MAX_TOKENS = 1_000_000_000;
 
 /**
  * Reads the usage that an answer names.
@@ -38,7 +40,7 @@ const MAX_OBJECT_CHARS = 4_096;
  */
 export function tokenUsage(head: string, tail: string): TokenUsage | undefined {
   const last = lastUsage(tail);
-  if (last === undefined) return usageFrom(lastUsage(head), undefined);
+  if (last === undefined) return head === tail ? undefined : usageFrom(lastUsage(head), undefined);
   // A message's last event repeats some numbers of the first one, and leaves others out.
   const first = head.includes('"message_start"') ? firstUsage(head) : undefined;
   return usageFrom(last, first);
@@ -103,22 +105,30 @@ function usageFrom(last: Numbers | undefined, first: Numbers | undefined): Token
   const numbers = first === undefined ? last : { ...first, ...withoutNulls(last) };
   if (isNumbers(numbers.tokens)) return ofCohere(numbers.tokens, numbers.cached_tokens);
   const { prompt_tokens: prompt, input_tokens: input, output_tokens: output } = numbers;
-  if ((prompt ?? input ?? output ?? numbers.total_tokens) === undefined) return undefined;
+  if ((prompt ?? input ?? output ?? numbers.total_tokens ?? null) === null) return undefined;
   const { cache_read_input_tokens: read, cache_creation_input_tokens: written } = numbers;
-  return (read ?? written) === undefined ? ofOpenai(numbers) : ofAnthropic(numbers);
+  // LiteLLM and its like add Anthropic's names to OpenAI's, whose sum has them in it already.
+  const isAnthropic = (read ?? written ?? null) !== null && (prompt ?? null) === null;
+  return isAnthropic ? ofAnthropic(numbers) : ofOpenai(numbers);
 }
 
 /** https://platform.openai.com/docs/api-reference: chat and completions; responses and images. */
 function ofOpenai(numbers: Numbers): TokenUsage {
   const inDetail = detail(numbers.prompt_tokens_details ?? numbers.input_tokens_details);
   const outDetail = detail(numbers.completion_tokens_details ?? numbers.output_tokens_details);
+  const { cache_read_input_tokens: read, cache_creation_input_tokens: written } = numbers;
+  const input = count(numbers.prompt_tokens ?? numbers.input_tokens);
+  const output = count(numbers.completion_tokens ?? numbers.output_tokens);
+  const reasoning = count(outDetail.reasoning_tokens);
+  // xAI, and Gemini under OpenAI's names, count reasoning beside the answer: their total shows it.
+  const isBeside = reasoning > 0 && numbers.total_tokens === input + output + reasoning;
   return {
-    input: count(numbers.prompt_tokens ?? numbers.input_tokens),
-    // DeepSeek names the hits beside the sum.
-    cached: count(inDetail.cached_tokens ?? numbers.prompt_cache_hit_tokens),
-    cacheWrite: count(inDetail.cache_write_tokens),
-    output: count(numbers.completion_tokens ?? numbers.output_tokens),
-    reasoning: count(outDetail.reasoning_tokens),
+    input,
+    // DeepSeek names the hits beside the sum, LiteLLM what Anthropic said.
+    cached: count(inDetail.cached_tokens ?? numbers.prompt_cache_hit_tokens ?? read),
+    cacheWrite: count(inDetail.cache_write_tokens ?? written),
+    output: isBeside ? output + reasoning : output,
+    reasoning,
   };
 }
 
@@ -164,7 +174,11 @@ function isNumbers(value: unknown): value is Numbers {
 }
 
 function count(value: unknown): number {
-  return typeof value === 'number' && value >= 0 && Number.isSafeInteger(value) ? value : 0;
+  return Number.isInteger(value) && isWithin(value as number) ? (value as number) : 0;
+}
+
+function isWithin(value: number): boolean {
+  return value >= 0 && value <= MAX_TOKENS;
 }
 
 function withoutNulls(numbers: Numbers): Numbers {

@@ -4,14 +4,17 @@
 
 import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { request } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import zlib from 'node:zlib';
 import Anthropic from '@anthropic-ai/sdk';
 import { GoogleGenAI } from '@google/genai';
 import OpenAI from 'openai';
 import { startScriptedUpstream } from '../../src/demo/scripted-upstream.ts';
 import { eventually } from '../support/eventually.ts';
+import { startRawUpstream } from '../support/raw-upstream.ts';
 import { type GptLoad, startGptLoad } from '../support/start-gpt-load.ts';
 
 const keys = ['a', 'b', 'c'].map((name) => `sk-test-good-${name}-0123456789abcdef`);
@@ -169,7 +172,7 @@ test("every SDK's own count of tokens is ours, over 207 mixed requests", async (
   assert.equal(sum, counted.input + counted.output);
 });
 
-test('what nobody named is unknown, what failed is told apart, and compressed answers are read', async () => {
+test('what nobody named is unknown, and what failed is told apart', async () => {
   await using upstream = await startScriptedUpstream({
     script: ({ model }) =>
       model === 'broken' ? { kind: 'refuse', refusal: 'bad_request' } : { kind: 'good' },
@@ -196,6 +199,67 @@ function post(body: object): RequestInit {
     body: JSON.stringify(body),
   };
 }
+
+/** A stream whose usage stands far behind its beginning. */
+const STREAM = `${'data: {"choices":[{"delta":{"content":"word"}}],"usage":null}\n\n'.repeat(2_000)}data: {"choices":[],"usage":{"prompt_tokens":11,"completion_tokens":7}}\n\ndata: [DONE]\n\n`;
+
+test('compressed streams are read, and pass byte for byte', async () => {
+  const encoded = new Map<string, Buffer>([
+    ['identity', Buffer.from(STREAM)],
+    ['gzip', zlib.gzipSync(STREAM)],
+    ['deflate', zlib.deflateSync(STREAM)],
+    ['br', zlib.brotliCompressSync(STREAM)],
+    ['zstd', zlib.zstdCompressSync(STREAM)],
+  ]);
+  await using upstream = await startRawUpstream(async ({ readBody, send }) => {
+    const { model } = JSON.parse((await readBody()).toString()) as { model: string };
+    const body = encoded.get(model) ?? Buffer.alloc(0);
+    const coding = model === 'identity' ? '' : `content-encoding: ${model}\r\n`;
+    const head = `HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n${coding}`;
+    await send(`${head}content-length: ${body.length}\r\n\r\n`);
+    // In two parts: what a decoder waits for must not be waited for by the client.
+    const half = body.length >> 1;
+    await send(body.subarray(0, half));
+    await send(body.subarray(half));
+  });
+  await using proxy = await startGptLoad({ keys, upstreams: [upstream.url] });
+  for (const [model, body] of encoded) {
+    const got = await bytesOf(proxy, { model, stream: true });
+    assert.ok(got.equals(body), model);
+  }
+  let rows: Row[] = [];
+  await eventually('all are in the books', async () => {
+    rows = await usage(proxy, 'group_by=model');
+    return rows.length === encoded.size;
+  });
+  for (const { model, input_tokens, output_tokens, unknown } of rows) {
+    assert.deepEqual([input_tokens, output_tokens, unknown], [11, 7, 0], model);
+  }
+});
+
+/** An answer's bytes as they came, not decoded. */
+function bytesOf(proxy: GptLoad, body: object): Promise<Buffer> {
+  return new Promise((resolve, reject) => {
+    const headers = { 'content-type': 'application/json', 'accept-encoding': 'gzip, br, zstd' };
+    const url = `${proxy.url}/v1/chat/completions`;
+    const asked = request(url, { method: 'POST', headers }, async (response) => {
+      const chunks: Buffer[] = [];
+      for await (const chunk of response) chunks.push(chunk as Buffer);
+      resolve(Buffer.concat(chunks));
+    });
+    asked.on('error', reject).end(JSON.stringify(body));
+  });
+}
+
+test('a price file that is no price file is told at the start, once', async () => {
+  await using upstream = await startScriptedUpstream();
+  const files = { 'prices.json': '{"gpt-4o":{}}' };
+  const env = { PRICES_FILE: 'prices.json' };
+  await using proxy = await startGptLoad({ keys, upstreams: [upstream.url], files, env });
+  await proxy.waitForLog(/PRICES_FILE: cannot be used: has no model/);
+  for (let i = 0; i < 3; i += 1) await usage(proxy);
+  assert.equal(proxy.output().match(/PRICES_FILE/g)?.length, 1);
+});
 
 test('the books survive kill -9 but for the last second, and CSV has the same rows', async () => {
   await using upstream = await startScriptedUpstream();

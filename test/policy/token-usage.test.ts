@@ -70,6 +70,54 @@ test('documents of every provider', () => {
   assert.deepEqual(whole(JSON.stringify(cohere)), of(71, 9));
 });
 
+test('those that mix the shapes, or count reasoning beside the answer', () => {
+  const litellm = {
+    usage: {
+      prompt_tokens: 402,
+      completion_tokens: 50,
+      total_tokens: 452,
+      prompt_tokens_details: null,
+      cache_creation_input_tokens: 100,
+      cache_read_input_tokens: 300,
+    },
+  };
+  const cache = { cached: 300, cacheWrite: 100 };
+  assert.deepEqual(whole(JSON.stringify(litellm)), of(402, 50, cache));
+  const nulls = { usage: { input_tokens: 7, output_tokens: 2, cache_read_input_tokens: null } };
+  assert.deepEqual(whole(JSON.stringify(nulls)), of(7, 2));
+  const xai = {
+    usage: {
+      prompt_tokens: 32,
+      completion_tokens: 9,
+      total_tokens: 135,
+      completion_tokens_details: { reasoning_tokens: 94 },
+    },
+  };
+  assert.deepEqual(whole(JSON.stringify(xai)), of(32, 103, { reasoning: 94 }));
+  const openrouter = {
+    usage: {
+      prompt_tokens: 14,
+      completion_tokens: 163,
+      total_tokens: 177,
+      cost: 0.00014,
+      is_byok: false,
+      prompt_tokens_details: { cached_tokens: 2 },
+      completion_tokens_details: { reasoning_tokens: 120, image_tokens: 0 },
+    },
+  };
+  assert.deepEqual(whole(JSON.stringify(openrouter)), of(14, 163, { cached: 2, reasoning: 120 }));
+  const images = {
+    data: [{ b64_json: 'AAAA' }],
+    usage: {
+      total_tokens: 100,
+      input_tokens: 50,
+      output_tokens: 50,
+      input_tokens_details: { text_tokens: 10, image_tokens: 40 },
+    },
+  };
+  assert.deepEqual(whole(JSON.stringify(images)), of(50, 50));
+});
+
 test('streams: the last numbers count, and what only the first event says', () => {
   const last = { choices: [], usage: { prompt_tokens: 3, completion_tokens: 4 } };
   const openai = sse({ choices: [{}], usage: null }, last);
@@ -100,10 +148,16 @@ test('what names nothing, or is cut off, is unknown and never 0', () => {
     '{"usage":"none"}',
     '{"usage":{}}',
     '{"usage":{"seconds":3}}',
+    '{"usage":{"prompt_tokens":null,"completion_tokens":null,"total_tokens":null}}',
     '{"metadata":{"usage":{"kind":"x"}}}',
   ]) {
     assert.equal(whole(text), undefined, text);
   }
+});
+
+test('a number that no request can have used is none', () => {
+  const absurd = { usage: { prompt_tokens: Number.MAX_SAFE_INTEGER, completion_tokens: 3 } };
+  assert.deepEqual(whole(JSON.stringify(absurd)), of(0, 3));
 });
 
 test('any bytes are read without a fault, and numbers are counts', () => {

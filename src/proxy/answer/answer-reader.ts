@@ -9,6 +9,9 @@ import zlib from 'node:zlib';
 const HEAD_BYTES = 4 * 1024;
 /** Of the end: usage stands last, or nearly so, in documents and streams alike. */
 const TAIL_BYTES = 16 * 1024;
+/** Memory of readers that have finished, for the next ones: to make it costs more than its use. */
+const MAX_SPARE = 64;
+const spare: Buffer[] = [];
 /** Encoded bytes that wait to be decoded; with more the reading is given up. */
 const MAX_WAITING_BYTES = 1024 * 1024;
 /** Decoded bytes of one answer; beyond it the reading is given up. */
@@ -16,9 +19,8 @@ const MAX_DECODED_BYTES = 64 * 1024 * 1024;
 
 export class AnswerReader {
   #whole: string | undefined;
-  #head: Buffer | undefined;
-  /** The last TAIL_BYTES, going round. */
-  #ring: Buffer | undefined;
+  /** The first HEAD_BYTES, and behind them the last TAIL_BYTES, going round. */
+  #memory: Buffer | undefined;
   #bytes = 0;
   readonly #decoder: Transform | undefined;
   #isLost = false;
@@ -26,6 +28,7 @@ export class AnswerReader {
   private constructor(decoder: Transform | undefined) {
     this.#decoder = decoder;
     decoder?.on('data', (chunk: Buffer) => {
+      if (this.#isLost) return;
       this.#keep(chunk);
       if (this.#bytes > MAX_DECODED_BYTES) this.#giveUp();
     });
@@ -65,14 +68,15 @@ export class AnswerReader {
     }
     const decoder = this.#decoder;
     if (decoder === undefined || this.#isLost) {
-      read(this.#headText(), this.#tailText());
+      this.#tell(read);
       return;
     }
     let isRead = false;
     const once = (): void => {
       if (isRead) return;
       isRead = true;
-      read(this.#headText(), this.#tailText());
+      this.#isLost = true;
+      this.#tell(read);
       decoder.destroy();
     };
     // What was cut off is decoded as far as it goes.
@@ -81,44 +85,44 @@ export class AnswerReader {
   }
 
   #keep(chunk: Buffer): void {
+    this.#memory ??= spare.pop() ?? Buffer.allocUnsafeSlow(HEAD_BYTES + TAIL_BYTES);
     const before = this.#bytes;
     this.#bytes += chunk.length;
-    if (before < HEAD_BYTES) {
-      const head = chunk.subarray(0, HEAD_BYTES - before);
-      this.#head = this.#head === undefined ? Buffer.from(head) : Buffer.concat([this.#head, head]);
-    }
-    if (this.#bytes <= HEAD_BYTES) return;
-    this.#ring ??= this.#newRing();
+    if (before < HEAD_BYTES) chunk.copy(this.#memory, before, 0, HEAD_BYTES - before);
     const last = chunk.length > TAIL_BYTES ? chunk.subarray(-TAIL_BYTES) : chunk;
     const at = (this.#bytes - last.length) % TAIL_BYTES;
     const room = TAIL_BYTES - at;
-    last.copy(this.#ring, at, 0, room);
-    if (last.length > room) last.copy(this.#ring, 0, room);
+    last.copy(this.#memory, HEAD_BYTES + at, 0, room);
+    if (last.length > room) last.copy(this.#memory, HEAD_BYTES, room);
   }
 
-  /** What came before the ring was needed belongs to the end too. */
-  #newRing(): Buffer {
-    const ring = Buffer.allocUnsafeSlow(TAIL_BYTES);
-    this.#head?.copy(ring);
-    return ring;
+  /** Tells beginning and end, and lets go of them. */
+  #tell(read: (head: string, tail: string) => void): void {
+    const memory = this.#memory;
+    const bytes = this.#bytes;
+    if (memory === undefined) {
+      read('', '');
+      return;
+    }
+    const head = memory.toString('latin1', 0, Math.min(bytes, HEAD_BYTES));
+    let tail = head;
+    if (bytes > TAIL_BYTES) {
+      const at = HEAD_BYTES + (bytes % TAIL_BYTES);
+      tail = memory.toString('latin1', at) + memory.toString('latin1', HEAD_BYTES, at);
+    } else if (bytes > HEAD_BYTES) tail = memory.toString('latin1', HEAD_BYTES, HEAD_BYTES + bytes);
+    this.#release();
+    read(head, tail);
   }
 
-  #headText(): string {
-    return this.#head?.toString('latin1') ?? '';
-  }
-
-  #tailText(): string {
-    if (this.#ring === undefined) return this.#headText();
-    if (this.#bytes <= TAIL_BYTES) return this.#ring.toString('latin1', 0, this.#bytes);
-    const at = this.#bytes % TAIL_BYTES;
-    return this.#ring.toString('latin1', at) + this.#ring.toString('latin1', 0, at);
+  #release(): void {
+    if (this.#memory !== undefined && spare.length < MAX_SPARE) spare.push(this.#memory);
+    this.#memory = undefined;
+    this.#bytes = 0;
   }
 
   #giveUp(): void {
     this.#isLost = true;
-    this.#head = undefined;
-    this.#ring = undefined;
-    this.#bytes = 0;
+    this.#release();
     this.#decoder?.destroy();
   }
 }
