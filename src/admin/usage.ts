@@ -1,9 +1,10 @@
 // GET /usage: what was used, by hour or day and by client, group, model and key, as JSON or CSV.
-// The sums are kept by the coordinator; here questions are read and answers written down.
+// The sums are kept by the coordinator; here questions are read and answers written down, these in
+// its thread too: many rows would keep a worker from its requests.
 
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { type OwnError, sendError, sendJson } from '../proxy/answer/own-answer.ts';
-import { badQuery, USAGE_UNAVAILABLE } from '../proxy/answer/own-errors.ts';
+import { badQuery, TOO_MANY_ROWS, USAGE_UNAVAILABLE } from '../proxy/answer/own-errors.ts';
 import {
   USAGE_DIMENSIONS,
   type UsageAnswer,
@@ -16,8 +17,11 @@ const HOURS_PER_DAY = 24;
 /** Without `from`: the last week. */
 const DEFAULT_DAYS = 7;
 
+export type UsageFormat = 'json' | 'csv';
+/** An answer as it goes to the client, or why there is none. */
+export type WrittenUsage = { readonly body: string } | 'too_many' | undefined;
 /** Asks the coordinator; undefined: it cannot say. */
-export type AskUsage = (question: UsageQuestion) => Promise<UsageAnswer[] | undefined>;
+export type AskUsage = (question: UsageQuestion, format: UsageFormat) => Promise<WrittenUsage>;
 
 /** Columns of an answer, in their order. */
 const COLUMNS = [
@@ -38,7 +42,10 @@ const COLUMNS = [
 
 type Row = Readonly<Record<string, string | number | boolean>>;
 
-/** Answers 400 for a question that is not understood, 503 when the books cannot be read. */
+/**
+ * Answers 400 for a question that is not understood or asks for too much, 503 when the books cannot
+ * be read.
+ */
 export async function sendUsage(
   request: IncomingMessage,
   response: ServerResponse,
@@ -47,14 +54,25 @@ export async function sendUsage(
   const query = new URLSearchParams(request.url?.split('?')[1] ?? '');
   const question = readQuestion(query, Date.now());
   if ('code' in question) return sendError(response, question);
-  const answers = await ask(question).catch(() => undefined);
-  if (answers === undefined) return sendError(response, USAGE_UNAVAILABLE);
-  const rows = answers.map((answer) => rowOf(answer, question));
   const wantsCsv = /\btext\/csv\b/.test(request.headers.accept ?? '');
-  if (wantsCsv || query.get('format') === 'csv') return sendCsv(response, rows, question);
-  const { fromHour, toHour } = question;
-  const body = { from: isoOf(fromHour), to: isoOf(toHour), by: question.by, rows };
-  sendJson(response, 200, JSON.stringify(body));
+  const format = wantsCsv || query.get('format') === 'csv' ? 'csv' : 'json';
+  const written = await ask(question, format).catch(() => undefined);
+  if (written === undefined) return sendError(response, USAGE_UNAVAILABLE);
+  if (written === 'too_many') return sendError(response, TOO_MANY_ROWS);
+  if (format === 'json') sendJson(response, 200, written.body);
+  else sendCsv(response, written.body);
+}
+
+/** Writes an answer down for the client. */
+export function writtenUsage(
+  answers: readonly UsageAnswer[],
+  question: UsageQuestion,
+  format: UsageFormat,
+): string {
+  const rows = answers.map((answer) => rowOf(answer, question));
+  if (format === 'csv') return csvOf(rows, question);
+  const { fromHour, toHour, by } = question;
+  return JSON.stringify({ from: isoOf(fromHour), to: isoOf(toHour), by, rows });
 }
 
 /** `from` and `to` are dates or times of ISO 8601, or days back such as `7d`. */
@@ -123,14 +141,17 @@ function rowOf(answer: UsageAnswer, { groupBy }: UsageQuestion): Row {
   };
 }
 
-function sendCsv(response: ServerResponse, rows: readonly Row[], { groupBy }: UsageQuestion): void {
+function csvOf(rows: readonly Row[], { groupBy }: UsageQuestion): string {
   const isDimension = (name: string) => USAGE_DIMENSIONS.some((known) => known === name);
   const names: string[] = COLUMNS.filter((name) => {
     return !isDimension(name) || groupBy.some((asked) => asked === name);
   });
   if (rows.some((row) => 'cost_usd' in row)) names.push('cost_usd', 'cost_incomplete');
   const lines = rows.map((row) => names.map((name) => csvField(row[name] ?? '')).join(','));
-  const body = [names.join(','), ...lines, ''].join('\r\n');
+  return [names.join(','), ...lines, ''].join('\r\n');
+}
+
+function sendCsv(response: ServerResponse, body: string): void {
   response.writeHead(200, {
     'Content-Type': 'text/csv; charset=utf-8; header=present',
     'Content-Length': Buffer.byteLength(body),

@@ -5,6 +5,7 @@
 import { readFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import type { Worker } from 'node:worker_threads';
+import { type WrittenUsage, writtenUsage } from '../admin/usage.ts';
 import type { Config } from '../config/config.ts';
 import type { Grouping } from '../config/grouping.ts';
 import { ConfigError } from '../errors.ts';
@@ -78,7 +79,7 @@ export async function serve(given: Config, runtime: ServeRuntime): Promise<numbe
   const catalogue = new ModelCatalogue(config, own);
   const trails = new TrailMemory(config.authKey);
   const served = groups.served(grouping);
-  recallTokens(served, usage, shared);
+  recallTokens(served, usage, shared, log);
   // What is so from the start is no news.
   alerts?.keepHouse(groups.views, Date.now());
   const start = { config, served, version: runtime.identity.version, address, reusePort, tls };
@@ -183,7 +184,11 @@ function answerOf(
   log: Logger,
 ): unknown {
   try {
-    return question.about === 'usage' ? usage.ask(question.usage) : usage.series;
+    if (question.about === 'tokens') return usage.series;
+    const answers = usage.ask(question.usage);
+    if (answers === 'too_many') return answers satisfies WrittenUsage;
+    const body = writtenUsage(answers, question.usage, question.format);
+    return { body } satisfies WrittenUsage;
   } catch (error) {
     log.error('usage cannot be read', { error });
     return undefined;
@@ -203,13 +208,22 @@ function giveBack(workerId: number, shared: SharedMemory, { views }: GroupSet): 
 }
 
 /** What clients with a limit of tokens have used today, before this start. */
-function recallTokens({ clients }: ServedStart, usage: UsageKeeper, shared: SharedMemory): void {
+function recallTokens(
+  { clients }: ServedStart,
+  usage: UsageKeeper,
+  shared: SharedMemory,
+  log: Logger,
+): void {
   const limited = clients.filter(({ tokensPerDay }) => tokensPerDay > 0);
   if (limited.length === 0) return;
   const nowMs = Date.now();
   const limits = new ClientLimits(shared.clientLimits, 0);
-  const used = usage.tokensOfDay(nowMs);
-  for (const client of limited) limits.addTokens(client, used.get(client.name) ?? 0, nowMs);
+  try {
+    const used = usage.tokensOfDay(nowMs);
+    for (const client of limited) limits.addTokens(client, used.get(client.name) ?? 0, nowMs);
+  } catch (error) {
+    log.warn('tokens that clients used today cannot be read: they count from now', { error });
+  }
 }
 
 /** How many files this process may have open; Node has raised the soft limit to the hard one. */

@@ -29,7 +29,7 @@ const MAX_KNOWN_KEYS = 100_000;
 const HOUR_MS = 3_600_000;
 const PURGE_MS = 6 * HOUR_MS;
 /** Rows of one answer. */
-export const MAX_USAGE_ROWS = 100_000;
+const MAX_USAGE_ROWS = 50_000;
 /** Series of /metrics; what comes later is `other`, together. */
 const MAX_SERIES = 1_000;
 
@@ -60,6 +60,7 @@ export class UsageKeeper implements Disposable {
   #isFailing = false;
   readonly #pricesFile: string;
   #pricesMs = 0;
+  #pricesFlaw = '';
   #prices: Prices | undefined;
 
   constructor({ state, groups, pricesFile, log }: UsageKeeperParts) {
@@ -67,6 +68,8 @@ export class UsageKeeper implements Disposable {
     this.#groups = groups;
     this.#pricesFile = pricesFile;
     this.#log = log;
+    // What is wrong with it is told at the start, not at the end of a month.
+    this.#readPrices();
   }
 
   /** Takes what a worker has added up. */
@@ -83,18 +86,18 @@ export class UsageKeeper implements Disposable {
   }
 
   /**
-   * Answers a question; what is not written yet is written first.
+   * Answers a question, whole or not at all; what is not written yet is written first.
    * @throws what SQLite says
    */
-  ask(question: UsageQuestion): UsageAnswer[] {
+  ask(question: UsageQuestion): UsageAnswer[] | 'too_many' {
     this.#write();
     const prices = this.#readPrices();
     const { database } = this.#state;
-    if (prices === undefined) return this.#store.ask(database, question, MAX_USAGE_ROWS);
-    const hasModel = question.groupBy.includes('model');
+    const hasModel = prices === undefined || question.groupBy.includes('model');
     const groupBy = hasModel ? question.groupBy : [...question.groupBy, 'model' as const];
-    const rows = this.#store.ask(database, { ...question, groupBy }, MAX_USAGE_ROWS);
-    return withCosts(rows, prices, hasModel);
+    const rows = this.#store.ask(database, { ...question, groupBy }, MAX_USAGE_ROWS + 1);
+    if (rows.length > MAX_USAGE_ROWS) return 'too_many';
+    return prices === undefined ? rows : withCosts(rows, prices, hasModel);
   }
 
   /** Read again when the file has changed; one that cannot be read leaves what was known. */
@@ -105,9 +108,12 @@ export class UsageKeeper implements Disposable {
       if (mtimeMs === this.#pricesMs) return this.#prices;
       this.#pricesMs = mtimeMs;
       this.#prices = parsePrices(readFileSync(this.#pricesFile, 'utf8'));
+      this.#pricesFlaw = '';
     } catch (error) {
       const why = error instanceof Error ? error.message : String(error);
-      this.#log.warn(`PRICES_FILE: cannot be used: ${why}`, { file: this.#pricesFile });
+      // Not at every question again.
+      if (why !== this.#pricesFlaw) this.#log.warn(`PRICES_FILE: cannot be used: ${why}`);
+      this.#pricesFlaw = why;
     }
     return this.#prices;
   }
@@ -117,11 +123,12 @@ export class UsageKeeper implements Disposable {
     return [...this.#series.values()];
   }
 
-  /** Tokens that each client has used in the UTC day of `nowMs`. */
+  /** Tokens that each client has used in the UTC day of `nowMs`. @throws what SQLite says */
   tokensOfDay(nowMs: number): ReadonlyMap<string, number> {
     const fromHour = Math.floor(nowMs / HOUR_MS / 24) * 24;
     const question = { fromHour, toHour: fromHour + 24, by: 'day', groupBy: ['client'] } as const;
-    return new Map(this.ask(question).map(({ client, input, output }) => [client, input + output]));
+    const rows = this.#store.ask(this.#state.database, question, MAX_USAGE_ROWS);
+    return new Map(rows.map(({ client, input, output }) => [client, input + output]));
   }
 
   [Symbol.dispose](): void {

@@ -1,6 +1,7 @@
 // What coordinator and workers tell each other. Key state is not among it: that is shared memory.
 
 import type { TrailQuestion } from '../admin/requests.ts';
+import type { UsageFormat } from '../admin/usage.ts';
 import type { Config } from '../config/config.ts';
 import type { ShownGrouping } from '../config/grouping-view.ts';
 import type { ListenAddress } from '../front/listen-address.ts';
@@ -61,7 +62,7 @@ export interface ReloadReport {
 
 /** What the coordinator alone knows; undefined is the answer to what it cannot say. */
 export type Question =
-  | { readonly about: 'usage'; readonly usage: UsageQuestion }
+  | { readonly about: 'usage'; readonly usage: UsageQuestion; readonly format: UsageFormat }
   | { readonly about: 'trails'; readonly trails: TrailQuestion }
   | { readonly about: 'tokens' };
 

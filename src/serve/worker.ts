@@ -4,6 +4,7 @@
 import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
 import { Admin } from '../admin/admin.ts';
 import type { AskRequests } from '../admin/requests.ts';
+import type { WrittenUsage } from '../admin/usage.ts';
 import type { Config } from '../config/config.ts';
 import { TrustedProxies } from '../front/client-address.ts';
 import type { ListsOfModels } from '../front/model-list.ts';
@@ -27,7 +28,6 @@ import { ReplayBudget } from '../proxy/body.ts';
 import { RequestProxy } from '../proxy/proxy.ts';
 import { Tunnels } from '../proxy/tunnel.ts';
 import { type TokenSeries, UsageTally } from '../proxy/usage-tally.ts';
-import type { UsageAnswer } from '../store/sqlite/usage-store.ts';
 import { Deadlines } from '../upstream/deadlines.ts';
 import { H2Transport } from '../upstream/h2/transport-h2.ts';
 import { Http1Transport } from '../upstream/http1/transport-http1.ts';
@@ -160,7 +160,7 @@ function adminFor(
       trails.flush();
       return ask({ about: 'trails', trails: question }) as ReturnType<AskRequests>;
     },
-    usage: (usage) => ask({ about: 'usage', usage }) as Promise<UsageAnswer[] | undefined>,
+    usage: (usage, format) => ask({ about: 'usage', usage, format }) as Promise<WrittenUsage>,
     tokens: () => ask({ about: 'tokens' }) as Promise<readonly TokenSeries[]>,
   });
 }

@@ -74,6 +74,35 @@ test('models beyond the first thousand are other, also after the file was opened
   assert.equal(answers.find(({ model }) => model === 'm0')?.requests, 2);
 });
 
+test('names that only failed requests bring leave half of the room to others', () => {
+  const store = new UsageStore();
+  const invented = Array.from({ length: MAX_USAGE_MODELS }, (_, i) => {
+    return row({ model: `invented-${i}`, failed: 1 });
+  });
+  store.add(null, invented);
+  store.add(null, [row({ model: 'real' })]);
+  const question = { fromHour: HOUR, toHour: HOUR + 1, by: 'hour', groupBy: ['model'] } as const;
+  const models = store.ask(null, question, 10_000).map(({ model }) => model);
+  assert.equal(models.length, MAX_USAGE_MODELS / 2 + 2);
+  assert.ok(models.includes('real'));
+});
+
+test('models that were forgotten make room', () => {
+  const store = new UsageStore();
+  const old = HOUR - (KEEP_USAGE_DAYS + 1) * 24;
+  const models = Array.from({ length: MAX_USAGE_MODELS }, (_, i) =>
+    row({ hour: old, model: `m${i}` }),
+  );
+  store.add(null, models);
+  store.purge(null, HOUR);
+  store.add(null, [row({ model: 'new' })]);
+  const question = { fromHour: HOUR, toHour: HOUR + 1, by: 'hour', groupBy: ['model'] } as const;
+  assert.deepEqual(
+    store.ask(null, question, 10).map(({ model }) => model),
+    ['new'],
+  );
+});
+
 test('what is older than three months is forgotten', () => {
   const store = new UsageStore();
   const old = HOUR - (KEEP_USAGE_DAYS + 1) * 24;

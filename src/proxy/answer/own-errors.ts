@@ -113,6 +113,14 @@ export function badQuery(message: string): OwnError {
   return { status: 400, type: 'invalid_request_error', code: 'bad_query', message };
 }
 
+/** /usage answers whole or not at all. */
+export const TOO_MANY_ROWS: OwnError = {
+  status: 400,
+  type: 'invalid_request_error',
+  code: 'too_many_rows',
+  message: 'that would be too many rows: ask by=day, for a shorter time, or group_by less',
+};
+
 /** The coordinator's books cannot be read, or too many ask. */
 export const USAGE_UNAVAILABLE: OwnError = {
   status: 503,

@@ -7,6 +7,8 @@ import { DatabaseSync, type StatementSync } from 'node:sqlite';
 export const KEEP_USAGE_DAYS = 92;
 /** Models that are told apart; those that come later are `other`, together. */
 export const MAX_USAGE_MODELS = 1_000;
+/** Of these, those that only failed requests have named: clients make names up. */
+const MAX_FAILED_MODELS = MAX_USAGE_MODELS / 2;
 const OTHER = 'other';
 const MAX_REMEMBERED_KEYS = 100_000;
 const HOURS_PER_DAY = 24;
@@ -98,9 +100,8 @@ export class UsageStore {
     if (this.#db !== null && (db === null || db === this.#db)) return this.#db;
     const next = db ?? new DatabaseSync(':memory:');
     next.exec(SCHEMA);
-    const models = next.prepare('SELECT DISTINCT model FROM usage_day LIMIT ?');
     this.#keys.clear();
-    this.#models = new Set(models.all(MAX_USAGE_MODELS).map(({ model }) => String(model)));
+    this.#models = modelsIn(next);
     this.#statements = {
       hour: next.prepare(upsert('usage_hour')),
       day: next.prepare(upsert('usage_day')),
@@ -122,7 +123,7 @@ export class UsageStore {
     used.exec('BEGIN IMMEDIATE');
     try {
       for (const row of rows) {
-        const model = this.#known(row.model);
+        const model = this.#known(row);
         const what = [row.client, row.group, model, row.keyId] as const;
         const { requests, failed, unknown, input, cached, cacheWrite, output, reasoning } = row;
         const sums = [requests, failed, unknown, input, cached, cacheWrite, output, reasoning];
@@ -172,14 +173,22 @@ export class UsageStore {
     }
     this.#keys.clear();
     used.exec(`DELETE FROM usage_key WHERE key_id NOT IN (SELECT key_id FROM usage_day)`);
+    // Those that are not in the books any more make room for others.
+    this.#models = modelsIn(used);
   }
 
-  #known(model: string): string {
+  #known({ model, requests, failed }: StoredUsage): string {
     if (this.#models.has(model)) return model;
-    if (this.#models.size >= MAX_USAGE_MODELS) return OTHER;
+    const most = failed < requests ? MAX_USAGE_MODELS : MAX_FAILED_MODELS;
+    if (this.#models.size >= most) return OTHER;
     this.#models.add(model);
     return model;
   }
+}
+
+function modelsIn(db: DatabaseSync): Set<string> {
+  const rows = db.prepare('SELECT DISTINCT model FROM usage_day LIMIT ?').all(MAX_USAGE_MODELS);
+  return new Set(rows.map(({ model }) => String(model)));
 }
 
 function asAnswer(row: Record<string, unknown>): UsageAnswer {
