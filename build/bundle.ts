@@ -6,6 +6,7 @@ import { dirname, join } from 'node:path';
 import { build } from 'esbuild';
 import { assertCompiledIn } from './compiled-in.ts';
 import { run } from './node-base.ts';
+import { buildPage } from './page.ts';
 import { ROOT } from './targets.ts';
 
 /** One bundle: the entries of the main thread and of a worker thread, and the file to write. */
@@ -75,7 +76,8 @@ export async function bundle(paths: BundlePaths = PROGRAM): Promise<number> {
     __VERSION__: JSON.stringify(version()),
     __COMMIT__: JSON.stringify(commit()),
   };
-  const worker = await compile(paths.worker, identity);
+  const page = JSON.stringify(await buildPage());
+  const worker = await compile(paths.worker, { ...identity, __DASHBOARD__: page });
   const main = await compile(paths.main, {
     ...identity,
     __WORKER_SOURCE__: JSON.stringify(worker),

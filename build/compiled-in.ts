@@ -9,6 +9,10 @@ import { ROOT } from './targets.ts';
 /** What each is for; a library that is not installed is not compiled in either. */
 const COMPILED_IN: Readonly<Record<string, string>> = {
   'smol-toml': 'gpt-load.toml',
+  preact: 'the page',
+  '@preact/signals': 'the page',
+  '@preact/signals-core': 'the page',
+  uplot: 'charts of the page',
 };
 
 /** The package that a file of a bundle comes from; undefined: it is our own code. */

@@ -17,6 +17,7 @@ import {
 } from '../pool/keys/key-report.ts';
 import { sendError, sendJson } from '../proxy/answer/own-answer.ts';
 import { badKeyFile, groupNotFound, methodNotAllowed } from '../proxy/answer/own-errors.ts';
+import { Dashboard, type DashboardParts } from './dashboard/dashboard.ts';
 import { type MetricsSources, sendMetrics } from './metrics.ts';
 import { heapUsage, residentBytes } from './process-memory.ts';
 import { type AskRequests, namesRequest, sendRequests } from './requests.ts';
@@ -28,7 +29,7 @@ export interface ResetReport {
   readonly message: string;
 }
 
-export interface AdminParts extends MetricsSources {
+export interface AdminParts extends MetricsSources, DashboardParts {
   /** Groups and clients as they may be shown. */
   readonly grouping: () => ShownGrouping | undefined;
   /**
@@ -54,9 +55,11 @@ type Endpoint = (request: IncomingMessage, response: ServerResponse) => void | P
 export class Admin {
   readonly #parts: AdminParts;
   readonly #endpoints: ReadonlyMap<string, Endpoint>;
+  readonly #dashboard: Dashboard;
 
   constructor(parts: AdminParts) {
     this.#parts = parts;
+    this.#dashboard = new Dashboard(parts);
     this.#endpoints = new Map<string, Endpoint>([
       ['/health', (_, response) => this.#health(response)],
       ['/stats', (_, response) => sendJson(response, 200, JSON.stringify(this.#stats()))],
@@ -72,24 +75,33 @@ export class Admin {
 
   /** Whether a path is one of ours, never proxied. */
   serves(path: string): boolean {
-    return this.#endpoints.has(path) || namesRequest(path);
+    return this.#endpoints.has(path) || namesRequest(path) || this.#dashboard.serves(path);
   }
 
-  /** Load balancers ask for /health without credentials. */
+  /** Load balancers ask for /health without credentials; the page itself has no data in it. */
   isPublic(path: string): boolean {
-    return path === '/health';
+    return path === '/health' || path === '/dashboard';
   }
 
   async answer(path: string, request: IncomingMessage, response: ServerResponse): Promise<void> {
     const { method } = request;
-    const allowed = path === '/reset-keys' ? 'GET, HEAD, POST' : 'GET, HEAD';
+    const isPage = this.#dashboard.serves(path);
+    const own = path === '/reset-keys' ? 'GET, HEAD, POST' : 'GET, HEAD';
+    const allowed = isPage ? this.#dashboard.allows(path) : own;
     if (method === undefined || !allowed.split(', ').includes(method)) {
       return sendError(response, methodNotAllowed(path, allowed), ['Allow', allowed]);
     }
+    if (method === 'POST' && isPage) return this.#dashboard.answer(path, request, response);
     // A body is of no interest here; unread, it would be taken for the next request.
     request.resume();
+    if (isPage) return this.#dashboard.answer(path, request, response);
     if (namesRequest(path)) return this.#requests(path, request, response);
     await this.#endpoints.get(path)?.(request, response);
+  }
+
+  /** Shutdown: open pages are told. */
+  drain(): void {
+    this.#dashboard.drain();
   }
 
   #requests(path: string, request: IncomingMessage, response: ServerResponse): Promise<void> {

@@ -68,6 +68,9 @@ const SENTENCES = {
   client_left: 'The client left before the answer was complete.',
   shutdown: 'The proxy is shutting down.',
   out_of_descriptors: 'The proxy may open no more connections.',
+
+  // by an operator
+  manual: 'An operator has blacklisted the key.',
 } as const satisfies Record<string, string>;
 
 /** The stable id of a reason. */

@@ -57,6 +57,16 @@ export class ModelLists {
     return models;
   }
 
+  /** Asks with one key, whatever is known of it; its answer is judged like any. */
+  async probe(group: Group, row: number): Promise<'works' | 'refused' | 'unavailable'> {
+    const none = { model: undefined, avoidUpstreams: [], mustAvoid: false, triedRows: [] };
+    const lease = group.pool.lease({ ...none, boundRow: row }, Date.now());
+    if (lease.kind === 'unavailable') return 'unavailable';
+    using _ = lease;
+    const models = await this.#attempt(lease, group);
+    return models === undefined ? 'refused' : 'works';
+  }
+
   async #ask(group: Group): Promise<readonly ListedModel[] | undefined> {
     const triedRows: number[] = [];
     for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt += 1) {

@@ -5,6 +5,7 @@
 import { readFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import type { Worker } from 'node:worker_threads';
+import { MAX_VIEWERS } from '../admin/dashboard/dashboard-feed.ts';
 import { type WrittenUsage, writtenUsage } from '../admin/usage.ts';
 import type { Config } from '../config/config.ts';
 import type { Grouping } from '../config/grouping.ts';
@@ -22,6 +23,7 @@ import { Semaphore } from '../pool/semaphore.ts';
 import { loadTlsFiles } from '../upstream/dial/tls-files.ts';
 import { Alerts } from './alerts/alerts.ts';
 import { tellDescriptors, tellStart, tellWarnings } from './banner.ts';
+import { DashboardKeeper } from './dashboard-history.ts';
 import { resetGroups } from './groups/group-keeper.ts';
 import { GroupSet } from './groups/group-set.ts';
 import { GroupingSource } from './groups/grouping-source.ts';
@@ -65,27 +67,26 @@ export async function serve(given: Config, runtime: ServeRuntime): Promise<numbe
   const shared = createShared(config);
   using state = new StateKeeper(config.stateFile, log);
   using groups = new GroupSet(state, config.workers, log);
-  const { pricesFile } = config;
   using alerts = Alerts.of(config, log);
-  using usage = new UsageKeeper({ state, groups: () => groups.views, pricesFile, log });
+  using usage = usageKeeper(config, state, groups, log);
   let fleet: WorkerFleet | undefined;
   const source = groupingSource(config, runtime, { groups, log, tell: (s) => fleet?.serve(s) });
   // Watched before it is read: a change in between must not go unseen.
   using _ = await source.watch();
   const grouping = await source.load();
 
+  const dashboard = new DashboardKeeper(new Counters(shared.counters), usage, Date.now());
   const reusePort = address.inEveryWorker && process.platform === 'linux';
   const own = new WorkerCounters(shared.counters, COORDINATOR);
   const catalogue = new ModelCatalogue(config, own);
   const trails = new TrailMemory(config.authKey);
+  alerts?.keepHouse(groups.views, Date.now());
   const served = groups.served(grouping);
   recallTokens(served, usage, shared, log);
-  // What is so from the start is no news.
-  alerts?.keepHouse(groups.views, Date.now());
   const start = { config, served, version: runtime.identity.version, address, reusePort, tls };
   fleet = new WorkerFleet(
     { ...start, startedAtMs: Date.now(), colour: runtime.colour, shared },
-    eventsOf({ log, write, groups, catalogue, usage, trails, shared, runtime }),
+    eventsOf({ log, write, groups, catalogue, usage, trails, dashboard, shared, runtime }),
   );
   const countDropped = droppedLines(sinks, own);
   const signals = new Signals();
@@ -97,6 +98,7 @@ export async function serve(given: Config, runtime: ServeRuntime): Promise<numbe
     const housekeeping = setInterval(() => {
       for (const keeper of groups.keepers) keeper.keepHouse(Date.now());
       alerts?.keepHouse(groups.views, Date.now());
+      dashboard.keepHouse(groups.views, Date.now());
       countDropped();
     }, HOUSEKEEPING_MS);
     const bound = address.kind === 'tcp' ? { ...address, port } : address;
@@ -148,6 +150,15 @@ function groupingSource(
   });
 }
 
+function usageKeeper(
+  { pricesFile }: Config,
+  state: StateKeeper,
+  groups: GroupSet,
+  log: Logger,
+): UsageKeeper {
+  return new UsageKeeper({ state, groups: () => groups.views, pricesFile, log });
+}
+
 interface EventParts {
   readonly log: Logger;
   readonly write: (lines: string) => void;
@@ -155,6 +166,7 @@ interface EventParts {
   readonly catalogue: ModelCatalogue;
   readonly usage: UsageKeeper;
   readonly trails: TrailMemory;
+  readonly dashboard: DashboardKeeper;
   readonly shared: SharedMemory;
   readonly runtime: ServeRuntime;
 }
@@ -169,7 +181,13 @@ function eventsOf({ log, write, groups, catalogue, usage, ...more }: EventParts)
     onAsk: (question) =>
       question.about === 'trails'
         ? more.trails.answer(question.trails)
-        : answerOf(question, usage, log),
+        : question.about === 'history'
+          ? more.dashboard.since(question.sinceSeconds)
+          : answerOf(question, usage, log),
+    onAct: async (action) => {
+      const keeper = groups.keepers.find(({ name }) => name === action.group);
+      return keeper?.act(action, catalogue) ?? { ok: false, message: 'there is no such group' };
+    },
     onTrails: (batch) => more.trails.take(batch),
     onUsage: (rows) => usage.take(rows),
     onDeath: (workerId) => giveBack(workerId, more.shared, groups),
@@ -179,7 +197,7 @@ function eventsOf({ log, write, groups, catalogue, usage, ...more }: EventParts)
 
 /** What only this thread knows; undefined: it cannot say. */
 function answerOf(
-  question: Exclude<Question, { about: 'trails' }>,
+  question: Extract<Question, { about: 'usage' | 'tokens' }>,
   usage: UsageKeeper,
   log: Logger,
 ): unknown {
@@ -198,6 +216,7 @@ function answerOf(
 /** What a dead worker held is free again, and what it left half done is finished. */
 function giveBack(workerId: number, shared: SharedMemory, { views }: GroupSet): void {
   new Semaphore(shared.permits, 0).reclaim(workerId);
+  new Semaphore(shared.viewers, 0).reclaim(workerId);
   new Counters(shared.counters).workerDied(workerId);
   new ClientLimits(shared.clientLimits, 0).reclaim(workerId);
   new WaitingLine(shared.permitLine, 0).reclaim(workerId);
@@ -305,6 +324,7 @@ function createShared(config: Config): SharedMemory {
     clients: ClientCounts.create(),
     clientLimits: ClientLimits.create(MAX_COUNTED_CLIENTS + 1, config.workers),
     vitals: WorkerVitals.create(),
+    viewers: Semaphore.create(MAX_VIEWERS),
   };
 }
 

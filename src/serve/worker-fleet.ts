@@ -4,6 +4,7 @@
 
 import { setFlagsFromString } from 'node:v8';
 import { Worker } from 'node:worker_threads';
+import type { ActionReport, KeyAction } from '../admin/dashboard/dashboard.ts';
 import type { ListsOfModels } from '../front/model-list.ts';
 import type { Logger } from '../log/log.ts';
 import type { TrailBatch } from '../log/trail-batch.ts';
@@ -47,6 +48,8 @@ export interface FleetEvents {
   readonly onLog: (lines: string) => void;
   readonly onReset: (group: string | undefined) => Promise<ReloadReport>;
   readonly onListModels: () => Promise<ListsOfModels>;
+  /** Does what a button of the page asks for. */
+  readonly onAct: (action: KeyAction) => Promise<ActionReport>;
   /** Answers what only the coordinator knows, or promises to; never throws. */
   readonly onAsk: (question: Question) => unknown;
   readonly onTrails: (batch: TrailBatch) => void;
@@ -177,6 +180,12 @@ export class WorkerFleet {
           .onListModels()
           .catch(() => ({}))
           .then((lists) => this.#tell(member.worker, { kind: 'models', id: message.id, lists }));
+        return;
+      case 'act':
+        this.#events
+          .onAct(message.action)
+          .catch((error: Error) => ({ ok: false, message: error.message }))
+          .then((answer) => this.#tell(member.worker, { kind: 'answer', id: message.id, answer }));
         return;
       case 'ask':
         Promise.resolve(this.#events.onAsk(message.question))

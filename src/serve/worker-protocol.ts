@@ -1,5 +1,6 @@
 // What coordinator and workers tell each other. Key state is not among it: that is shared memory.
 
+import type { KeyAction } from '../admin/dashboard/dashboard.ts';
 import type { TrailQuestion } from '../admin/requests.ts';
 import type { UsageFormat } from '../admin/usage.ts';
 import type { Config } from '../config/config.ts';
@@ -23,6 +24,8 @@ export interface SharedMemory {
   readonly clients: SharedArrayBuffer;
   readonly clientLimits: LimitBuffers;
   readonly vitals: SharedArrayBuffer;
+  /** Seats of those who have the page open. */
+  readonly viewers: SharedArrayBuffer;
 }
 
 /** Who is served with whose keys. */
@@ -64,7 +67,8 @@ export interface ReloadReport {
 export type Question =
   | { readonly about: 'usage'; readonly usage: UsageQuestion; readonly format: UsageFormat }
   | { readonly about: 'trails'; readonly trails: TrailQuestion }
-  | { readonly about: 'tokens' };
+  | { readonly about: 'tokens' }
+  | { readonly about: 'history'; readonly sinceSeconds: number };
 
 export type ToWorker =
   | { readonly kind: 'drain' }
@@ -82,6 +86,7 @@ export type FromWorker =
   | { readonly kind: 'log'; readonly lines: string }
   | { readonly kind: 'reset'; readonly id: number; readonly group: string | undefined }
   | { readonly kind: 'list_models'; readonly id: number }
+  | { readonly kind: 'act'; readonly id: number; readonly action: KeyAction }
   | { readonly kind: 'ask'; readonly id: number; readonly question: Question }
   | { readonly kind: 'trails'; readonly batch: TrailBatch }
   | { readonly kind: 'usage'; readonly rows: readonly UsageRow[] }

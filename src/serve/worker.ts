@@ -3,6 +3,7 @@
 
 import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
 import { Admin } from '../admin/admin.ts';
+import type { ActionReport, History, KeyAction } from '../admin/dashboard/dashboard.ts';
 import type { AskRequests } from '../admin/requests.ts';
 import type { WrittenUsage } from '../admin/usage.ts';
 import type { Config } from '../config/config.ts';
@@ -66,8 +67,8 @@ function startWorker(start: WorkerStart, port: MessagePort): void {
   const tunnels = new Tunnels(deadlines);
   const budget = new ReplayBudget(config.maxReplayBodyBytes);
   const inside = { permits, counters, deadlines, log };
-  const { queueTimeoutMs } = config;
-  const queue = { line: new WaitingLine(shared.permitLine, workerId), limitMs: queueTimeoutMs };
+  const line = new WaitingLine(shared.permitLine, workerId);
+  const queue = { line, limitMs: config.queueTimeoutMs };
   const clientLimits = new ClientLimits(shared.clientLimits, workerId);
   const tally = new UsageTally((rows) => port.postMessage({ kind: 'usage', rows }));
   const usage = config.enableUsage ? tally : undefined;
@@ -80,8 +81,10 @@ function startWorker(start: WorkerStart, port: MessagePort): void {
     port.postMessage({ kind: 'trails', batch } satisfies FromWorker, [batch.numbers.buffer]);
   });
   const ask = (question: Question) => questions.ask((id) => ({ kind: 'ask', id, question }));
+  const act = (action: KeyAction) => questions.ask((id) => ({ kind: 'act', id, action }));
   watchVitalSigns(new WorkerVitals(shared.vitals, workerId));
-  const sources = { counters: new Counters(shared.counters), clientCounts, groups, ask, trails };
+  const sums = new Counters(shared.counters);
+  const sources = { counters: sums, clientCounts, groups, ask, act, trails };
   const admin = adminFor(start, sources, resets);
   const idPrefix = `${randomWord()}${workerId.toString(36)}`;
   const ownSite = new OwnSite(config.host, config.allowedHosts);
@@ -110,6 +113,7 @@ function startWorker(start: WorkerStart, port: MessagePort): void {
   const onDrain = (): void => {
     router.drain();
     tunnels.drain();
+    admin.drain();
     secured?.drain();
   };
   const onServe = (served: ServedStart): void => router.serve(groups.take(served));
@@ -141,8 +145,8 @@ interface TransportParts {
 
 /** Our own endpoints, and where what they tell comes from. */
 function adminFor(
-  { config, version, shared, startedAtMs }: WorkerStart,
-  { groups, ask, trails, ...sources }: AdminSources,
+  { config, version, shared, startedAtMs, workerId }: WorkerStart,
+  { groups, ask, act, trails, ...sources }: AdminSources,
   resets: CoordinatorRequests<ReloadReport>,
 ): Admin {
   return new Admin({
@@ -162,6 +166,11 @@ function adminFor(
     },
     usage: (usage, format) => ask({ about: 'usage', usage, format }) as Promise<WrittenUsage>,
     tokens: () => ask({ about: 'tokens' }) as Promise<readonly TokenSeries[]>,
+    seats: new Semaphore(shared.viewers, workerId),
+    history: (sinceSeconds) => {
+      return ask({ about: 'history', sinceSeconds }) as Promise<History | undefined>;
+    },
+    act: (action) => act(action) as Promise<ActionReport | undefined>,
   });
 }
 
@@ -170,6 +179,7 @@ interface AdminSources {
   readonly clientCounts: ClientCounts;
   readonly groups: WorkerGroups;
   readonly ask: (question: Question) => Promise<unknown>;
+  readonly act: (action: KeyAction) => Promise<unknown>;
   readonly trails: TrailBatches;
 }
 

@@ -121,6 +121,31 @@ export const TOO_MANY_ROWS: OwnError = {
   message: 'that would be too many rows: ask by=day, for a shorter time, or group_by less',
 };
 
+/** The page's buttons work from this machine only, as long as nobody is asked for a key. */
+export const LOOPBACK_ONLY: OwnError = {
+  status: 403,
+  type: 'invalid_request_error',
+  code: 'loopback_only',
+  message: 'without AUTH_KEY the buttons of the page work from this machine only',
+};
+
+/** What the page sent is too long. */
+export const TOO_LARGE: OwnError = {
+  status: 413,
+  type: 'invalid_request_error',
+  code: 'too_large',
+  message: 'this is more than the page may send at once',
+};
+
+/** So many pages are open that this one has to poll. */
+export const TOO_MANY_VIEWERS: OwnError = {
+  status: 503,
+  type: 'server_error',
+  code: 'too_many_viewers',
+  message: 'too many pages are open; this one polls instead',
+  retryAfterSeconds: 5,
+};
+
 /** The coordinator's books cannot be read, or too many ask. */
 export const USAGE_UNAVAILABLE: OwnError = {
   status: 503,

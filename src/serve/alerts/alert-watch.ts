@@ -34,9 +34,12 @@ interface Seen {
 export class AlertWatch {
   readonly #seen = new Map<string, Seen>();
   readonly #startedMs: number;
+  readonly #quietMs: number;
 
-  constructor(startedMs: number) {
+  /** @param quietMs two messages of one kind about one group are at least so far apart */
+  constructor(startedMs: number, quietMs = QUIET_MS) {
     this.#startedMs = startedMs;
+    this.#quietMs = quietMs;
   }
 
   /** What there is to tell now: a pass over the keys of each group. */
@@ -48,8 +51,9 @@ export class AlertWatch {
         const at = new Date(nowMs).toISOString();
         alerts.push({ event, group: group.name, summary, details, at });
       };
-      lookAtKeys(group, seen, nowMs, tell);
-      lookAtUpstreams(group, seen, nowMs, tell);
+      const look = { nowMs, quietMs: this.#quietMs, tell };
+      lookAtKeys(group, seen, look);
+      lookAtUpstreams(group, seen, look);
     }
     return alerts;
   }
@@ -71,16 +75,23 @@ export class AlertWatch {
 
 type Tell = (event: AlertEvent, summary: string, details?: readonly string[]) => void;
 
-function lookAtKeys(group: GroupView, seen: Seen, nowMs: number, tell: Tell): void {
+/** One look: when, how far apart messages are, and whom to tell. */
+interface Look {
+  readonly nowMs: number;
+  readonly quietMs: number;
+  readonly tell: Tell;
+}
+
+function lookAtKeys(group: GroupView, seen: Seen, { nowMs, quietMs, tell }: Look): void {
   const { total, healthy, blacklisted, resting } = summarise(group.table, nowMs);
   const named = `group ${group.name}`;
   const counts = `${healthy} of ${total} keys are healthy, ${blacklisted} blacklisted, ${resting} resting`;
   const isBad = total > 0 && healthy === 0;
-  if (isNews(seen.keys, isBad, nowMs)) {
+  if (isNews(seen.keys, isBad, nowMs, quietMs)) {
     if (isBad) tell('no_usable_key', `${named} has no usable key`, [counts]);
     else tell('usable_key_back', `${named} has a usable key again`, [counts]);
   }
-  if (blacklisted === seen.blacklisted || nowMs - seen.blacklistedAtMs < QUIET_MS) return;
+  if (blacklisted === seen.blacklisted || nowMs - seen.blacklistedAtMs < quietMs) return;
   if (blacklisted > seen.blacklisted) {
     const fresh = listBlacklisted(group.table, Number.POSITIVE_INFINITY).filter((key) => {
       return key.blacklistAtMs > seen.toldUntilMs;
@@ -103,7 +114,7 @@ function lookAtKeys(group: GroupView, seen: Seen, nowMs: number, tell: Tell): vo
   seen.toldUntilMs = nowMs;
 }
 
-function lookAtUpstreams(group: GroupView, seen: Seen, nowMs: number, tell: Tell): void {
+function lookAtUpstreams(group: GroupView, seen: Seen, { nowMs, quietMs, tell }: Look): void {
   const { list } = group.upstreams;
   for (let index = 0; index < list.count; index++) {
     const { href } = group.upstreams.get(index);
@@ -114,7 +125,7 @@ function lookAtUpstreams(group: GroupView, seen: Seen, nowMs: number, tell: Tell
     const told = seen.upstreams.get(href) ?? { isBad: false, atMs: Number.NEGATIVE_INFINITY };
     seen.upstreams.set(href, told);
     const isBad = !isUp && (told.isBad || nowMs - sinceMs >= GONE_AFTER_MS);
-    if (!isNews(told, isBad, nowMs)) continue;
+    if (!isNews(told, isBad, nowMs, quietMs)) continue;
     const named = `group ${group.name}: upstream ${href}`;
     if (isBad) tell('upstream_gone', `${named} does not answer`);
     else tell('upstream_back', `${named} answers again`);
@@ -122,8 +133,8 @@ function lookAtUpstreams(group: GroupView, seen: Seen, nowMs: number, tell: Tell
 }
 
 /** Whether a state is to be told; if so it counts as told. */
-function isNews(told: Told, isBad: boolean, nowMs: number): boolean {
-  if (told.isBad === isBad || nowMs - told.atMs < QUIET_MS) return false;
+function isNews(told: Told, isBad: boolean, nowMs: number, quietMs: number): boolean {
+  if (told.isBad === isBad || nowMs - told.atMs < quietMs) return false;
   told.isBad = isBad;
   told.atMs = nowMs;
   return true;

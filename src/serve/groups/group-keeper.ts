@@ -1,14 +1,18 @@
 // The coordinator's care for one group: its keys are loaded and read again, what was learned about
 // them comes back, idle lanes are reclaimed, and an upstream that rejects every key is suspected.
 
+import type { ActionReport, KeyAction } from '../../admin/dashboard/dashboard.ts';
 import { DEFAULT_GROUP } from '../../config/group-settings.ts';
 import type { Logger } from '../../log/log.ts';
+import { previewKey } from '../../policy/redact.ts';
 import type { GroupView } from '../../pool/group-view.ts';
 import { Suspicion } from '../../pool/suspicion.ts';
 import { tellSuspects } from '../banner.ts';
 import type { StateKeeper } from '../state-keeper.ts';
 import type { ReloadReport } from '../worker-protocol.ts';
+import { blacklist, GONE, isSameKey, release } from './key-actions.ts';
 import { KeySource } from './key-source.ts';
+import type { ModelCatalogue } from './model-catalogue.ts';
 
 export class GroupKeeper {
   #group: GroupView;
@@ -66,6 +70,27 @@ export class GroupKeeper {
   /** Reads the key file again; never rejects. */
   readAgain(): void {
     void this.#keys.onRequest();
+  }
+
+  /** Does to a key, or to the key file, what an operator asks for. */
+  async act(action: KeyAction, catalogue: ModelCatalogue): Promise<ActionReport> {
+    if (action.action === 'add') return await this.#keys.append(action.text);
+    const group = this.#group;
+    const { row } = action;
+    if (!isSameKey(group, action)) return GONE;
+    const nowMs = Date.now();
+    const preview = previewKey(group.table.rows.key(row));
+    this.#log.info(`${action.action} by hand`, { group: group.name, key: preview });
+    if (action.action === 'blacklist') return blacklist(group, row, nowMs);
+    const released = release(group, row, nowMs);
+    if (action.action === 'release') return released;
+    const found = await catalogue.probe(group, row);
+    const messages = {
+      works: 'the key works',
+      refused: 'the upstream did not accept the key',
+      unavailable: 'the key cannot be asked now',
+    };
+    return { ok: found === 'works', message: messages[found] };
   }
 
   /** Reads the key file again and forgets what was learned about its keys. */

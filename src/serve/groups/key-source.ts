@@ -10,6 +10,7 @@ import type { KeyTable } from '../../pool/table/key-table.ts';
 import type { UpstreamPool } from '../../pool/upstreams/upstream-pool.ts';
 import { FileWatch } from '../../store/file-watch.ts';
 import type { ReloadReport } from '../worker-protocol.ts';
+import { appendKeys } from './append-keys.ts';
 
 export interface KeySourceParts {
   readonly path: string;
@@ -69,6 +70,19 @@ export class KeySource {
   /** Reads the file again whenever it changes, until disposed of. */
   watch(): Promise<Disposable> {
     return FileWatch.start(this.#parts.path, () => void this.again());
+  }
+
+  /**
+   * Appends keys, after a look at each line and a copy of the file as it was. Lines that are in it
+   * already are told and left out.
+   */
+  async append(text: string): Promise<ReloadReport> {
+    const { path } = this.#parts;
+    const report = await appendKeys(path, text);
+    if (!report.ok) return report;
+    this.#parts.log.info('keys added by hand', { file: path, result: report.message });
+    const read = await this.again();
+    return read.ok ? report : read;
   }
 
   /** Reads the file again and forgets what was learned: every key is ready. */

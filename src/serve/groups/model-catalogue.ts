@@ -37,6 +37,12 @@ export class ModelCatalogue {
     return Object.fromEntries(found.flatMap(([name, list]) => (list ? [[name, list]] : [])));
   }
 
+  /** Asks with one key of a group, now. */
+  probe(view: GroupView, row: number): Promise<'works' | 'refused' | 'unavailable'> {
+    this.#lists ??= new ModelLists(this.#transport());
+    return this.#lists.probe(this.#groupOf(view), row);
+  }
+
   #groupOf(view: GroupView): Group {
     const known = this.#groups.get(view);
     if (known !== undefined) return known;
