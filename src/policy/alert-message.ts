@@ -55,6 +55,9 @@ const SHAPES: readonly (readonly [RegExp, Shape])[] = [
   [/(^|\.)ntfy\.sh$|^ntfy\./, ntfy],
 ];
 
+const NAMES_CODES =
+  /(^|\.)(open\.(feishu\.cn|larksuite\.com)|oapi\.dingtalk\.com|qyapi\.weixin\.qq\.com)$/;
+
 /** How an alert is sent to a webhook. @param webhook ALERT_WEBHOOK_URL */
 export function webhookRequest(alert: Alert, webhook: string): WebhookRequest {
   const url = new URL(webhook);
@@ -62,6 +65,13 @@ export function webhookRequest(alert: Alert, webhook: string): WebhookRequest {
   if (shape !== undefined) return shape(alert, url);
   const { event, group, summary, details, at } = alert;
   return json(url, { event, group, summary, details, at });
+}
+
+/** Feishu, DingTalk and WeCom refuse with 200 and a code; undefined: nothing of the kind. */
+export function saidNo(host: string, text: string): string | undefined {
+  if (!NAMES_CODES.test(host)) return undefined;
+  const found = /"(?:errcode|code|StatusCode)"\s*:\s*(-?\d{1,10})/.exec(text);
+  return found === null || found[1] === '0' ? undefined : `code ${found[1]}`;
 }
 
 /** https://discord.com/developers/docs/resources/webhook#execute-webhook */

@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { type Alert, webhookRequest } from '../../src/policy/alert-message.ts';
+import { type Alert, saidNo, webhookRequest } from '../../src/policy/alert-message.ts';
 
 const alert: Alert = {
   event: 'upstream_gone',
@@ -50,4 +50,11 @@ test('a long message is cut, not refused', () => {
   const long = { ...alert, details: Array.from({ length: 500 }, (_, i) => `line ${i}`) };
   const { content } = JSON.parse(webhookRequest(long, 'https://discord.com/x').body);
   assert.ok(content.length <= 2_000);
+});
+
+test('a code in a 200 is a refusal only where the service does so', () => {
+  assert.equal(saidNo('oapi.dingtalk.com', '{"errcode":310000,"errmsg":"x"}'), 'code 310000');
+  assert.equal(saidNo('open.feishu.cn', '{"code":19001,"msg":"x"}'), 'code 19001');
+  assert.equal(saidNo('qyapi.weixin.qq.com', '{"errcode":0,"errmsg":"ok"}'), undefined);
+  assert.equal(saidNo('example.org', '{"code":200,"msg":"ok"}'), undefined);
 });

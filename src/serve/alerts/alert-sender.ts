@@ -9,6 +9,8 @@ import type { Refusal } from './webhook.ts';
 const MAX_WAITING = 100;
 /** Pauses between the tries of one alert, in milliseconds: some four minutes in all. */
 const PAUSES_MS = [1_000, 5_000, 15_000, 60_000, 180_000];
+/** A webhook that wants to be left alone for longer is asked again after this, in milliseconds. */
+const MAX_RETRY_AFTER_MS = 600_000;
 
 export interface AlertSenderParts {
   /** Brings one alert to the webhook; undefined: it was taken. Never rejects. */
@@ -67,7 +69,8 @@ export class AlertSender implements Disposable {
         log.warn('alert could not be sent', { event, group, why: refusal.why });
         return;
       }
-      await this.#pause(pauseMs);
+      const { retryAfterMs = 0 } = refusal;
+      await this.#pause(Math.max(pauseMs, Math.min(retryAfterMs, MAX_RETRY_AFTER_MS)));
     }
   }
 

@@ -45,6 +45,8 @@ export class AlertWatch {
   /** What there is to tell now: a pass over the keys of each group. */
   look(groups: readonly GroupView[], nowMs: number): Alert[] {
     const alerts: Alert[] = [];
+    const names = new Set(groups.map(({ name }) => name));
+    for (const name of this.#seen.keys()) if (!names.has(name)) this.#seen.delete(name);
     for (const group of groups) {
       const seen = this.#seen.get(group.name) ?? this.#first(group, nowMs);
       const tell = (event: AlertEvent, summary: string, details: readonly string[] = []): void => {

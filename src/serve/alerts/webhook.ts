@@ -2,8 +2,10 @@
 // proxies and additional certificate authorities hold for it too. The webhook's address is a
 // secret.
 
+import { unescape as decoded } from 'node:querystring';
 import type { Config } from '../../config/config.ts';
-import { type Alert, webhookRequest } from '../../policy/alert-message.ts';
+import { type Alert, saidNo, webhookRequest } from '../../policy/alert-message.ts';
+import { retryAfterMs } from '../../policy/answers/retry-after.ts';
 import { type Upstream, UpstreamList } from '../../pool/upstreams/upstream-list.ts';
 import { Deadlines } from '../../upstream/deadlines.ts';
 import { Http1Transport } from '../../upstream/http1/transport-http1.ts';
@@ -18,6 +20,8 @@ const MAX_ANSWER_BYTES = 64 * 1024;
 export interface Refusal {
   readonly why: string;
   readonly isFinal: boolean;
+  /** When to come back, if it said so. */
+  readonly retryAfterMs?: number | undefined;
 }
 
 export class Webhook {
@@ -37,8 +41,12 @@ export class Webhook {
 
   /** One try; undefined: the alert was taken. Never rejects. */
   async send(alert: Alert): Promise<Refusal | undefined> {
-    const { url, contentType, fields, body } = webhookRequest(alert, this.#url);
-    const { pathname, search } = new URL(url);
+    const request = webhookRequest(alert, this.#url);
+    const { url, contentType, body } = request;
+    const fields = [...request.fields];
+    const { pathname, search, username, password } = new URL(url);
+    const credentials = `${decoded(username)}:${decoded(password)}`;
+    if (credentials !== ':') fields.push('Authorization', basic(credentials));
     const bytes = Buffer.from(body);
     const call = this.#transport.send(this.#upstream, {
       method: 'POST',
@@ -64,21 +72,24 @@ export class Webhook {
     const text = outcome.kind === 'answer' ? await beginningOf(outcome) : '';
     clearTimeout(timer);
     if (outcome.kind === 'fault') return { why: `no answer (${outcome.code})`, isFinal: false };
-    return refusalOf(outcome.status, text);
+    return this.#refusalOf(outcome.status, outcome.rawHeaders, text);
+  }
+
+  #refusalOf(status: number, rawHeaders: readonly string[], text: string): Refusal | undefined {
+    const { hostname } = this.#upstream;
+    const said = saidNo(hostname, text);
+    if (status >= 200 && status < 300 && said === undefined) return undefined;
+    const isFinal = status >= 300 && status < 500 && status !== 429 && status !== 408;
+    const why = `it answered ${status}${said === undefined ? '' : `, ${said}`}`;
+    const answer = { status, rawHeaders, text, inStream: false };
+    const afterMs = retryAfterMs(answer, { host: hostname, nowMs: Date.now() });
+    return { why, isFinal, retryAfterMs: afterMs ?? undefined };
   }
 }
 
-function refusalOf(status: number, text: string): Refusal | undefined {
-  const said = saidNo(text);
-  if (status >= 200 && status < 300 && said === undefined) return undefined;
-  const isFinal = status >= 300 && status < 500 && status !== 429 && status !== 408;
-  return { why: `it answered ${status}${said === undefined ? '' : `, ${said}`}`, isFinal };
-}
-
-/** Feishu, DingTalk and WeCom say no with 200 and a code in the body. */
-function saidNo(text: string): string | undefined {
-  const found = /"(?:errcode|code|StatusCode)"\s*:\s*(-?\d{1,10})/.exec(text);
-  return found === null || found[1] === '0' ? undefined : `code ${found[1]}`;
+/** RFC 7617. */
+function basic(credentials: string): string {
+  return `Basic ${Buffer.from(credentials).toString('base64')}`;
 }
 
 async function beginningOf(answer: UpstreamAnswer): Promise<string> {

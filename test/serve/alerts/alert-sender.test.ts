@@ -50,6 +50,14 @@ test('a refusal that is final is not tried again', async () => {
   assert.deepEqual(one.sent, ['a']);
 });
 
+test('a webhook that names when to come back is not asked sooner', async () => {
+  const startedMs = performance.now();
+  const one = sender([{ ...BUSY, retryAfterMs: 300 }, undefined]);
+  one.sender.send(alert('a'));
+  await eventually('it is sent', () => /alert sent/.test(one.log()));
+  assert.ok(performance.now() - startedMs >= 290);
+});
+
 test('a hundred wait at most, and none after the end', async () => {
   const one = sender(Array.from({ length: 500 }, () => undefined));
   for (let i = 0; i < 150; i += 1) one.sender.send(alert(String(i)));
