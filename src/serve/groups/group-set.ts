@@ -16,7 +16,7 @@ import {
   type GroupView,
 } from '../../pool/group-view.ts';
 import { carryOver } from '../../pool/keys/key-memory.ts';
-import { MAX_KEYS } from '../../pool/table/key-table.ts';
+import { MAX_KEYS } from '../../pool/table/table-memory.ts';
 import type { StateKeeper } from '../state-keeper.ts';
 import type { ServedStart } from '../worker-protocol.ts';
 import { GroupKeeper } from './group-keeper.ts';
