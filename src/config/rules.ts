@@ -112,6 +112,25 @@ export const listenHost: Rule<string> = {
   },
 };
 
+/** Where a Redis or Valkey server is, as its clients write it; '' for none. */
+export const serverUrl: Rule<string> = {
+  text: 'a redis:// or rediss:// URL such as redis://user:password@host:6379/0',
+  parse: (text) => {
+    if (text === '') return '';
+    const url = /^rediss?:\/\/[^/]/i.test(text) ? URL.parse(text) : null;
+    const isPlain = url !== null && url.search === '' && url.hash === '';
+    return isPlain && url.hostname !== '' && /^\/?\d{0,3}$/.test(url.pathname)
+      ? url.href
+      : undefined;
+  },
+};
+
+/** A name in which a hash tag of the server can stand. */
+export const fleetName: Rule<string> = {
+  text: 'up to 64 letters, digits, and . _ : -',
+  parse: (text) => (/^[A-Za-z0-9._:-]{1,64}$/.test(text) ? text : undefined),
+};
+
 /** A credential that fits into a header field: visible ASCII (RFC 9110 5.5), no spaces. */
 export const credential: Rule<string> = {
   text: 'visible ASCII characters without spaces',

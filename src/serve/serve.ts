@@ -16,12 +16,15 @@ import { redactExact } from '../policy/redact.ts';
 import { ClientCounts, MAX_COUNTED_CLIENTS } from '../pool/counts/client-counts.ts';
 import { COORDINATOR, Counters, WorkerCounters } from '../pool/counts/counters.ts';
 import { WorkerVitals } from '../pool/counts/worker-vitals.ts';
+import { FleetMemory } from '../pool/fleet-memory.ts';
 import { ClientLimits } from '../pool/limits/client-limits.ts';
 import { WaitingLine } from '../pool/limits/waiting-line.ts';
 import { Semaphore } from '../pool/semaphore.ts';
 import { loadTlsFiles } from '../upstream/dial/tls-files.ts';
 import { Alerts } from './alerts/alerts.ts';
 import { tellDescriptors, tellStart, tellWarnings } from './banner.ts';
+import type { FleetMember } from './fleet/fleet-member.ts';
+import { joinFleet } from './fleet/join-fleet.ts';
 import { resetGroups } from './groups/group-keeper.ts';
 import { GroupSet } from './groups/group-set.ts';
 import { GroupingSource } from './groups/grouping-source.ts';
@@ -64,7 +67,7 @@ export async function serve(given: Config, runtime: ServeRuntime): Promise<numbe
 
   const shared = createShared(config);
   using state = new StateKeeper(config.stateFile, log);
-  using groups = new GroupSet(state, config.workers, log);
+  using groups = new GroupSet(state, { workers: config.workers, fleet: shared.fleet }, log);
   const { pricesFile } = config;
   using alerts = Alerts.of(config, log);
   using usage = new UsageKeeper({ state, groups: () => groups.views, pricesFile, log });
@@ -82,10 +85,11 @@ export async function serve(given: Config, runtime: ServeRuntime): Promise<numbe
   recallTokens(served, usage, shared, log);
   // What is so from the start is no news.
   alerts?.keepHouse(groups.views, Date.now());
+  await using siblings = joinFleet(config, runtime, { log, groups, memory: shared.fleet });
   const start = { config, served, version: runtime.identity.version, address, reusePort, tls };
   fleet = new WorkerFleet(
     { ...start, startedAtMs: Date.now(), colour: runtime.colour, shared },
-    eventsOf({ log, write, groups, catalogue, usage, trails, shared, runtime }),
+    eventsOf({ log, write, groups, catalogue, usage, trails, shared, runtime, siblings }),
   );
   const countDropped = droppedLines(sinks, own);
   const signals = new Signals();
@@ -100,12 +104,8 @@ export async function serve(given: Config, runtime: ServeRuntime): Promise<numbe
       countDropped();
     }, HOUSEKEEPING_MS);
     const bound = address.kind === 'tcp' ? { ...address, port } : address;
-    tellStart(log, config, {
-      address: bound,
-      keys: groups.keyCount,
-      grouping,
-      identity: runtime.identity,
-    });
+    const { keyCount: keys } = groups;
+    tellStart(log, config, { address: bound, keys, grouping, identity: runtime.identity });
     runtime.onReady?.();
     signals.onHangup(() => {
       for (const sink of sinks) sink.reopen();
@@ -157,6 +157,7 @@ interface EventParts {
   readonly trails: TrailMemory;
   readonly shared: SharedMemory;
   readonly runtime: ServeRuntime;
+  readonly siblings: FleetMember | undefined;
 }
 
 /** What this thread does for the workers. */
@@ -166,10 +167,11 @@ function eventsOf({ log, write, groups, catalogue, usage, ...more }: EventParts)
     onLog: write,
     onReset: (group) => resetGroups(groups.keepers, group),
     onListModels: () => catalogue.of(groups.views),
-    onAsk: (question) =>
-      question.about === 'trails'
-        ? more.trails.answer(question.trails)
-        : answerOf(question, usage, log),
+    onAsk: (question) => {
+      if (question.about === 'fleet') return more.siblings?.report();
+      if (question.about === 'trails') return more.trails.answer(question.trails);
+      return answerOf(question, usage, log);
+    },
     onTrails: (batch) => more.trails.take(batch),
     onUsage: (rows) => usage.take(rows),
     onDeath: (workerId) => giveBack(workerId, more.shared, groups),
@@ -179,7 +181,7 @@ function eventsOf({ log, write, groups, catalogue, usage, ...more }: EventParts)
 
 /** What only this thread knows; undefined: it cannot say. */
 function answerOf(
-  question: Exclude<Question, { about: 'trails' }>,
+  question: Exclude<Question, { about: 'trails' | 'fleet' }>,
   usage: UsageKeeper,
   log: Logger,
 ): unknown {
@@ -298,13 +300,15 @@ function writerTo(sinks: readonly LogSink[], authKey: string): (lines: string) =
 }
 
 function createShared(config: Config): SharedMemory {
+  const fleet = FleetMemory.create();
   return {
     permits: Semaphore.create(config.maxConcurrentRequests),
     permitLine: WaitingLine.create(),
     counters: Counters.create(),
     clients: ClientCounts.create(),
-    clientLimits: ClientLimits.create(MAX_COUNTED_CLIENTS + 1, config.workers),
+    clientLimits: ClientLimits.create(MAX_COUNTED_CLIENTS + 1, config.workers, fleet),
     vitals: WorkerVitals.create(),
+    fleet,
   };
 }
 

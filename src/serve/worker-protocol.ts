@@ -23,6 +23,7 @@ export interface SharedMemory {
   readonly clients: SharedArrayBuffer;
   readonly clientLimits: LimitBuffers;
   readonly vitals: SharedArrayBuffer;
+  readonly fleet: SharedArrayBuffer;
 }
 
 /** Who is served with whose keys. */
@@ -64,6 +65,7 @@ export interface ReloadReport {
 export type Question =
   | { readonly about: 'usage'; readonly usage: UsageQuestion; readonly format: UsageFormat }
   | { readonly about: 'trails'; readonly trails: TrailQuestion }
+  | { readonly about: 'fleet' }
   | { readonly about: 'tokens' };
 
 export type ToWorker =
