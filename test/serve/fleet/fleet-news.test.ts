@@ -8,7 +8,7 @@ import { forgetAll } from '../../../src/pool/keys/key-memory.ts';
 import { PROBE_TURN_MS } from '../../../src/serve/fleet/fleet-news.ts';
 import { cooldown, DEAD_KEY, forModel, keyNames, OK } from '../../pool/pool-fixture.ts';
 import { eventually } from '../../support/eventually.ts';
-import { needsRedis, startRedis } from '../../support/start-redis.ts';
+import { needsRedis, startRedis, startSlowWay } from '../../support/start-redis.ts';
 import { startInstance } from './fleet-instance.ts';
 
 const MINUTE_MS = 60_000;
@@ -143,16 +143,19 @@ test('what happens after a reset counts, known of or not', needsRedis, async () 
 
 test('a key that is due is probed by one instance of the fleet', needsRedis, async () => {
   await using redis = await startRedis();
-  const limits = { deadKeyProbeMs: 1_000 };
-  await using a = startInstance({ url: redis.url, keys: ['key-0', 'key-1'], limits });
-  await using b = startInstance({ url: redis.url, keys: ['key-0', 'key-1'], limits });
+  // The other one learns of a probe only when it is long under way.
+  await using slow = await startSlowWay(redis.port, 400);
+  const limits = { deadKeyProbeMs: 2_000 };
+  const keys = ['key-0', 'key-1'];
+  await using a = startInstance({ url: redis.url, keys, limits });
+  await using b = startInstance({ url: `redis://127.0.0.1:${slow.port}`, keys, limits });
   await Promise.all([a.connected(), b.connected()]);
   a.answer(DEAD_KEY);
   await eventually('b knows', () => b.state() === 'dead');
   let probes = 0;
-  const untilMs = performance.now() + 1_000 + PROBE_TURN_MS * 2;
+  const untilMs = performance.now() + 2_000 + PROBE_TURN_MS * 2;
   while (performance.now() < untilMs) {
-    for (const one of [a, b]) {
+    for (const one of [b, a]) {
       // Under way for ever: a probe that is not back keeps the others off.
       const lease = one.must(undefined, one.now());
       if (one.isProbe(lease)) probes += 1;
