@@ -1,6 +1,6 @@
-// This instance as one of a fleet: one connection, on which news go out and come in some forty
-// times a second, and a heartbeat twice a second. No request knows that it exists. While the server
-// is away nothing waits: the tables go on alone, and what they learn is told when it is back.
+// This instance as one of a fleet: one connection, on which news go out and come in as they happen,
+// and a heartbeat twice a second. No request knows that it exists. While the server is away nothing
+// waits: the tables go on alone, and what they learn is told when it is back.
 
 import { randomBytes } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -46,7 +46,7 @@ export interface FleetParts {
   readonly now: () => number;
 }
 
-/** Between two looks for news, ours and others'. */
+/** Between two looks for news of our own; the server rings for those of others. */
 const TICK_MS = 25;
 const BEAT_MS = 500;
 /** The whole is read so often, for what may have been missed. */
@@ -85,6 +85,9 @@ export class FleetMember implements AsyncDisposable {
   readonly #clock: { readonly tripMs: number; readonly aheadMs: number }[] = [];
   #others: readonly InstanceFacts[] = [];
   #standing: Standing | undefined;
+  /** Ends the pause between two exchanges. */
+  #wake: () => void = () => {};
+  #hasRung = false;
   #born = '';
   #trouble: LinkError | undefined;
   #told: LinkTrouble | undefined;
@@ -137,6 +140,7 @@ export class FleetMember implements AsyncDisposable {
   /** Leaves the fleet: the others learn it at once, if the server answers. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#ending.abort();
+    this.#wake();
     await this.#done;
   }
 
@@ -159,11 +163,16 @@ export class FleetMember implements AsyncDisposable {
     const times = { beatAtMs: long, wholeAtMs: long, sinceMs: performance.now() };
     const session: Session = { link, store, last: '0-0', cursor: '0', ...times };
     await this.#beat(session);
+    await store.listen(() => {
+      this.#hasRung = true;
+      this.#wake();
+    });
     session.last = await store.lastNews();
     this.#isBack();
     while (!this.#ending.signal.aborted) {
+      this.#hasRung = false;
       const isMore = await this.#exchange(session);
-      if (!isMore) await this.#pause(TICK_MS);
+      if (!isMore) await this.#untilNews(session);
     }
     await Promise.race([store.leave().catch(() => {}), sleep(LEAVE_MS, undefined, { ref: false })]);
   }
@@ -317,6 +326,20 @@ export class FleetMember implements AsyncDisposable {
         ? 'REFUSED BY THE FLEET: this instance has another FLEET_SECRET (or AUTH_KEY); it goes on alone'
         : 'the fleet is away: this instance goes on alone, and tries again';
     log.warn(message, { fleet: this.#options.name, reason: error.message });
+  }
+
+  /** Until there is something to tell or to read, or the next heartbeat is due. */
+  async #untilNews(session: Session): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const mayTell = session.cursor === undefined;
+    this.#wake = resolve;
+    if (this.#hasRung || this.#ending.signal.aborted) resolve();
+    const looking = setInterval(() => {
+      const isDue = performance.now() - session.beatAtMs >= BEAT_MS;
+      if (isDue || (mayTell && this.#news.hasAny)) resolve();
+    }, TICK_MS);
+    await promise;
+    clearInterval(looking);
   }
 
   #pause(ms: number): Promise<void> {

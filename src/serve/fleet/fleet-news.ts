@@ -84,6 +84,11 @@ export class FleetNews {
     }
   }
 
+  /** Whether something has changed here that was not told yet. */
+  get hasAny(): boolean {
+    return this.#groups().some(({ table }) => table.news.next(0) >= 0);
+  }
+
   /** All that is known here is news: for a server that knows nothing, or nothing any more. */
   tellAll(): void {
     this.#known.clear();

@@ -34,15 +34,17 @@ return out
 export const TELL_FIELDS = 6;
 
 /**
- * KEYS: records, news. ARGV: who tells, the length that the stream is kept at, then for each record
- * its field, the generation that its teller knew, when it happened, state, end, and the rest of it.
- * The reply: each record's generation; 0 where another one wins.
+ * KEYS: records, news, and the bell that is rung when there are any. ARGV: who tells, the length
+ * that the stream is kept at, then for each record its field, the generation that its teller knew,
+ * when it happened, state, end, and the rest of it. The reply: each record's generation; 0 where
+ * another one wins.
  *
  * Who knew the newest generation wins. Of two that did not know each other: a blacklisting over a
  * rest, the later end over the earlier, and over a clear only what happened after it.
  */
 export const TELL = `
 local out = {}
+local isNews = false
 for i = 3, #ARGV, ${TELL_FIELDS} do
   local field, base, at = ARGV[i], tonumber(ARGV[i + 1]), tonumber(ARGV[i + 2])
   local state, ends, rest = ARGV[i + 3], tonumber(ARGV[i + 4]), ARGV[i + 5]
@@ -64,10 +66,12 @@ for i = 3, #ARGV, ${TELL_FIELDS} do
     local value = string.format('%d|%d|%s|%d|', gen, at, state, ends) .. rest .. '|' .. ARGV[1]
     redis.call('HSET', KEYS[1], field, value)
     redis.call('XADD', KEYS[2], 'MAXLEN', '~', ARGV[2], '*', 'f', field, 'v', value)
+    isNews = true
     out[#out + 1] = gen
   elseif base >= gen and now then out[#out + 1] = gen
   else out[#out + 1] = 0 end
 end
+if isNews then redis.call('PUBLISH', KEYS[3], '') end
 return out
 `;
 

@@ -74,6 +74,7 @@ export class FleetStore {
   readonly #born: string;
   readonly #records: string;
   readonly #news: string;
+  readonly #bell: string;
 
   /** @param name FLEET_NAME, which all keys begin with and are kept together by */
   constructor(link: ValkeyLink, name: string, teller: Teller) {
@@ -83,6 +84,7 @@ export class FleetStore {
     this.#born = `{${name}}:born`;
     this.#records = `{${name}}:records`;
     this.#news = `{${name}}:news`;
+    this.#bell = `{${name}}:bell`;
   }
 
   /** Says that this instance lives, and hears which others do. */
@@ -112,8 +114,13 @@ export class FleetStore {
       const times = [String(Math.round(atMs)), state, String(Math.round(untilMs))];
       words.push(field, String(generation), ...times, rest.join('|'));
     }
-    const reply = await this.#run(TELL, [this.#records, this.#news], words);
+    const reply = await this.#run(TELL, [this.#records, this.#news, this.#bell], words);
     return texts(reply).map(Number);
+  }
+
+  /** Calls whenever there are news, whoever told them. */
+  listen(onNews: () => void): Promise<void> {
+    return this.#link.listen(this.#bell, onNews);
   }
 
   /** The newest entry of the stream: what comes after it is news. */
@@ -127,8 +134,8 @@ export class FleetStore {
   async newsAfter(last: string): Promise<{ readonly last: string; readonly news: FiledRecord[] }> {
     const count = String(PAGE_RECORDS);
     const reply = await this.#link.ask(['XREAD', 'COUNT', count, 'STREAMS', this.#news, last]);
-    const [stream] = items(reply);
-    const entries = items(items(stream ?? null)[1] ?? null);
+    const streams = typeof reply === 'object' && !Array.isArray(reply) ? reply : null;
+    const entries = items((streams as Record<string, Reply> | null)?.[this.#news] ?? null);
     let next = last;
     const news: FiledRecord[] = [];
     for (const entry of entries) {

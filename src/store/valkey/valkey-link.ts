@@ -38,8 +38,8 @@ export class LinkError extends Error {
   }
 }
 
-/** What the server says, as RESP2 has it. */
-export type Reply = string | number | null | readonly Reply[];
+/** What the server says; a map (RESP3) as an object. */
+export type Reply = string | number | null | readonly Reply[] | { readonly [name: string]: Reply };
 
 /** For TCP, TLS and the first words. */
 const CONNECT_MS = 3_000;
@@ -50,6 +50,7 @@ const ANSWER_MS = 2_000;
 interface Client {
   connect(): Promise<unknown>;
   sendCommand(words: readonly string[]): Promise<unknown>;
+  subscribe(channel: string, listener: () => void): Promise<unknown>;
   destroy(): void;
   on(event: 'error', listener: (error: Error) => void): void;
 }
@@ -71,7 +72,9 @@ export class ValkeyLink implements Disposable {
     const link = new ValkeyLink(
       createClient({
         url: options.url,
-        RESP: 2,
+        // News ring on the connection on which all else is asked.
+        RESP: 3,
+        maintNotifications: 'disabled',
         disableOfflineQueue: true,
         disableClientInfo: true,
         socket: { ...tlsOptions(options), connectTimeout: CONNECT_MS, reconnectStrategy: false },
@@ -92,6 +95,11 @@ export class ValkeyLink implements Disposable {
   /** Asks. Commands may be sent without waiting for earlier answers. Rejects with a LinkError. */
   async ask(words: readonly string[]): Promise<Reply> {
     return (await this.#within(this.#client.sendCommand(words), ANSWER_MS)) as Reply;
+  }
+
+  /** Calls whenever something is said on a channel. Rejects with a LinkError. */
+  async listen(channel: string, onWord: () => void): Promise<void> {
+    await this.#within(this.#client.subscribe(channel, onWord), ANSWER_MS);
   }
 
   /** Ends the connection at once. */

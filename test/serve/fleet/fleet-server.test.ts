@@ -15,7 +15,7 @@ const notes = readFileSync(join(import.meta.dirname, '../../../deploy/README.md'
 test('the rights that deploy/README.md names are all that is needed', needsRedis, async () => {
   await using redis = await startRedis();
   const [, rule = ''] = /`ACL SETUSER (gpt-load .*?)`/.exec(notes) ?? [];
-  const words = rule.replace('{gpt-load}', '{test}').replace('PASSWORD', 'word').split(' ');
+  const words = rule.replaceAll('{gpt-load}', '{test}').replace('PASSWORD', 'word').split(' ');
   assert.equal(await redis.cli('ACL', 'SETUSER', ...words), 'OK');
   const url = redis.url.replace('127', 'gpt-load:word@127');
   await using a = startInstance({ url, keys: ['key-0'] });
