@@ -2,6 +2,8 @@
 // parser. Knows no variable by name (variables.ts does) and no combination of variables
 // (config.ts does).
 
+import { parseServerUrl } from './server-url.ts';
+
 /**
  * What a value must be. `parse` gets trimmed text and answers undefined for anything that breaks
  * the rule.
@@ -114,15 +116,10 @@ export const listenHost: Rule<string> = {
 
 /** Where a Redis or Valkey server is, as its clients write it; '' for none. */
 export const serverUrl: Rule<string> = {
-  text: 'a redis:// or rediss:// URL such as redis://user:password@host:6379/0',
-  parse: (text) => {
-    if (text === '') return '';
-    const url = /^rediss?:\/\/[^/]/i.test(text) ? URL.parse(text) : null;
-    const isPlain = url !== null && url.search === '' && url.hash === '';
-    return isPlain && url.hostname !== '' && /^\/?\d{0,3}$/.test(url.pathname)
-      ? url.href
-      : undefined;
-  },
+  text:
+    'a redis:// or rediss:// URL such as redis://user:password@host:6379/0, ' +
+    'or redis+sentinel://host:26379,host:26379/NAME',
+  parse: (text) => (text === '' || parseServerUrl(text) !== undefined ? text : undefined),
 };
 
 /** A name in which a hash tag of the server can stand. */

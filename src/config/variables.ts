@@ -310,7 +310,7 @@ const LOGS = {
 const FLEET = {
   fleetUrl: {
     ...variable('FLEET_URL', '', rule.serverUrl, {
-      en: 'Redis or Valkey over which several instances share what they learn: redis:// or rediss://',
+      en: 'Redis or Valkey by which instances share what they learn: a redis:// or rediss:// URL',
       zh: '多个实例共享密钥状态所用的 Redis 或 Valkey：redis:// 或 rediss:// 地址',
     }),
     secret: true,

@@ -4,6 +4,7 @@
 
 import { randomBytes } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { ServerUrl } from '../../config/server-url.ts';
 import type { Logger } from '../../log/log.ts';
 import { nextStanding, type Standing } from '../../policy/fleet-shares.ts';
 import type { FleetMemory } from '../../pool/fleet-memory.ts';
@@ -20,7 +21,6 @@ import {
   LinkError,
   type LinkOptions,
   type LinkTrouble,
-  placeOf,
   ValkeyLink,
 } from '../../store/valkey/valkey-link.ts';
 import { FleetNews, type Hearing } from './fleet-news.ts';
@@ -93,12 +93,12 @@ export class FleetMember implements AsyncDisposable {
   #told: LinkTrouble | undefined;
   #joined = 0;
   /** FLEET_URL, or the server of its cluster that keeps the fleet's keys. */
-  #url: string;
+  #server: ServerUrl;
 
   /** Begins at once, and never fails: what is wrong is logged and tried again. */
   constructor(options: FleetOptions, parts: FleetParts) {
     this.#options = options;
-    this.#url = options.url;
+    this.#server = options.server;
     this.#parts = parts;
     this.#secret = new FleetSecret(options.name, options.secret);
     this.#news = new FleetNews(this.#secret, this.#id, parts.groups);
@@ -107,7 +107,7 @@ export class FleetMember implements AsyncDisposable {
   }
 
   report(): FleetReport {
-    const { name, url, instance, version, startedAtMs } = this.#options;
+    const { name, server, instance, version, startedAtMs } = this.#options;
     const { memory, now } = this.#parts;
     const nowMs = now();
     const { counts: shared } = this.#news;
@@ -119,7 +119,7 @@ export class FleetMember implements AsyncDisposable {
     const own = { ...self, startedAtMs: startedAtMs + this.#offsetMs };
     return {
       name,
-      server: placeOf(url),
+      server: server.places.join(','),
       connected: facts?.connected ?? false,
       trouble: this.#trouble?.message ?? '',
       lag_ms: lagMs,
@@ -156,7 +156,7 @@ export class FleetMember implements AsyncDisposable {
 
   /** One connection, from its beginning until it fails or this instance leaves. */
   async #connection(): Promise<void> {
-    using link = await ValkeyLink.open({ ...this.#options, url: this.#url });
+    using link = await ValkeyLink.open({ ...this.#options, server: this.#server });
     const teller = { id: this.#id, mark: this.#secret.mark };
     const store = new FleetStore(link, this.#options.name, teller);
     const long = Number.NEGATIVE_INFINITY;
@@ -299,10 +299,10 @@ export class FleetMember implements AsyncDisposable {
     this.#joined += 1;
     this.#trouble = undefined;
     this.#told = undefined;
-    const { name, url } = this.#options;
+    const { name, server } = this.#options;
     log.info(this.#joined === 1 ? 'joined the fleet' : 'back in the fleet', {
       fleet: name,
-      server: placeOf(url),
+      server: server.places.join(','),
       instances: this.#others.length + 1,
     });
   }
@@ -317,7 +317,8 @@ export class FleetMember implements AsyncDisposable {
       return;
     }
     // A cluster keeps the fleet's keys on one server; when it fails, another one has them.
-    this.#url = error.movedTo === undefined ? this.#options.url : at(this.#url, error.movedTo);
+    const { server } = this.#options;
+    this.#server = error.movedTo === undefined ? server : { ...server, places: [error.movedTo] };
     this.#trouble = error;
     if (this.#told === error.trouble || error.trouble === 'moved') return;
     this.#told = error.trouble;
@@ -345,11 +346,4 @@ export class FleetMember implements AsyncDisposable {
   #pause(ms: number): Promise<void> {
     return sleep(ms, undefined, { signal: this.#ending.signal }).catch(() => {});
   }
-}
-
-/** The same URL at another host and port. */
-function at(url: string, place: string): string {
-  const moved = new URL(url);
-  moved.host = place;
-  return moved.href;
 }

@@ -2,6 +2,7 @@
 
 import { hostname } from 'node:os';
 import type { Config } from '../../config/config.ts';
+import { parseServerUrl } from '../../config/server-url.ts';
 import type { Logger } from '../../log/log.ts';
 import { FleetMemory } from '../../pool/fleet-memory.ts';
 import type { GroupView } from '../../pool/group-view.ts';
@@ -25,9 +26,10 @@ export function joinFleet(
   { identity: { version } }: Runtime,
   { log, groups, memory }: FleetHome,
 ): FleetMember | undefined {
-  if (config.fleetUrl === '') return undefined;
+  const server = parseServerUrl(config.fleetUrl);
+  if (server === undefined) return undefined;
   const options = {
-    url: config.fleetUrl,
+    server,
     caFile: config.fleetCaFile,
     name: config.fleetName,
     secret: config.fleetSecret === '' ? config.authKey : config.fleetSecret,

@@ -3,11 +3,12 @@
 // asked is fleet-store.ts; when to connect again is up to the caller.
 
 import { readFileSync } from 'node:fs';
+import { type ServerUrl, urlOf } from '../../config/server-url.ts';
 
 /** Where the server is, and who we are there. */
 export interface LinkOptions {
-  /** `redis://` or `rediss://`, with user, password and number of the database. */
-  readonly url: string;
+  /** FLEET_URL. */
+  readonly server: ServerUrl;
   /** Certificate authorities (PEM file) for rediss://; '': the public ones. */
   readonly caFile: string;
 }
@@ -65,13 +66,19 @@ export class ValkeyLink implements Disposable {
     this.#place = place;
   }
 
-  /** Connects. Rejects with a LinkError. */
+  /** Connects to the server, or to the one that is the primary. Rejects with a LinkError. */
   static async open(options: LinkOptions): Promise<ValkeyLink> {
+    const { places, primary } = options.server;
+    if (primary === '') return ValkeyLink.#openAt(places[0] ?? '', options);
+    return ValkeyLink.#openAt(await primaryPlace(options), options);
+  }
+
+  /** The same at one of several places, whatever is there. */
+  static async #openAt(place: string, options: LinkOptions): Promise<ValkeyLink> {
     const { createClient } = await import('@redis/client');
-    const place = placeOf(options.url);
     const link = new ValkeyLink(
       createClient({
-        url: options.url,
+        url: urlOf(options.server, place),
         // News ring on the connection on which all else is asked.
         RESP: 3,
         maintNotifications: 'disabled',
@@ -127,14 +134,32 @@ export class ValkeyLink implements Disposable {
   }
 }
 
-/** `host:port`, for people. */
-export function placeOf(url: string): string {
-  const { hostname, port } = new URL(url);
-  return `${hostname}:${port === '' ? '6379' : port}`;
+/** Where the primary is: the first Sentinel that knows is believed. */
+async function primaryPlace({ server, caFile }: LinkOptions): Promise<string> {
+  let trouble = new LinkError('unreachable', 'no Sentinel is named');
+  for (const place of server.places) {
+    // Sentinels have users of their own; where they ask for one, these are not asked.
+    const sentinel = { ...server, places: [place], primary: '', credentials: '', database: '' };
+    try {
+      using link = await ValkeyLink.open({ server: sentinel, caFile });
+      const words = ['SENTINEL', 'get-master-addr-by-name', server.primary];
+      const address = await link.ask(words);
+      if (Array.isArray(address)) return hostAndPort(address.map(String));
+      trouble = new LinkError('refused', `Sentinel ${place} knows no "${server.primary}"`);
+    } catch (error) {
+      if (!(error instanceof LinkError)) throw error;
+      trouble = error;
+    }
+  }
+  throw trouble;
 }
 
-function tlsOptions({ url, caFile }: LinkOptions) {
-  if (!url.startsWith('rediss:')) return {};
+function hostAndPort([host = '', port = '']: readonly string[]): string {
+  return `${host.includes(':') ? `[${host}]` : host}:${port}`;
+}
+
+function tlsOptions({ server, caFile }: LinkOptions) {
+  if (!server.tls) return {};
   if (caFile === '') return { tls: true } as const;
   try {
     return { tls: true, ca: readFileSync(caFile, 'utf8') } as const;

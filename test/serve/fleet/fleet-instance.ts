@@ -1,6 +1,7 @@
 // An instance of a fleet as the coordinator has it, without the rest of the program: a real key
 // table, and a clock of its own that may be wrong.
 
+import { parseServerUrl } from '../../../src/config/server-url.ts';
 import { createLogger } from '../../../src/log/log.ts';
 import type { FleetMemory } from '../../../src/pool/fleet-memory.ts';
 import { stateOf } from '../../../src/pool/table/status-word.ts';
@@ -34,6 +35,8 @@ export function startInstance({
   const now = () => NOW + skewMs + performance.now() - startedMs;
   const group = groupOf(pool.table, pool.upstreams);
   const memory = pool.table.fleet;
+  const server = parseServerUrl(url);
+  if (server === undefined) throw new Error(`no server: ${url}`);
   let output = '';
   const write = (line: string) => {
     output += line;
@@ -43,7 +46,7 @@ export function startInstance({
   const about = { instance: `instance-${count}`, version: '1', startedAtMs: now() };
   const begin = () =>
     new FleetMember(
-      { url, caFile: '', name: 'test', secret, ...about },
+      { server, caFile: '', name: 'test', secret, ...about },
       { log, memory, groups: () => [group], now },
     );
   let member = begin();

@@ -103,6 +103,29 @@ test('nothing that was blacklisted while cut off is lost', needsRedis, async () 
   assert.equal(a.report().shared.records, 900);
 });
 
+test('what each learns while the server is frozen, both know afterwards', needsRedis, async () => {
+  await using redis = await startRedis();
+  await using a = startInstance({ url: redis.url, keys: keyNames(4) });
+  await using b = startInstance({ url: redis.url, keys: keyNames(4) });
+  await Promise.all([a.connected(), b.connected()]);
+  a.answer(DEAD_KEY);
+  await eventually('b knows', () => b.state(0) === 'dead');
+  redis.signal('SIGSTOP');
+  await eventually('both are away', () => [a, b].every((one) => one.memory.state === 'away'));
+  forgetAll(a.table, a.now());
+  a.answer(DEAD_KEY);
+  b.answer(OK);
+  b.answer(DEAD_KEY);
+  assert.deepEqual([a.state(1), b.state(2)], ['dead', 'dead']);
+  redis.signal('SIGCONT');
+  const known = ['ready', 'dead', 'dead', 'ready'];
+  await eventually(
+    'both know both, and the release',
+    () => [a, b].every((one) => known.every((state, row) => one.state(row) === state)),
+    9_000,
+  );
+});
+
 test('a reset gives the key back everywhere, and old news do not undo it', needsRedis, async () => {
   await using redis = await startRedis();
   await using a = startInstance({ url: redis.url, keys: ['key-0'] });

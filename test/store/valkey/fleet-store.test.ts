@@ -3,10 +3,17 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { parseServerUrl } from '../../../src/config/server-url.ts';
 import { FleetStore, type ToldRecord } from '../../../src/store/valkey/fleet-store.ts';
 import { LinkError, ValkeyLink } from '../../../src/store/valkey/valkey-link.ts';
 import { freePort } from '../../support/peer-process.ts';
 import { needsRedis, startRedis } from '../../support/start-redis.ts';
+
+function open(url: string): Promise<ValkeyLink> {
+  const server = parseServerUrl(url);
+  if (server === undefined) throw new Error(`no server: ${url}`);
+  return ValkeyLink.open({ server, caFile: '' });
+}
 
 type Said = Partial<ToldRecord> & Pick<ToldRecord, 'state'>;
 
@@ -92,7 +99,7 @@ test('of two that tell at once', needsRedis, async (t) => {
   for (const { name, known, told: last, wins } of CASES) {
     await t.test(name, async () => {
       await redis.cli('FLUSHALL');
-      using link = await ValkeyLink.open({ url: redis.url, caFile: '' });
+      using link = await open(redis.url);
       const one = new FleetStore(link, 'test', { id: 'one', mark: 'm' });
       const other = new FleetStore(link, 'test', { id: 'other', mark: 'm' });
       for (const said of known) await one.tell([told(said)]);
@@ -110,7 +117,7 @@ test('of two that tell at once', needsRedis, async (t) => {
 
 test('a stale record is forgotten unless it has changed', needsRedis, async () => {
   await using redis = await startRedis();
-  using link = await ValkeyLink.open({ url: redis.url, caFile: '' });
+  using link = await open(redis.url);
   const store = new FleetStore(link, 'test', { id: 'one', mark: 'm' });
   await store.tell([told({ state: 'dead' }), told({ state: 'dead', field: 'other:' })]);
   const { records } = await store.page('0');
@@ -122,7 +129,7 @@ test('a stale record is forgotten unless it has changed', needsRedis, async () =
 
 test('a server that is not there is told by its place, without the password', async () => {
   const url = `redis://user:secret-word@127.0.0.1:${await freePort()}`;
-  await assert.rejects(ValkeyLink.open({ url, caFile: '' }), (error: unknown) => {
+  await assert.rejects(open(url), (error: unknown) => {
     assert.ok(error instanceof LinkError);
     assert.equal(error.trouble, 'unreachable');
     assert.match(error.message, /^127\.0\.0\.1:\d+ cannot be reached: /);
@@ -133,7 +140,7 @@ test('a server that is not there is told by its place, without the password', as
 
 test('a server that freezes is given up after two seconds', needsRedis, async () => {
   await using redis = await startRedis();
-  using link = await ValkeyLink.open({ url: redis.url, caFile: '' });
+  using link = await open(redis.url);
   redis.signal('SIGSTOP');
   const startedMs = performance.now();
   await assert.rejects(link.ask(['PING']), { trouble: 'silent' });
