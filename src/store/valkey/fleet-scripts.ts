@@ -52,7 +52,8 @@ for i = 3, #ARGV, ${TELL_FIELDS} do
   local gen, nowAt, nowState, nowEnds = 0, 0, 'ok', 0
   if now then
     local a, b, c, d = string.match(now, '^(%d+)|(%d+)|(%a+)|(%d+)|')
-    gen, nowAt, nowState, nowEnds = tonumber(a), tonumber(b), c, tonumber(d)
+    if a then gen, nowAt, nowState, nowEnds = tonumber(a), tonumber(b), c, tonumber(d)
+    else now = false end
   end
   local wins
   if not now then wins = state ~= 'ok'

@@ -173,33 +173,43 @@ export class FleetStore {
   }
 }
 
-/** What stands in a field; undefined: another version wrote it in a way of its own. */
+/**
+ * What stands in a field; undefined: another version wrote it in a way of its own, or somebody else
+ * did, who is not to be believed.
+ */
 function fileRecord(field: string, text: string): FiledRecord | undefined {
-  const [generation, at, state, until, since, rests, deaths, reason, by] = text.split('|');
-  if (by === undefined || (state !== 'ok' && state !== 'cooling' && state !== 'dead')) {
-    return undefined;
-  }
-  const record = {
-    generation: Number(generation),
-    atMs: Number(at),
-    state,
-    untilMs: Number(until),
-    sinceMs: Number(since),
-    restCount: Number(rests),
-    deadCount: Number(deaths),
-    reason: String(reason),
-    by,
-  } as const;
-  return { field, text, record };
+  const [generation, at, state, until, since, rests, deaths, reason = '', by] = text.split('|');
+  const numbers = [generation, at, until, since, rests, deaths].map((word) => wholeNumber(word));
+  const isState = state === 'ok' || state === 'cooling' || state === 'dead';
+  if (by === undefined || !isState || numbers.includes(undefined)) return undefined;
+  const [count, atMs, untilMs, sinceMs, restCount, deadCount] = numbers as number[];
+  const times = { atMs: atMs ?? 0, untilMs: untilMs ?? 0, sinceMs: sinceMs ?? 0 };
+  const counts = { generation: count ?? 0, restCount: restCount ?? 0, deadCount: deadCount ?? 0 };
+  return { field, text, record: { ...counts, ...times, state, reason, by } };
 }
 
+/** What another instance told of itself: shown to people, and taken for what it is. */
 function parseFacts(text: string): Omit<InstanceFacts, 'id'> {
-  const nothing = { roll: 0, name: '', version: '', startedAtMs: 0, lagMs: 0, keys: 0 };
+  let told: Partial<Record<keyof InstanceFacts, unknown>> = {};
   try {
-    return { ...nothing, ...(JSON.parse(text) as object) };
+    told = Object(JSON.parse(text));
   } catch {
-    return nothing;
+    // Then it told nothing.
   }
+  const number = (value: unknown) => (Number.isFinite(value) ? Number(value) : 0);
+  return {
+    roll: number(told.roll),
+    name: String(told.name ?? ''),
+    version: String(told.version ?? ''),
+    startedAtMs: number(told.startedAtMs),
+    lagMs: number(told.lagMs),
+    keys: number(told.keys),
+  };
+}
+
+/** Fifteen digits are exact, and beyond every time that matters. */
+function wholeNumber(word: string | undefined): number | undefined {
+  return word !== undefined && /^\d{1,15}$/.test(word) ? Number(word) : undefined;
 }
 
 function items(reply: Reply): readonly Reply[] {

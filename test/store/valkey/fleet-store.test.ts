@@ -127,6 +127,33 @@ test('a stale record is forgotten unless it has changed', needsRedis, async () =
   assert.deepEqual(left, ['other:']);
 });
 
+test(
+  'what nobody of the fleet can have written is passed over, and written over',
+  needsRedis,
+  async () => {
+    await using redis = await startRedis();
+    using link = await open(redis.url);
+    const store = new FleetStore(link, 'test', { id: 'one', mark: 'm' });
+    const words = [
+      'nonsense',
+      '1|2|dead|x|0|0|0|none|me',
+      '1|2|dead|3|0|-1|0|none|me',
+      '1|2|mad|3|0|0|0|x|me',
+    ];
+    for (const [at, word] of words.entries()) {
+      await redis.cli('HSET', '{test}:records', `key${at}:`, word);
+      await redis.cli('XADD', '{test}:news', '*', 'f', `key${at}:`, 'v', word);
+    }
+    await redis.cli('HSET', '{test}:instances', 'other', 'nonsense');
+    assert.deepEqual((await store.page('0')).records, []);
+    assert.deepEqual((await store.newsAfter('0-0')).news, []);
+    const facts = { roll: 0, name: 'a', version: '1', startedAtMs: 0, lagMs: 0, keys: 0 };
+    assert.deepEqual((await store.beat(facts, 'word')).others, []);
+    assert.deepEqual(await store.tell([told({ state: 'dead', field: 'key0:' })]), [1]);
+    assert.equal((await store.page('0')).records.length, 1);
+  },
+);
+
 test('a server that is not there is told by its place, without the password', async () => {
   const url = `redis://user:secret-word@127.0.0.1:${await freePort()}`;
   await assert.rejects(open(url), (error: unknown) => {
