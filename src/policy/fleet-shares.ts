@@ -17,15 +17,20 @@ export const NOTHING: Share = { instances: 0, rank: 0 };
 export interface Standing {
   readonly settled: Share;
   readonly target: Share;
-  /** Tells one set of instances from another. */
-  readonly roll: number;
+  /** The calling of the roll that it is about. */
+  readonly roll: string;
 }
 
 /** What one instance sees of the fleet. */
 export interface FleetSight {
   readonly self: string;
-  /** Every living instance but this one, and the set of instances that it knows. */
-  readonly others: readonly { readonly id: string; readonly roll: number }[];
+  /**
+   * Another one each time that somebody came or went: the same set of instances is another roll
+   * when it comes together again, since one of them may have been alone in between.
+   */
+  readonly roll: string;
+  /** Every living instance but this one, and the roll that it acts by. */
+  readonly others: readonly { readonly id: string; readonly roll: string }[];
   /** False: somebody who is not in sight may be using a share, so that nothing may be taken. */
   readonly isWhole: boolean;
 }
@@ -33,11 +38,10 @@ export interface FleetSight {
 /** The standing after a look at the fleet. */
 export function nextStanding(
   before: Standing | undefined,
-  { self, others, isWhole }: FleetSight,
+  { self, roll, others, isWhole }: FleetSight,
 ): Standing {
   const ids = [self, ...others.map(({ id }) => id)].sort();
   const target = { instances: ids.length, rank: ids.indexOf(self) };
-  const roll = rollOf(ids);
   const isAgreed = isWhole && others.every((other) => other.roll === roll);
   return { settled: isAgreed ? target : (before?.settled ?? NOTHING), target, roll };
 }
@@ -46,13 +50,4 @@ export function nextStanding(
 export function partOf(limit: number, { instances, rank }: Share): number {
   if (instances === 0) return 0;
   return Math.floor(limit / instances) + (rank < limit % instances ? 1 : 0);
-}
-
-/** FNV-1a over the names: 32 bits, never 0. */
-function rollOf(ids: readonly string[]): number {
-  let hash = 0x811c9dc5;
-  for (const character of ids.join(' ')) {
-    hash = Math.imul(hash ^ (character.codePointAt(0) ?? 0), 0x01000193);
-  }
-  return hash >>> 0 || 1;
 }

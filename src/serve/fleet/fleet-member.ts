@@ -257,7 +257,7 @@ export class FleetMember implements AsyncDisposable {
   #facts(): Omit<InstanceFacts, 'id'> {
     const { instance: name, version, startedAtMs } = this.#options;
     return {
-      roll: this.#standing?.roll ?? 0,
+      roll: this.#standing?.roll ?? '',
       name,
       version,
       startedAtMs: startedAtMs + this.#offsetMs,
@@ -266,7 +266,7 @@ export class FleetMember implements AsyncDisposable {
     };
   }
 
-  #see({ born, others }: Beat, session: Session): void {
+  #see({ born, roll, others }: Beat, session: Session): void {
     const { now, memory, groups } = this.#parts;
     if (born !== this.#born) this.#news.tellAll();
     this.#born = born;
@@ -274,7 +274,7 @@ export class FleetMember implements AsyncDisposable {
     // Others may be away as this one was, and use their share: till they are back, none is taken.
     const isRejoin = this.#joined > 1 || (this.#joined === 1 && memory.state === 'away');
     const isWhole = !isRejoin || performance.now() - session.sinceMs >= GONE_MS;
-    this.#standing = nextStanding(this.#standing, { self: this.#id, others, isWhole });
+    this.#standing = nextStanding(this.#standing, { self: this.#id, roll, others, isWhole });
     if (!memory.set(this.#standing)) return;
     for (const { table } of groups()) table.aside?.reconsiderAll(now());
   }

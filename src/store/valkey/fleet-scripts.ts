@@ -2,20 +2,25 @@
 // that a cluster keeps them together; the server's clock is the fleet's.
 
 /**
- * KEYS: instances, born. ARGV: id, mark of the secret, silence (ms) after which one is gone, what
- * others are told, a random word. The reply: the time in ms, the word that was given when the data
- * began, then id and what it told of every other instance. One of another secret is an error.
+ * KEYS: instances, born, roll. ARGV: id, mark of the secret, silence (ms) after which one is gone,
+ * what others are told, a random word. The reply: the time in ms, the word that was given when the
+ * data began, the number of times that somebody came or went since, then id and what it told of
+ * every other instance. One of another secret is an error.
  */
 export const BEAT = `
 local t = redis.call('TIME')
 local now = t[1] * 1000 + math.floor(t[2] / 1000)
 local all = redis.call('HGETALL', KEYS[1])
-local out = {string.format('%d', now), ''}
+local out = {string.format('%d', now), '', ''}
+local isNew = true
+local goes = 0
 for i = 1, #all, 2 do
-  if all[i] ~= ARGV[1] then
+  if all[i] == ARGV[1] then isNew = false
+  else
     local seen, mark, told = string.match(all[i + 1], '^(%d+)|([^|]*)|(.*)$')
     if not seen or now - tonumber(seen) > tonumber(ARGV[3]) then
       redis.call('HDEL', KEYS[1], all[i])
+      goes = goes + 1
     elseif mark ~= ARGV[2] then
       return redis.error_reply('OTHERSECRET ' .. all[i] .. ' has another secret')
     else
@@ -27,7 +32,15 @@ end
 redis.call('HSET', KEYS[1], ARGV[1], string.format('%d', now) .. '|' .. ARGV[2] .. '|' .. ARGV[4])
 redis.call('SET', KEYS[2], ARGV[5], 'NX')
 out[2] = redis.call('GET', KEYS[2])
+if isNew then goes = goes + 1 end
+out[3] = tostring(redis.call('INCRBY', KEYS[3], goes))
 return out
+`;
+
+/** KEYS: instances, roll. ARGV: id of the one that goes. */
+export const LEAVE = `
+if redis.call('HDEL', KEYS[1], ARGV[1]) == 1 then redis.call('INCRBY', KEYS[2], 1) end
+return 0
 `;
 
 /** Fields of one record in the arguments of {@link TELL}. */

@@ -2,7 +2,7 @@
 // key, and the news as a stream. Keys are known by an HMAC alone. What a record means, and when to
 // ask, is serve/fleet/.
 
-import { BEAT, FORGET, TELL } from './fleet-scripts.ts';
+import { BEAT, FORGET, LEAVE, TELL } from './fleet-scripts.ts';
 import { LinkError, type Reply, type ValkeyLink } from './valkey-link.ts';
 
 /** What is known of one key, for all models or for one. Times: Unix ms by the server's clock. */
@@ -38,8 +38,8 @@ export interface ToldRecord extends Omit<KeyRecord, 'by'> {
 /** One instance as it tells of itself. */
 export interface InstanceFacts {
   readonly id: string;
-  /** The set of instances that it knows, and acts by. */
-  readonly roll: number;
+  /** The roll that it acts by: see {@link Beat}. */
+  readonly roll: string;
   readonly name: string;
   readonly version: string;
   readonly startedAtMs: number;
@@ -51,6 +51,8 @@ export interface Beat {
   readonly serverMs: number;
   /** Another word: the server has lost what it knew. */
   readonly born: string;
+  /** Another one each time that somebody came or went. */
+  readonly roll: string;
   readonly others: readonly InstanceFacts[];
 }
 
@@ -72,6 +74,7 @@ export class FleetStore {
   readonly #teller: Teller;
   readonly #instances: string;
   readonly #born: string;
+  readonly #roll: string;
   readonly #records: string;
   readonly #news: string;
   readonly #bell: string;
@@ -82,6 +85,7 @@ export class FleetStore {
     this.#teller = teller;
     this.#instances = `{${name}}:instances`;
     this.#born = `{${name}}:born`;
+    this.#roll = `{${name}}:roll`;
     this.#records = `{${name}}:records`;
     this.#news = `{${name}}:news`;
     this.#bell = `{${name}}:bell`;
@@ -91,18 +95,18 @@ export class FleetStore {
   async beat(facts: Omit<InstanceFacts, 'id'>, random: string): Promise<Beat> {
     const { id, mark } = this.#teller;
     const words = [id, mark, String(GONE_MS), JSON.stringify(facts), random];
-    const reply = await this.#run(BEAT, [this.#instances, this.#born], words);
-    const [serverMs, born, ...rest] = texts(reply);
+    const reply = await this.#run(BEAT, [this.#instances, this.#born, this.#roll], words);
+    const [serverMs, born = '', count, ...rest] = texts(reply);
     const others: InstanceFacts[] = [];
     for (let i = 0; i + 1 < rest.length; i += 2) {
       others.push({ ...parseFacts(rest[i + 1] ?? ''), id: rest[i] ?? '' });
     }
-    return { serverMs: Number(serverMs), born: born ?? '', others };
+    return { serverMs: Number(serverMs), born, roll: `${born} ${count}`, others };
   }
 
   /** This instance goes. */
   async leave(): Promise<void> {
-    await this.#link.ask(['HDEL', this.#instances, this.#teller.id]);
+    await this.#run(LEAVE, [this.#instances, this.#roll], [this.#teller.id]);
   }
 
   /** Tells; the generation of each record, 0 where another one is stronger. */
@@ -198,7 +202,7 @@ function parseFacts(text: string): Omit<InstanceFacts, 'id'> {
   }
   const number = (value: unknown) => (Number.isFinite(value) ? Number(value) : 0);
   return {
-    roll: number(told.roll),
+    roll: String(told.roll ?? ''),
     name: String(told.name ?? ''),
     version: String(told.version ?? ''),
     startedAtMs: number(told.startedAtMs),
