@@ -4,7 +4,7 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { build } from 'esbuild';
-import { assertCompiledIn } from './compiled-in.ts';
+import { assertCompiledIn, LEFT_OUT } from './compiled-in.ts';
 import { run } from './node-base.ts';
 import { buildPage } from './page.ts';
 import { ROOT } from './targets.ts';
@@ -52,6 +52,7 @@ async function compile(entry: string, define: Record<string, string>): Promise<s
     write: false,
     minify: true,
     metafile: true,
+    external: [...LEFT_OUT],
     platform: 'node',
     format: 'cjs',
     target: 'node24',

@@ -8,11 +8,20 @@ import { ROOT } from './targets.ts';
 
 /** What each is for; a library that is not installed is not compiled in either. */
 const COMPILED_IN: Readonly<Record<string, string>> = {
+  '@redis/client': 'the fleet',
   'smol-toml': 'gpt-load.toml',
   preact: 'the page',
   '@preact/signals': 'the page',
   '@preact/signals-core': 'the page',
   uplot: 'charts of the page',
+};
+
+/** What these libraries could use if it were there: it is not, and nothing here asks for it. */
+export const LEFT_OUT: readonly string[] = ['@opentelemetry/api', '@node-rs/xxhash'];
+
+/** Licences that their packages leave out. */
+const LICENCE_FILES: Readonly<Record<string, string>> = {
+  '@redis/client': 'build/licences/redis-client.txt',
 };
 
 /** The package that a file of a bundle comes from; undefined: it is our own code. */
@@ -34,10 +43,10 @@ export function libraryLicences(): string[] {
   return Object.keys(COMPILED_IN).map((name) => {
     const folder = join(ROOT, 'node_modules', name);
     const { version } = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8'));
-    const file = ['LICENSE', 'LICENSE.md', 'LICENCE'].find((text) =>
-      existsSync(join(folder, text)),
-    );
+    const kept = LICENCE_FILES[name];
+    const files = ['LICENSE', 'LICENSE.md', 'LICENCE'].map((text) => join(folder, text));
+    const file = kept === undefined ? files.find((text) => existsSync(text)) : join(ROOT, kept);
     if (file === undefined) throw new Error(`${name} has no licence file`);
-    return `${name} ${version}\n\n${readFileSync(join(folder, file), 'utf8')}`;
+    return `${name} ${version}\n\n${readFileSync(file, 'utf8')}`;
   });
 }

@@ -164,6 +164,13 @@ const ALERTS: readonly Rule[] = [
       'Every key was rejected at {{ $labels.upstream }}: look at the route, not at the keys.',
   },
   {
+    alert: 'GptLoadFleetAway',
+    expr: 'gpt_load_fleet_connected == 0',
+    forText: '5m',
+    severity: 'warning',
+    summary: 'gpt-load at {{ $labels.instance }} has been without its fleet for 5 minutes.',
+  },
+  {
     alert: 'GptLoadManyFailures',
     expr: 'sum by (instance) (rate(gpt_load_requests_total{outcome="failure"}[5m])) / sum by (instance) (rate(gpt_load_requests_total[5m])) > 0.1',
     forText: '5m',

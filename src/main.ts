@@ -74,6 +74,7 @@ async function run({ command, values, rest }: CommandLine, terminal: Terminal): 
     case 'health':
     case 'stats':
     case 'blacklist':
+    case 'fleet':
     case 'reset-keys': {
       const { client } = await import('./cli/client.ts');
       return client(command, { url: text(values.url), json }, config, terminal);

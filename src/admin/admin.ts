@@ -41,6 +41,8 @@ export interface AdminParts extends MetricsSources, DashboardParts {
   readonly requests: AskRequests;
   /** Asks the coordinator's books. */
   readonly usage: AskUsage;
+  /** What the coordinator knows of the other instances; undefined: there is no fleet. */
+  readonly askFleet: () => Promise<object | undefined>;
 }
 
 /** Keys listed by /blacklist, of each kind; the counts are always whole. */
@@ -69,6 +71,7 @@ export class Admin {
       ['/metrics', (request, response) => sendMetrics(request, response, this.#parts)],
       ['/usage', (request, response) => sendUsage(request, response, this.#parts.usage)],
       ['/requests', (request, response) => this.#requests('/requests', request, response)],
+      ['/fleet', (_, response) => this.#fleet(response)],
       ['/config', (_, response) => this.#config(response)],
     ]);
   }
@@ -117,6 +120,7 @@ export class Admin {
       return { name, status, healthy_keys: healthy, total_keys: total };
     });
     const { total, healthy } = this.#summary(nowMs);
+    const fleet = this.#parts.fleet.facts(nowMs);
     const isHealthy = healthy > 0 && groups.every(({ status }) => status === 'healthy');
     const body = {
       status: isHealthy ? 'healthy' : 'unhealthy',
@@ -125,6 +129,8 @@ export class Admin {
       total_keys: total,
       uptime: Math.floor((nowMs - this.#parts.startedAtMs) / 1000),
       groups,
+      // An instance that is alone serves as well as any: no load balancer is to take it out.
+      fleet: fleet?.connected === false ? 'away' : fleet,
     };
     sendJson(response, isHealthy ? 200 : 503, JSON.stringify(body));
   }
@@ -180,6 +186,7 @@ export class Admin {
         workers: config.workers,
         uptime: Math.floor((nowMs - startedAtMs) / 1000),
       },
+      fleet: this.#parts.fleet.facts(nowMs),
       timestamp: new Date(nowMs).toISOString(),
     };
   }
@@ -193,6 +200,7 @@ export class Admin {
       blacklisted_keys: blacklisted,
       count: this.#summary(nowMs).blacklisted,
       resting_keys: resting,
+      fleet: this.#parts.fleet.facts(nowMs),
       timestamp: new Date(nowMs).toISOString(),
     };
   }
@@ -230,6 +238,13 @@ export class Admin {
       timestamp: new Date(nowMs).toISOString(),
     };
     sendJson(response, 200, JSON.stringify(body));
+  }
+
+  async #fleet(response: ServerResponse): Promise<void> {
+    const report = await this.#parts.askFleet();
+    const alone = { connected: false, trouble: 'FLEET_URL is not set', instances: [] };
+    const timestamp = new Date().toISOString();
+    sendJson(response, 200, JSON.stringify({ ...(report ?? alone), timestamp }));
   }
 
   #config(response: ServerResponse): void {

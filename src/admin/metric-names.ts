@@ -37,6 +37,7 @@ function nothing(): MetricsSnapshot {
     workers: [],
     logLinesDropped: 0,
     strayAnswers: 0,
+    fleet: { instances: 1, connected: false, lag_ms: null },
     cpuSeconds: 0,
     residentBytes: 0,
   };

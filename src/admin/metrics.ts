@@ -9,6 +9,7 @@ import type { VerdictKind } from '../policy/verdict.ts';
 import { type ClientCounts, OTHER_CLIENTS } from '../pool/counts/client-counts.ts';
 import { BUCKETS, type Histogram as Counted, type Counters } from '../pool/counts/counters.ts';
 import { DELAY_BOUNDS_MS, type Vitals, WorkerVitals } from '../pool/counts/worker-vitals.ts';
+import type { FleetFacts, FleetMemory } from '../pool/fleet-memory.ts';
 import type { GroupView } from '../pool/group-view.ts';
 import { summarise } from '../pool/keys/key-report.ts';
 import { QUOTA_KINDS } from '../pool/limits/key-quotas.ts';
@@ -64,6 +65,7 @@ export interface MetricsSources {
   readonly tokens: () => Promise<readonly TokenSeries[]>;
   /** Memory of all workers' vitals. */
   readonly vitals: SharedArrayBuffer;
+  readonly fleet: FleetMemory;
   /** Unix time in milliseconds. */
   readonly startedAtMs: number;
 }
@@ -92,6 +94,7 @@ export function metricsSnapshot(sources: MetricsSources, nowMs: number): Metrics
     workers: WorkerVitals.readAll(sources.vitals).map(workerSnapshot),
     logLinesDropped: totals.logLinesDropped,
     strayAnswers: totals.strayAnswers,
+    fleet: sources.fleet.facts(nowMs),
     cpuSeconds: (user + system) / US_PER_SECOND,
     residentBytes: residentBytes(),
   };
@@ -179,6 +182,8 @@ export interface MetricsSnapshot {
   readonly workers: readonly WorkerSnapshot[];
   readonly logLinesDropped: number;
   readonly strayAnswers: number;
+  /** Undefined: there is no FLEET_URL. */
+  readonly fleet: FleetFacts | undefined;
   readonly cpuSeconds: number;
   readonly residentBytes: number;
 }
@@ -230,6 +235,7 @@ export function metricFamilies(snapshot: MetricsSnapshot): Family[] {
       one(snapshot.strayAnswers),
     ),
     ...keyFamilies(snapshot),
+    ...fleetFamilies(snapshot.fleet),
     ...workerFamilies(snapshot.workers),
     ...processFamilies(snapshot),
   ];
@@ -322,6 +328,22 @@ function keyFamilies(snapshot: MetricsSnapshot): Family[] {
       groups.flatMap(({ name, limitSkips }) => by('limit', limitSkips, { group: name })),
     ),
     gauge('key_leases_open', 'Keys in use by attempts now.', one(snapshot.openLeases)),
+  ];
+}
+
+/** Of an instance that belongs to none there is nothing to be said. */
+function fleetFamilies(fleet: FleetFacts | undefined): Family[] {
+  if (fleet === undefined) return [];
+  const { connected, instances, lag_ms: lagMs } = fleet;
+  const lag = lagMs === null ? [] : one(lagMs / MS_PER_SECOND);
+  return [
+    gauge(
+      'fleet_connected',
+      "Whether the fleet's server is reached (1) or this instance is alone (0).",
+      one(Number(connected)),
+    ),
+    gauge('fleet_instances', 'Living instances as last seen.', one(instances)),
+    { ...gauge('fleet_lag_seconds', 'Age of what is known of them.', lag), unit: 'seconds' },
   ];
 }
 

@@ -1,12 +1,12 @@
-// How the answers of /health, /stats, /blacklist and /reset-keys look to a person. Layout and
-// wording, nothing else. Fields that it does not know are shown too: the instance may be newer
+// How the answers of /health, /stats, /blacklist, /fleet and /reset-keys look to a person. Layout
+// and wording, nothing else. Fields that it does not know are shown too: the instance may be newer
 // than this command.
 
 import { facts, grouped, span, table } from './table.ts';
 import { usageView } from './usage-view.ts';
 
 /** The commands, each named for its endpoint. */
-export type ClientCommand = 'health' | 'stats' | 'blacklist' | 'reset-keys' | 'usage';
+export type ClientCommand = 'health' | 'stats' | 'blacklist' | 'fleet' | 'reset-keys' | 'usage';
 
 /** What an endpoint answered, of whichever version. */
 export type JsonObject = { readonly [name: string]: unknown };
@@ -30,6 +30,8 @@ export function viewOf(
       return blacklistView(answer, nowMs, columns);
     case 'usage':
       return usageView(answer, columns);
+    case 'fleet':
+      return fleetView(answer, columns);
     case 'reset-keys':
       return facts([
         ['message', words(answer.message)],
@@ -149,6 +151,38 @@ function blacklistView(answer: JsonObject, nowMs: number, columns: number | unde
       ? ''
       : `\n${list({ what: 'resting' }, [...groupHead, 'KEY', 'MODEL', 'UNTIL', 'REASON'], restingRows, columns)}`)
   );
+}
+
+function fleetView(answer: JsonObject, columns: number | undefined): string {
+  const { instances, connected, trouble, lag_ms, clock_offset_ms, timestamp: _, ...more } = answer;
+  const listed = objects(instances);
+  const rows = listed.map((one) => [
+    one.self === true ? `${words(one.name)} *` : words(one.name),
+    words(one.version),
+    typeof one.uptime === 'number' ? span(one.uptime * 1000) : words(one.uptime),
+    milliseconds(one.lag_ms),
+    words(one.keys),
+  ]);
+  const lines = facts(
+    [
+      ['connected', connected === true ? 'yes' : `no: ${words(trouble)}`],
+      ...(listed.length === 0
+        ? []
+        : ([
+            ['instances', words(listed.length)],
+            ['lag', milliseconds(lag_ms)],
+            ['clock behind the server', milliseconds(clock_offset_ms)],
+          ] as [string, string][])),
+      ...pairs(more),
+    ],
+    columns,
+  );
+  if (rows.length === 0) return lines;
+  return `${lines}\n${table([['INSTANCE', 'VERSION', 'UPTIME', 'LAG', 'KEYS'], ...rows], columns)}`;
+}
+
+function milliseconds(value: unknown): string {
+  return typeof value === 'number' ? `${grouped(value)} ms` : words(value);
 }
 
 /** `count` is given where the instance lists fewer keys than there are. */

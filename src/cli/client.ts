@@ -1,6 +1,6 @@
-// `gpt-load health | stats | blacklist | reset-keys | usage`: asks the running instance and shows
-// what it says. Finds that instance, turns answers into exit codes for scripts, and words errors.
-// What is in an answer is up to admin/; how it looks as a table is client-views.ts.
+// `gpt-load health | stats | blacklist | fleet | reset-keys | usage`: asks the running instance and
+// shows what it says. Finds that instance, turns answers into exit codes for scripts, and words
+// errors. What is in an answer is up to admin/; how it looks as a table is client-views.ts.
 
 import { readFileSync } from 'node:fs';
 import type { Config } from '../config/config.ts';

@@ -95,6 +95,7 @@ export const COMMANDS = {
   health: { summary: 'Ask a running instance whether it can serve', options: CLIENT_OPTIONS },
   stats: { summary: 'Show its keys, requests and memory', options: CLIENT_OPTIONS },
   blacklist: { summary: 'List its blacklisted and resting keys', options: CLIENT_OPTIONS },
+  fleet: { summary: 'Show the instances that share what they learn', options: CLIENT_OPTIONS },
   'reset-keys': {
     summary: 'Give its blacklisted keys another chance; read the key file again',
     options: CLIENT_OPTIONS,

@@ -137,6 +137,9 @@ function conflicts(settings: Settings): string[] {
   if (settings.stateFile !== '' && resolve(settings.stateFile) === resolve(settings.keysFile)) {
     problems.push('STATE_FILE: must not be the key file, whose place it would take');
   }
+  if (settings.fleetUrl !== '' && settings.fleetSecret === '' && settings.authKey === '') {
+    problems.push('FLEET_SECRET: must be set where FLEET_URL is and AUTH_KEY is not, got ""');
+  }
   return problems;
 }
 

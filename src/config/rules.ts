@@ -2,6 +2,8 @@
 // parser. Knows no variable by name (variables.ts does) and no combination of variables
 // (config.ts does).
 
+import { parseServerUrl } from './server-url.ts';
+
 /**
  * What a value must be. `parse` gets trimmed text and answers undefined for anything that breaks
  * the rule.
@@ -110,6 +112,20 @@ export const listenHost: Rule<string> = {
     const bare = /^\[(.+)\]$/.exec(text)?.[1] ?? text;
     return /^[0-9A-Za-z_.:%-]+$/.test(bare) && !/^[^:]+:[^:]*$/.test(bare) ? bare : undefined;
   },
+};
+
+/** Where a Redis or Valkey server is, as its clients write it; '' for none. */
+export const serverUrl: Rule<string> = {
+  text:
+    'a redis:// or rediss:// URL such as redis://user:password@host:6379/0, ' +
+    'or redis+sentinel://host:26379,host:26379/NAME',
+  parse: (text) => (text === '' || parseServerUrl(text) !== undefined ? text : undefined),
+};
+
+/** A name in which a hash tag of the server can stand. */
+export const fleetName: Rule<string> = {
+  text: 'up to 64 letters, digits, and . _ : -',
+  parse: (text) => (/^[A-Za-z0-9._:-]{1,64}$/.test(text) ? text : undefined),
 };
 
 /** A credential that fits into a header field: visible ASCII (RFC 9110 5.5), no spaces. */

@@ -307,7 +307,40 @@ const LOGS = {
   }),
 } as const;
 
-const TABLE = { ...SERVER, ...KEYS, ...UPSTREAMS, ...TIMEOUTS, ...CORS, ...LOGS } as const;
+const FLEET = {
+  fleetUrl: {
+    ...variable('FLEET_URL', '', rule.serverUrl, {
+      en: 'Redis or Valkey by which instances share what they learn: a redis:// or rediss:// URL',
+      zh: '多个实例共享密钥状态所用的 Redis 或 Valkey：redis:// 或 rediss:// 地址',
+    }),
+    secret: true,
+  },
+  fleetCaFile: variable('FLEET_CA_FILE', '', rule.path, {
+    en: 'Certificate authorities (PEM) of a rediss:// server, in place of the public ones',
+    zh: 'rediss:// 服务器的 CA 证书（PEM），取代公共证书',
+  }),
+  fleetName: variable('FLEET_NAME', 'gpt-load', rule.fleetName, {
+    en: 'What the names of all keys on that server begin with; one for each fleet',
+    zh: '该服务器上所有键名的前缀；每个集群一个',
+  }),
+  fleetSecret: {
+    ...variable('FLEET_SECRET', '', rule.credential, {
+      en: 'What all instances of a fleet have in common; empty: AUTH_KEY',
+      zh: '同一集群各实例共用的密钥；留空则使用 AUTH_KEY',
+    }),
+    secret: true,
+  },
+} as const;
+
+const TABLE = {
+  ...SERVER,
+  ...KEYS,
+  ...UPSTREAMS,
+  ...TIMEOUTS,
+  ...CORS,
+  ...LOGS,
+  ...FLEET,
+} as const;
 
 type ValueOf<V> = V extends Variable<infer T> ? T : never;
 
@@ -327,6 +360,7 @@ export const SECTIONS = [
   section({ en: 'Timeouts, in seconds', zh: '超时（秒）' }, TIMEOUTS),
   section({ en: 'CORS', zh: '跨域' }, CORS),
   section({ en: 'Logs', zh: '日志' }, LOGS),
+  section({ en: 'Several instances', zh: '多实例' }, FLEET),
 ] as const;
 
 function variable<T>(

@@ -49,7 +49,13 @@ export type KeyEvent =
   | { readonly kind: 'bring_forward'; readonly untilMs: number }
   | { readonly kind: 'reset' }
   | { readonly kind: 'vacate' }
-  | { readonly kind: 'restore'; readonly status: Omit<KeyStatus, 'generation'> };
+  | { readonly kind: 'restore'; readonly status: Omit<KeyStatus, 'generation'> }
+  /** Another instance tells; `generation` is the era that it knew of: -1, it knew none. */
+  | {
+      readonly kind: 'heard';
+      readonly generation: number;
+      readonly status: Omit<KeyStatus, 'generation'>;
+    };
 
 export interface KeyLimits {
   readonly blacklistThreshold: number;
@@ -98,6 +104,8 @@ export function reduceKey(status: KeyStatus, event: KeyEvent, limits: KeyLimits)
       return newEra(status, { ...SPOTLESS, state: 'vacant' });
     case 'restore':
       return newEra(status, event.status);
+    case 'heard':
+      return reduceHeard(status, event);
     default:
       return event satisfies never;
   }
@@ -148,4 +156,20 @@ function reduceRejected(
   const restMs = cooldownMs(keyCooldownMs, status.restCount, keyCooldownMaxMs, random);
   const restCount = status.restCount + 1;
   return newEra(status, { state: 'cooling', restCount, deadCount, untilMs: nowMs + restMs });
+}
+
+/**
+ * News about a status that nothing has happened to since are the status. Where both sides learned
+ * something at once, what is worse stays, and of two ends the later one.
+ */
+function reduceHeard(
+  status: KeyStatus,
+  { generation, status: heard }: Extract<KeyEvent, { kind: 'heard' }>,
+): KeyStatus {
+  const isSame = status.state === heard.state && status.untilMs === heard.untilMs;
+  if (generation === status.generation) return isSame ? status : newEra(status, heard);
+  if (heard.state === 'ready' || isSame) return status;
+  if (status.state === 'ready') return newEra(status, heard);
+  if (status.state !== heard.state) return heard.state === 'dead' ? newEra(status, heard) : status;
+  return heard.untilMs > status.untilMs ? newEra(status, heard) : status;
 }

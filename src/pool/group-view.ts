@@ -5,7 +5,8 @@ import type { GroupSettings } from '../config/group-settings.ts';
 import { AttemptCounts } from './counts/attempt-counts.ts';
 import { WaitingLine } from './limits/waiting-line.ts';
 import { ResourceKeys } from './resource-keys.ts';
-import { KeyTable, type TableBuffers, type TableSize } from './table/key-table.ts';
+import { KeyTable } from './table/key-table.ts';
+import type { TableBuffers, TableSize } from './table/table-memory.ts';
 import { type UpstreamBuffers, UpstreamPool } from './upstreams/upstream-pool.ts';
 
 /** The memory of one group, which all threads share. */

@@ -296,7 +296,9 @@ export class KeyPool {
     const isLastResort = seen.shortage === 'dead' || seen.shortage === 'no_access';
     const scope = table.lane(seen.shortage === 'dead' ? ACCOUNT : lane);
     const nowTick = table.tick(nowMs);
-    if (isLastResort && scope.claimHalfOpen(nowTick, HALF_OPEN_MS / TICK_MS)) {
+    // Each instance of a fleet at its time, so that all of them together are as one.
+    const periodTicks = (HALF_OPEN_MS * table.fleet.instances) / TICK_MS;
+    if (isLastResort && scope.claimHalfOpen(nowTick, periodTicks)) {
       // Looked up now: what was seen a moment ago may have been tried since.
       seen = survey(table, lane, nowTick, request);
       const place = { row: seen.oldestDead, lane, force: true };

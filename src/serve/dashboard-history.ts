@@ -54,6 +54,11 @@ export class DashboardKeeper {
     this.#dueMs = nowMs + STEP_MS;
   }
 
+  /** How things are from the start on is no change. */
+  begin(groups: readonly GroupView[]): void {
+    this.#watch.look(groups, Date.now());
+  }
+
   /** Called once a second. */
   keepHouse(groups: readonly GroupView[], nowMs: number): void {
     if (nowMs < this.#dueMs) return;

@@ -17,6 +17,7 @@ import { redactExact } from '../policy/redact.ts';
 import { ClientCounts, MAX_COUNTED_CLIENTS } from '../pool/counts/client-counts.ts';
 import { COORDINATOR, Counters, WorkerCounters } from '../pool/counts/counters.ts';
 import { WorkerVitals } from '../pool/counts/worker-vitals.ts';
+import { FleetMemory } from '../pool/fleet-memory.ts';
 import { ClientLimits } from '../pool/limits/client-limits.ts';
 import { WaitingLine } from '../pool/limits/waiting-line.ts';
 import { Semaphore } from '../pool/semaphore.ts';
@@ -24,6 +25,8 @@ import { loadTlsFiles } from '../upstream/dial/tls-files.ts';
 import { Alerts } from './alerts/alerts.ts';
 import { tellDescriptors, tellStart, tellWarnings } from './banner.ts';
 import { DashboardKeeper } from './dashboard-history.ts';
+import type { FleetMember } from './fleet/fleet-member.ts';
+import { joinFleet } from './fleet/join-fleet.ts';
 import { resetGroups } from './groups/group-keeper.ts';
 import { GroupSet } from './groups/group-set.ts';
 import { GroupingSource } from './groups/grouping-source.ts';
@@ -58,15 +61,14 @@ export async function serve(given: Config, runtime: ServeRuntime): Promise<numbe
   const config = { ...given, workers: address.inEveryWorker ? workerCount(given.workers) : 1 };
   if (address.kind === 'tcp') await assertFree(address);
   if (address.kind === 'unix') await removeStaleSocket(address.path);
-  const { tlsCertFile, tlsKeyFile } = config;
-  const tls = tlsCertFile === '' ? undefined : loadTlsFiles(tlsCertFile, tlsKeyFile);
+  const tls = tlsOf(config);
   const { sinks, write, log } = openLog(config, runtime.colour);
   tellWarnings(log, runtime.warnings, others.length);
   tellDescriptors(log, config.maxConcurrentRequests, descriptorLimit());
 
   const shared = createShared(config);
   using state = new StateKeeper(config.stateFile, log);
-  using groups = new GroupSet(state, config.workers, log);
+  using groups = new GroupSet(state, { workers: config.workers, fleet: shared.fleet }, log);
   using alerts = Alerts.of(config, log);
   using usage = usageKeeper(config, state, groups, log);
   let fleet: WorkerFleet | undefined;
@@ -80,13 +82,17 @@ export async function serve(given: Config, runtime: ServeRuntime): Promise<numbe
   const own = new WorkerCounters(shared.counters, COORDINATOR);
   const catalogue = new ModelCatalogue(config, own);
   const trails = new TrailMemory(config.authKey);
+  // What is so from the start is no news.
   alerts?.keepHouse(groups.views, Date.now());
+  dashboard.begin(groups.views);
   const served = groups.served(grouping);
   recallTokens(served, usage, shared, log);
+  await using siblings = joinFleet(config, runtime, { log, groups, memory: shared.fleet });
   const start = { config, served, version: runtime.identity.version, address, reusePort, tls };
+  const inside = { groups, catalogue, usage, trails, dashboard, shared, runtime, siblings };
   fleet = new WorkerFleet(
     { ...start, startedAtMs: Date.now(), colour: runtime.colour, shared },
-    eventsOf({ log, write, groups, catalogue, usage, trails, dashboard, shared, runtime }),
+    eventsOf({ log, write, ...inside }),
   );
   const countDropped = droppedLines(sinks, own);
   const signals = new Signals();
@@ -102,12 +108,8 @@ export async function serve(given: Config, runtime: ServeRuntime): Promise<numbe
       countDropped();
     }, HOUSEKEEPING_MS);
     const bound = address.kind === 'tcp' ? { ...address, port } : address;
-    tellStart(log, config, {
-      address: bound,
-      keys: groups.keyCount,
-      grouping,
-      identity: runtime.identity,
-    });
+    const { keyCount: keys } = groups;
+    tellStart(log, config, { address: bound, keys, grouping, identity: runtime.identity });
     runtime.onReady?.();
     signals.onHangup(() => {
       for (const sink of sinks) sink.reopen();
@@ -150,6 +152,10 @@ function groupingSource(
   });
 }
 
+function tlsOf({ tlsCertFile, tlsKeyFile }: Config) {
+  return tlsCertFile === '' ? undefined : loadTlsFiles(tlsCertFile, tlsKeyFile);
+}
+
 function usageKeeper(
   { pricesFile }: Config,
   state: StateKeeper,
@@ -169,6 +175,7 @@ interface EventParts {
   readonly dashboard: DashboardKeeper;
   readonly shared: SharedMemory;
   readonly runtime: ServeRuntime;
+  readonly siblings: FleetMember | undefined;
 }
 
 /** What this thread does for the workers. */
@@ -178,12 +185,12 @@ function eventsOf({ log, write, groups, catalogue, usage, ...more }: EventParts)
     onLog: write,
     onReset: (group) => resetGroups(groups.keepers, group),
     onListModels: () => catalogue.of(groups.views),
-    onAsk: (question) =>
-      question.about === 'trails'
-        ? more.trails.answer(question.trails)
-        : question.about === 'history'
-          ? more.dashboard.since(question.sinceSeconds)
-          : answerOf(question, usage, log),
+    onAsk: (question) => {
+      if (question.about === 'fleet') return more.siblings?.report();
+      if (question.about === 'trails') return more.trails.answer(question.trails);
+      if (question.about === 'history') return more.dashboard.since(question.sinceSeconds);
+      return answerOf(question, usage, log);
+    },
     onAct: async (action) => {
       const keeper = groups.keepers.find(({ name }) => name === action.group);
       return keeper?.act(action, catalogue) ?? { ok: false, message: 'there is no such group' };
@@ -317,14 +324,16 @@ function writerTo(sinks: readonly LogSink[], authKey: string): (lines: string) =
 }
 
 function createShared(config: Config): SharedMemory {
+  const fleet = FleetMemory.create();
   return {
     permits: Semaphore.create(config.maxConcurrentRequests),
     permitLine: WaitingLine.create(),
     counters: Counters.create(),
     clients: ClientCounts.create(),
-    clientLimits: ClientLimits.create(MAX_COUNTED_CLIENTS + 1, config.workers),
+    clientLimits: ClientLimits.create(MAX_COUNTED_CLIENTS + 1, config.workers, fleet),
     vitals: WorkerVitals.create(),
     viewers: Semaphore.create(MAX_VIEWERS),
+    fleet,
   };
 }
 

@@ -26,6 +26,7 @@ export interface SharedMemory {
   readonly vitals: SharedArrayBuffer;
   /** Seats of those who have the page open. */
   readonly viewers: SharedArrayBuffer;
+  readonly fleet: SharedArrayBuffer;
 }
 
 /** Who is served with whose keys. */
@@ -68,6 +69,7 @@ export type Question =
   | { readonly about: 'usage'; readonly usage: UsageQuestion; readonly format: UsageFormat }
   | { readonly about: 'trails'; readonly trails: TrailQuestion }
   | { readonly about: 'tokens' }
+  | { readonly about: 'fleet' }
   | { readonly about: 'history'; readonly sinceSeconds: number };
 
 export type ToWorker =

@@ -19,6 +19,7 @@ import { TrailBatches } from '../log/trail-batch.ts';
 import { ClientCounts } from '../pool/counts/client-counts.ts';
 import { Counters, WorkerCounters } from '../pool/counts/counters.ts';
 import { WorkerVitals } from '../pool/counts/worker-vitals.ts';
+import { FleetMemory } from '../pool/fleet-memory.ts';
 import { ClientLimits } from '../pool/limits/client-limits.ts';
 import { WaitingLine } from '../pool/limits/waiting-line.ts';
 import { Semaphore } from '../pool/semaphore.ts';
@@ -35,6 +36,7 @@ import { Http1Transport } from '../upstream/http1/transport-http1.ts';
 import type { Transport } from '../upstream/transport.ts';
 import { CoordinatorRequests } from './coordinator-requests.ts';
 import { dialerFor } from './dialer-for.ts';
+import type { FleetReport } from './fleet/fleet-report.ts';
 import { WorkerGroups } from './groups/worker-groups.ts';
 import { watchVitalSigns } from './vital-signs.ts';
 import { serveOn } from './worker-listener.ts';
@@ -157,6 +159,7 @@ function adminFor(
     grouping: () => groups.shown,
     clients: () => groups.clients,
     vitals: shared.vitals,
+    fleet: new FleetMemory(shared.fleet),
     startedAtMs,
     reset: (group) => resets.ask((id) => ({ kind: 'reset', id, group })),
     requests: (question) => {
@@ -165,6 +168,7 @@ function adminFor(
       return ask({ about: 'trails', trails: question }) as ReturnType<AskRequests>;
     },
     usage: (usage, format) => ask({ about: 'usage', usage, format }) as Promise<WrittenUsage>,
+    askFleet: () => ask({ about: 'fleet' }) as Promise<FleetReport | undefined>,
     tokens: () => ask({ about: 'tokens' }) as Promise<readonly TokenSeries[]>,
     seats: new Semaphore(shared.viewers, workerId),
     history: (sinceSeconds) => {

@@ -11,6 +11,7 @@ import { parseConfig } from '../../src/config/config.ts';
 import { ClientCounts, OTHER_CLIENTS } from '../../src/pool/counts/client-counts.ts';
 import { Counters, WorkerCounters } from '../../src/pool/counts/counters.ts';
 import { WorkerVitals } from '../../src/pool/counts/worker-vitals.ts';
+import { FleetMemory } from '../../src/pool/fleet-memory.ts';
 import { parseKeys } from '../../src/pool/keys/key-file.ts';
 import { KeyReload } from '../../src/pool/keys/key-reload.ts';
 import { KeyTable } from '../../src/pool/table/key-table.ts';
@@ -49,7 +50,7 @@ function sourcesOfTwoWorkers() {
     { name: 'x', place: OTHER_CLIENTS },
     { name: 'y', place: OTHER_CLIENTS },
   ];
-  const own = { clients, clientCounts };
+  const own = { clients, clientCounts, fleet: new FleetMemory(FleetMemory.create()) };
   return {
     ...sources,
     ...own,

@@ -60,6 +60,7 @@ const SNAPSHOT: MetricsSnapshot = {
   ],
   logLinesDropped: 0,
   strayAnswers: 0,
+  fleet: { instances: 3, connected: true, lag_ms: 12 },
   cpuSeconds: 1.25,
   residentBytes: 8e7,
 };

@@ -21,6 +21,7 @@ import type { FaultCode } from '../../src/policy/verdict.ts';
 import { ClientCounts } from '../../src/pool/counts/client-counts.ts';
 import { Counters, WorkerCounters } from '../../src/pool/counts/counters.ts';
 import { WorkerVitals } from '../../src/pool/counts/worker-vitals.ts';
+import { FleetMemory } from '../../src/pool/fleet-memory.ts';
 import { type Group, servedGroup } from '../../src/pool/group.ts';
 import { attachGroup, createGroup } from '../../src/pool/group-view.ts';
 import { parseKeys } from '../../src/pool/keys/key-file.ts';
@@ -246,6 +247,8 @@ function routerOf({
     startedAtMs: Date.now(),
     reset: async () => ({ ok: true, message: '' }),
     requests: async () => null,
+    fleet: new FleetMemory(FleetMemory.create()),
+    askFleet: async () => undefined,
   });
   const auth = new Auth(config.authKey, placed(config));
   const ownSite = new OwnSite(config.host, config.allowedHosts);

@@ -5,7 +5,7 @@
 
 import { readFile } from 'node:fs/promises';
 import { MAX_KEY_BYTES } from '../table/key-rows.ts';
-import { MAX_KEYS } from '../table/key-table.ts';
+import { MAX_KEYS } from '../table/table-memory.ts';
 import { parseUpstreamUrl } from '../upstreams/upstream-list.ts';
 import {
   isKeyName,

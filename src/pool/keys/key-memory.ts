@@ -4,10 +4,11 @@
 import type { KeyState, KeyStatus } from '../../policy/key-breaker.ts';
 import { REASONS, type Reason } from '../../policy/reason.ts';
 import type { GroupView } from '../group-view.ts';
+import type { Bitmap } from '../table/bitmap.ts';
 import { UNPINNED } from '../table/key-rows.ts';
 import type { KeyTable } from '../table/key-table.ts';
 import { ACCOUNT } from '../table/lane-directory.ts';
-import { generationOf, isSpotless, READY, stateOf, VACANT } from '../table/status-word.ts';
+import { generationOf, isSpotless, READY, stateOf, TICK_MS, VACANT } from '../table/status-word.ts';
 
 /**
  * What is known of one key: for all models (`model` is '') or for one. Times: Unix milliseconds.
@@ -28,6 +29,19 @@ export interface ChangedKey extends KnownStatus {
   readonly key: string;
   /** Index of the upstream that the key is bound to, or UNPINNED. */
   readonly pin: number;
+  readonly row: number;
+  /** The era that it belongs to, as the reducer counts them. */
+  readonly era: number;
+  /** When something last happened to it. */
+  readonly triedMs: number;
+}
+
+/** What another instance knows of one key. */
+export interface HeardStatus extends KnownStatus {
+  /** Our era that it knew of: -1, it knew none. */
+  readonly era: number;
+  /** When it happened. */
+  readonly atMs: number;
 }
 
 /** Lets every key be tried again: all counts, rests and deaths are forgotten. */
@@ -51,14 +65,18 @@ export function forgetAll(table: KeyTable, nowMs: number): void {
  * `everything`, all that is worth keeping. Rows are taken from the list one by one, as the caller
  * goes on.
  */
-export function* takeChanged(table: KeyTable, everything: boolean): Generator<ChangedKey, void> {
-  const { changed, account, rows } = table;
-  if (everything) markAll(table);
+export function* takeChanged(
+  table: KeyTable,
+  everything: boolean,
+  changed = table.changed,
+): Generator<ChangedKey, void> {
+  const { account, rows } = table;
+  if (everything) markAll(table, changed);
   // Rows that change meanwhile, behind the loop, are for the next call.
   for (let row = changed.next(0); row >= 0; ) {
     changed.delete(row);
     if (stateOf(account.words.low(row)) !== VACANT) {
-      const about = { key: rows.key(row), pin: rows.pin(row) };
+      const about = { key: rows.key(row), pin: rows.pin(row), row };
       for (const status of knownOf(table, row)) yield { ...about, ...status };
     }
     const next = changed.next(row + 1);
@@ -66,17 +84,20 @@ export function* takeChanged(table: KeyTable, everything: boolean): Generator<Ch
   }
 }
 
-function markAll(table: KeyTable): void {
+/** Marks every row of which more is known than that it is ready. */
+export function markAll(table: KeyTable, changed: Bitmap): void {
   const { rowCount } = table.rows;
   for (const index of [ACCOUNT, ...table.directory.active()]) {
     const { words } = table.lane(index);
     for (let row = 0; row < rowCount; row++) {
-      if (stateOf(words.low(row)) !== READY) table.changed.add(row);
+      if (stateOf(words.low(row)) !== READY) changed.add(row);
     }
   }
 }
 
-function* knownOf(table: KeyTable, row: number): Generator<KnownStatus, void> {
+type KnownInEra = KnownStatus & Pick<ChangedKey, 'era' | 'triedMs'>;
+
+function* knownOf(table: KeyTable, row: number): Generator<KnownInEra, void> {
   yield knownIn(table, ACCOUNT, row);
   for (const lane of table.directory.active()) {
     const low = table.lane(lane).words.low(row);
@@ -84,9 +105,9 @@ function* knownOf(table: KeyTable, row: number): Generator<KnownStatus, void> {
   }
 }
 
-function knownIn(table: KeyTable, index: number, row: number): KnownStatus {
+function knownIn(table: KeyTable, index: number, row: number): KnownInEra {
   const lane = table.lane(index);
-  const { state, restCount, deadCount, untilMs } = lane.words.key(row);
+  const { state, restCount, deadCount, untilMs, generation } = lane.words.key(row);
   const isOk = state === 'ready' || state === 'vacant';
   return {
     model: index === ACCOUNT ? '' : table.directory.model(index),
@@ -96,6 +117,8 @@ function knownIn(table: KeyTable, index: number, row: number): KnownStatus {
     sinceMs: table.timeOf(lane.since[row] ?? 0),
     restCount,
     deadCount,
+    era: generation,
+    triedMs: table.timeOf(lane.tried[row] ?? 0),
   };
 }
 
@@ -120,6 +143,43 @@ export function recall(table: KeyTable, row: number, known: KnownStatus, nowMs: 
   const since = table.tick(known.sinceMs);
   table.lane(lane).since[row] = since;
   table.lane(lane).tried[row] = since;
+}
+
+/**
+ * Takes over what another instance knows of a row.
+ * @returns the era in which both know the same; -1: this one knows something worse
+ */
+export function hear(table: KeyTable, row: number, heard: HeardStatus, nowMs: number): number {
+  const { model, restCount, deadCount, era } = heard;
+  const nowTick = table.tick(nowMs);
+  const state: KeyState = heard.state === 'ok' ? 'ready' : heard.state;
+  const isOver = state === 'ready' || heard.untilMs <= nowMs;
+  const endMs = state === 'ready' ? 0 : table.sinceEpoch(heard.untilMs);
+  // As the word has it: what is the same must compare so.
+  const untilMs = Math.ceil(endMs / TICK_MS) * TICK_MS;
+  const status = { state, restCount, deadCount, untilMs };
+  const known = model === '' ? ACCOUNT : table.laneFor(model, nowTick);
+  // A model that has no lane, and needs none.
+  if (model !== '' && known === ACCOUNT && isOver) return -1;
+  const index = model === '' || known !== ACCOUNT ? known : table.laneToRest(model, 0, nowTick);
+  if (model !== '' && index === ACCOUNT) {
+    table.applyApart(model, row, { kind: 'restore', status }, nowMs);
+    return -1;
+  }
+  const reason = REASONS.includes(heard.reason) ? heard.reason : 'none';
+  const lane = table.lane(index);
+  // It did not know of what we know, but it cleared the key after that.
+  const isLater = state === 'ready' && heard.atMs > table.timeOf(lane.tried[row] ?? 0);
+  const generation = isLater ? lane.words.key(row).generation : era;
+  const event = { kind: 'heard', generation, status } as const;
+  const change = table.apply(index, row, event, { nowTick, reason, isHeard: true });
+  if (change !== null) {
+    lane.since[row] = table.tick(heard.sinceMs);
+    return change.after.generation;
+  }
+  const now = lane.words.key(row);
+  const isSame = now.state === state && now.untilMs === untilMs;
+  return now.generation === era || isSame ? now.generation : -1;
 }
 
 /**

@@ -1,6 +1,7 @@
 // What clients may ask for: requests in any minute, and at once. Exact over all workers. Who a
 // client is, and how many it may, come with the request.
 
+import { FleetMemory } from '../fleet-memory.ts';
 import { InFlight } from './in-flight.ts';
 import { MinuteWindows } from './minute-windows.ts';
 
@@ -25,15 +26,20 @@ export interface LimitBuffers {
   readonly minutes: SharedArrayBuffer;
   readonly inFlight: SharedArrayBuffer;
   readonly dayTokens: SharedArrayBuffer;
+  /** Which part of each limit is this instance's. */
+  readonly fleet: SharedArrayBuffer;
 }
 
 const DAY_MS = 86_400_000;
+/** A part of a limit may be nothing: it may be more in some seconds. */
+const NO_PART_WAIT_MS = 5_000;
 
 export class ClientLimits {
   readonly #minutes: MinuteWindows;
   readonly #inFlight: InFlight;
   /** A day's number, modulo 2^16, above its tokens. */
   readonly #dayTokens: BigInt64Array;
+  readonly #fleet: FleetMemory;
   readonly #workerId: number;
 
   constructor(buffers: LimitBuffers, workerId: number) {
@@ -41,27 +47,36 @@ export class ClientLimits {
     this.#minutes = new MinuteWindows(buffers.minutes, 0, places);
     this.#inFlight = new InFlight(buffers.inFlight, 0, places, buffers.workers);
     this.#dayTokens = new BigInt64Array(buffers.dayTokens);
+    this.#fleet = new FleetMemory(buffers.fleet);
     this.#workerId = workerId;
   }
 
-  static create(places: number, workers: number): LimitBuffers {
+  static create(
+    places: number,
+    workers: number,
+    fleet: SharedArrayBuffer = FleetMemory.create(),
+  ): LimitBuffers {
     const minutes = MinuteWindows.create(places);
     const dayTokens = new SharedArrayBuffer(places * 8);
-    return { workers, minutes, inFlight: InFlight.create(places, workers), dayTokens };
+    return { workers, minutes, inFlight: InFlight.create(places, workers), dayTokens, fleet };
   }
 
   /** Admits one request, which {@link leave} ends; or says which limit is in the way. */
   enter(client: LimitedClient, nowMs: number): Excess | undefined {
     const { place, rpm, concurrency, tokensPerDay } = client;
-    if (tokensPerDay > 0 && this.tokensOfDay(place, nowMs) >= tokensPerDay) {
+    const ofDay = this.#fleet.share(tokensPerDay);
+    if (tokensPerDay > 0 && this.tokensOfDay(place, nowMs) >= ofDay) {
       const waitMs = DAY_MS - (nowMs % DAY_MS);
       return { limit: 'tokens_per_day', value: tokensPerDay, waitMs };
     }
-    if (concurrency > 0 && !this.#inFlight.enter(place, concurrency, this.#workerId)) {
+    const atOnce = this.#fleet.share(concurrency);
+    if (concurrency > 0 && !this.#inFlight.enter(place, atOnce, this.#workerId)) {
       return { limit: 'concurrency', value: concurrency, waitMs: null };
     }
     if (rpm === 0) return undefined;
-    const waitMs = this.#minutes.admit(place, rpm, nowMs);
+    const part = this.#fleet.share(rpm);
+    // A window that is empty would take one whatever its limit.
+    const waitMs = part === 0 ? NO_PART_WAIT_MS : this.#minutes.admit(place, part, nowMs);
     if (waitMs === 0) return undefined;
     if (concurrency > 0) this.#inFlight.leave(place, this.#workerId);
     return { limit: 'rpm', value: rpm, waitMs };

@@ -3,6 +3,7 @@
 // dies. Whether a key that has reached a limit is still offered is the table's affair
 // (key-table.ts).
 
+import type { FleetMemory } from '../fleet-memory.ts';
 import { InFlight } from './in-flight.ts';
 import { MAX_IN_MINUTE, MinuteWindows } from './minute-windows.ts';
 
@@ -40,11 +41,14 @@ const DAY_BITS = 21;
 const DAY_COUNT = 2 ** DAY_BITS - 1;
 /** A key that is full of requests under way is looked at again after this, should one get lost. */
 const LOOK_AGAIN_MS = 60_000;
+/** A limit of which this instance may use nothing. */
+const NO_PART = -1;
 const HEADER_BYTES = 64;
 const PLACES: Quotas = { concurrency: 0, rpd: 1, rpm: 2, tpm: 3 };
 
 export class KeyQuotas {
   readonly #defaults: Quotas;
+  readonly #fleet: FleetMemory;
   /** How often a key was set aside because of each kind. */
   readonly #skips: Int32Array;
   readonly #own: Int32Array;
@@ -53,12 +57,21 @@ export class KeyQuotas {
   readonly #requests: MinuteWindows;
   readonly #tokens: MinuteWindows;
 
-  /** @param buffer from {@link create}, for as many rows; grown to its full length here */
-  constructor(buffer: SharedArrayBuffer, rows: number, workers: number, defaults: Quotas) {
+  /**
+   * @param buffer from {@link create}, for as many rows; grown to its full length here
+   * @param fleet which part of each limit is this instance's
+   */
+  constructor(
+    buffer: SharedArrayBuffer,
+    { rows, workers }: { readonly rows: number; readonly workers: number },
+    defaults: Quotas,
+    fleet: FleetMemory,
+  ) {
     // Views of fixed length are read faster, and must not be longer than the buffer.
     if (buffer.growable) buffer.grow(buffer.maxByteLength);
     const at = sections(rows, workers);
     this.#defaults = defaults;
+    this.#fleet = fleet;
     this.#skips = new Int32Array(buffer, 0, QUOTA_KINDS.length);
     this.#requests = new MinuteWindows(buffer, at.requests, rows, BUCKET_MS);
     this.#tokens = new MinuteWindows(buffer, at.tokens, rows, BUCKET_MS);
@@ -72,7 +85,16 @@ export class KeyQuotas {
     return new SharedArrayBuffer(0, { maxByteLength: sections(rows, workers).end });
   }
 
-  /** The limit of a row; 0: none. */
+  /**
+   * This instance's part of the limit of a row; 0: there is no limit, {@link NO_PART}: there is
+   * one, and others have all of it.
+   */
+  #part(row: number, kind: QuotaKind): number {
+    const limit = this.limit(row, kind);
+    return limit === 0 ? 0 : this.#fleet.share(limit) || NO_PART;
+  }
+
+  /** The limit of a row, for the whole fleet; 0: none. */
   limit(row: number, kind: QuotaKind): number {
     const own = this.#own[row * QUOTA_KINDS.length + PLACES[kind]] ?? 0;
     return own === UNLIMITED ? 0 : own === 0 ? this.#defaults[kind] : own;
@@ -103,7 +125,7 @@ export class KeyQuotas {
    */
   admit(row: number, tokens: number, workerId: number, nowMs: number): Full | undefined {
     // Counted without a limit too: one may be set while requests are under way.
-    const concurrency = this.limit(row, 'concurrency') || Infinity;
+    const concurrency = this.#part(row, 'concurrency') || Infinity;
     if (!this.#inFlight.enter(row, concurrency, workerId)) {
       return { kind: 'concurrency', untilMs: nowMs + LOOK_AGAIN_MS };
     }
@@ -113,28 +135,29 @@ export class KeyQuotas {
   }
 
   #admitToDay(row: number, nowMs: number): Full | undefined {
-    const rpd = this.limit(row, 'rpd');
+    const rpd = this.#part(row, 'rpd');
     if (rpd === 0) return undefined;
     const day = Math.floor(nowMs / DAY_MS);
     for (;;) {
       const word = Atomics.load(this.#days, row);
       const count = countOn(word, day);
-      if (count >= rpd) return { kind: 'rpd', untilMs: (day + 1) * DAY_MS };
+      if (count >= rpd) return { kind: 'rpd', untilMs: this.#dayEndMs(rpd, nowMs) };
       const next = (day << DAY_BITS) | Math.min(DAY_COUNT, count + 1);
       if (Atomics.compareExchange(this.#days, row, word, next) === word) return undefined;
     }
   }
 
   #admitToMinute(row: number, tokens: number, nowMs: number): Full | undefined {
-    const rpm = this.limit(row, 'rpm');
-    const requestsMs = rpm === 0 ? 0 : this.#requests.admit(row, rpm, nowMs);
+    const rpm = this.#part(row, 'rpm');
+    const requestsMs = rpm === 0 ? 0 : admitTo(this.#requests, { row, limit: rpm, nowMs });
     if (requestsMs > 0) {
       this.#giveBackDay(row, nowMs);
       return { kind: 'rpm', untilMs: nowMs + requestsMs };
     }
-    const tpm = this.limit(row, 'tpm');
+    const tpm = this.#part(row, 'tpm');
     if (tpm === 0 || tokens === 0) return undefined;
-    const tokensMs = this.#tokens.admit(row, tpm, nowMs, Math.min(tokens, MAX_IN_MINUTE));
+    const amount = Math.min(tokens, MAX_IN_MINUTE);
+    const tokensMs = admitTo(this.#tokens, { row, limit: tpm, nowMs }, amount);
     if (tokensMs === 0) return undefined;
     this.#giveBackDay(row, nowMs);
     if (rpm > 0) this.#requests.adjust(row, nowMs, -1);
@@ -154,7 +177,7 @@ export class KeyQuotas {
     let full: Full | undefined;
     for (let i = 0; i < QUOTA_KINDS.length; i++) {
       const kind = QUOTA_KINDS[i] as QuotaKind;
-      const limit = this.limit(row, kind);
+      const limit = this.#part(row, kind);
       if (limit === 0) continue;
       const untilMs = this.#fullUntilMs(row, kind, limit, nowMs);
       if (untilMs > (full?.untilMs ?? nowMs)) full = { kind, untilMs };
@@ -168,7 +191,8 @@ export class KeyQuotas {
         return this.#inFlight.of(row) >= limit ? nowMs + LOOK_AGAIN_MS : 0;
       case 'rpd': {
         const day = Math.floor(nowMs / DAY_MS);
-        return countOn(Atomics.load(this.#days, row), day) >= limit ? (day + 1) * DAY_MS : 0;
+        const isFull = countOn(Atomics.load(this.#days, row), day) >= limit;
+        return isFull ? this.#dayEndMs(limit, nowMs) : 0;
       }
       case 'rpm':
         return windowEnd(this.#requests, row, limit, nowMs);
@@ -177,6 +201,12 @@ export class KeyQuotas {
       default:
         return kind satisfies never;
     }
+  }
+
+  /** A part that is nothing may become something before the day is over. */
+  #dayEndMs(part: number, nowMs: number): number {
+    if (part === NO_PART) return nowMs + LOOK_AGAIN_MS;
+    return (Math.floor(nowMs / DAY_MS) + 1) * DAY_MS;
   }
 
   /** An admitted request is over. True: that may have made room where there was none. */
@@ -244,7 +274,17 @@ function sections(rows: number, workers: number) {
   return { requests, tokens, own, days, inFlight, end };
 }
 
+/** What {@link MinuteWindows.admit} says, where there is a limit that is more than nothing. */
+function admitTo(
+  windows: MinuteWindows,
+  { row, limit, nowMs }: { row: number; limit: number; nowMs: number },
+  amount = 1,
+): number {
+  return limit === NO_PART ? LOOK_AGAIN_MS : windows.admit(row, limit, nowMs, amount);
+}
+
 function windowEnd(windows: MinuteWindows, row: number, limit: number, nowMs: number): number {
+  if (limit === NO_PART) return nowMs + LOOK_AGAIN_MS;
   // A window that has not been looked at for long holds what has left it.
   if (windows.waitMs(row, limit, nowMs) === 0) return 0;
   windows.expire(row, nowMs);

@@ -13,42 +13,21 @@ import {
   reduceKey,
 } from '../../policy/key-breaker.ts';
 import { REASONS, type Reason } from '../../policy/reason.ts';
+import { FleetMemory } from '../fleet-memory.ts';
 import { AsideKeys } from '../limits/aside-keys.ts';
 import { KeyQuotas, NO_QUOTAS, type Quotas } from '../limits/key-quotas.ts';
-import { Bitmap, bitmapBytes } from './bitmap.ts';
-import { KeyRows, type RowBuffers } from './key-rows.ts';
-import { BLOCK_ROWS, Lane, laneBytes } from './lane.ts';
-import { ACCOUNT, LaneDirectory, MAX_LANES } from './lane-directory.ts';
+import { Bitmap } from './bitmap.ts';
+import { KeyRows } from './key-rows.ts';
+import { Lane } from './lane.ts';
+import { ACCOUNT, LaneDirectory } from './lane-directory.ts';
 import { ModelRests, modelHash } from './model-rests.ts';
 import { type Change, READY, stateOf, TICK_MS, ticksPassed, VACANT } from './status-word.ts';
+import { reserveTable, type TableBuffers, type TableSize } from './table-memory.ts';
 
-/** Keys that a table can hold, unless told otherwise. Unused rows cost address space only. */
-export const MAX_KEYS = 2 ** 21;
-/**
- * The table's clock starts so long before the process, for what a state file tells of earlier days.
- */
-const HISTORY_MS = 400 * 24 * 3_600_000;
 /** A model's lane that nobody asks for is given up after this, whatever rests in it. */
 export const LANE_IDLE_MS = 600_000;
 /** Late results for a lane that was given up have arrived by then, or find its life over. */
 const LANE_GRACE_MS = 60_000;
-
-/** Goes into `workerData` as it is: nothing in it is copied. */
-export interface TableBuffers extends RowBuffers {
-  /** Unix time at which the table's ticks begin. */
-  readonly epochMs: number;
-  readonly lanes: readonly SharedArrayBuffer[];
-  readonly directory: SharedArrayBuffer;
-  readonly changed: SharedArrayBuffer;
-  /** What keys may be asked; of use once some key, or the group, has a limit. */
-  readonly quotas: SharedArrayBuffer;
-  /** A lane for keys that have reached a limit of their own. */
-  readonly full: SharedArrayBuffer;
-  /** Rests for models that have no lane. */
-  readonly modelRests: SharedArrayBuffer;
-  /** Workers that may hold leases, the coordinator among them. */
-  readonly workers: number;
-}
 
 /** What the settings of a group say of its keys: thresholds, and the limits of each. */
 export interface TableSettings extends KeyLimits {
@@ -58,17 +37,12 @@ export interface TableSettings extends KeyLimits {
   readonly keyTpm?: number;
 }
 
-/** For how many keys, workers, and from which moment on (Unix milliseconds). */
-export interface TableSize {
-  readonly epochMs: number;
-  readonly capacity?: number;
-  readonly workers?: number;
-}
-
 /** Why a status changes, for people. */
 export interface Cause {
   readonly nowTick: number;
   readonly reason: Reason;
+  /** Another instance knows already: it told. */
+  readonly isHeard?: boolean;
 }
 
 export class KeyTable {
@@ -79,6 +53,9 @@ export class KeyTable {
   readonly account: Lane;
   /** Rows with something to save in the state file. */
   readonly changed: Bitmap;
+  /** Rows with something to tell other instances. */
+  readonly news: Bitmap;
+  readonly fleet: FleetMemory;
   /** Rests for models that have no lane. */
   readonly modelRests: ModelRests;
   readonly limits: KeyLimits;
@@ -93,28 +70,15 @@ export class KeyTable {
     this.rows = new KeyRows(buffers);
     this.directory = new LaneDirectory(buffers.directory);
     this.changed = new Bitmap(buffers.changed, 0, this.rows.capacity);
+    this.news = new Bitmap(buffers.news, 0, this.rows.capacity);
+    this.fleet = new FleetMemory(buffers.fleet);
     this.account = this.lane(ACCOUNT);
     this.modelRests = new ModelRests(buffers.modelRests);
   }
 
-  /** Reserves the memory; the coordinator does this once. `capacity` is rounded up to a block. */
-  static create({ epochMs, capacity, workers = 1 }: TableSize): TableBuffers {
-    const rows = Math.ceil(Math.max(1, capacity ?? MAX_KEYS) / BLOCK_ROWS) * BLOCK_ROWS;
-    const lanes = Array.from({ length: MAX_LANES }, () => {
-      return new SharedArrayBuffer(0, { maxByteLength: laneBytes(rows) });
-    });
-    lanes[ACCOUNT]?.grow(laneBytes(rows));
-    return {
-      ...KeyRows.create(rows),
-      epochMs: epochMs - HISTORY_MS,
-      lanes,
-      directory: LaneDirectory.create(),
-      changed: new SharedArrayBuffer(bitmapBytes(rows)),
-      quotas: KeyQuotas.create(rows, workers + 1),
-      full: new SharedArrayBuffer(0, { maxByteLength: laneBytes(rows) }),
-      modelRests: ModelRests.create(),
-      workers: workers + 1,
-    };
+  /** Reserves the memory; the coordinator does this once. */
+  static create(size: TableSize): TableBuffers {
+    return reserveTable(size);
   }
 
   /** One thread's view of the table. */
@@ -129,7 +93,7 @@ export class KeyTable {
     const { quotas, workers, full } = this.buffers;
     const { capacity } = this.rows;
     full.grow(full.maxByteLength);
-    const own = new KeyQuotas(quotas, capacity, workers, this.#defaults);
+    const own = new KeyQuotas(quotas, { rows: capacity, workers }, this.#defaults, this.fleet);
     this.#aside = new AsideKeys(own, new Lane(full, capacity), this);
     return this.#aside;
   }
@@ -231,6 +195,8 @@ export class KeyTable {
     }
     if (event.kind !== 'bring_forward') place.tried[row] = cause.nowTick;
     this.changed.add(row);
+    // A suspected upstream is suspected here: networks differ.
+    if (cause.isHeard !== true && event.kind !== 'bring_forward') this.news.add(row);
     this.publish(lane, row, cause.nowTick);
     return change;
   }
@@ -317,6 +283,7 @@ export class KeyTable {
     const nowTick = this.tick(nowMs);
     const { rowCount } = this.rows;
     this.changed.repair();
+    this.news.repair();
     for (const lane of [ACCOUNT, ...this.directory.active()]) {
       for (const tier of this.lane(lane).tiers) tier.repair();
     }
@@ -324,7 +291,9 @@ export class KeyTable {
     this.aside?.reconsiderAll(nowMs);
     for (let row = 0; row < rowCount; row++) {
       this.publish(ACCOUNT, row, nowTick);
-      if (stateOf(this.account.words.low(row)) !== READY) this.changed.add(row);
+      if (stateOf(this.account.words.low(row)) === READY) continue;
+      this.changed.add(row);
+      this.news.add(row);
     }
   }
 

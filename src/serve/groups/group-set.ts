@@ -16,7 +16,7 @@ import {
   type GroupView,
 } from '../../pool/group-view.ts';
 import { carryOver } from '../../pool/keys/key-memory.ts';
-import { MAX_KEYS } from '../../pool/table/key-table.ts';
+import { MAX_KEYS, type TableSize } from '../../pool/table/table-memory.ts';
 import type { StateKeeper } from '../state-keeper.ts';
 import type { ServedStart } from '../worker-protocol.ts';
 import { GroupKeeper } from './group-keeper.ts';
@@ -39,15 +39,16 @@ interface Member {
 
 export class GroupSet implements Disposable {
   readonly #state: StateKeeper;
-  readonly #workers: number;
+  readonly #home: Pick<TableSize, 'workers' | 'fleet'>;
   readonly #log: Logger;
   #members: readonly Member[] = [];
   readonly #places = new ClientPlaces();
   #editions = 0;
 
-  constructor(state: StateKeeper, workers: number, log: Logger) {
+  /** @param home what the tables of all groups have in common */
+  constructor(state: StateKeeper, home: Pick<TableSize, 'workers' | 'fleet'>, log: Logger) {
     this.#state = state;
-    this.#workers = workers;
+    this.#home = home;
     this.#log = log;
     state.of(() => this.views);
   }
@@ -120,7 +121,7 @@ export class GroupSet implements Disposable {
     const capacity = name === DEFAULT_GROUP ? MAX_KEYS : await capacityFor(settings.keysFile);
     const nowMs = Date.now();
     const edition = this.#edition();
-    const size = { epochMs: nowMs, capacity, workers: this.#workers };
+    const size = { ...this.#home, epochMs: nowMs, capacity };
     const start = { ...createGroup(name, settings, size), edition };
     const view = attachGroup(start);
     const keeper = new GroupKeeper(view, this.#state, this.#log);

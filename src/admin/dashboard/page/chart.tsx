@@ -50,6 +50,7 @@ export function Chart(props: {
             stroke: css.getPropertyValue(colour),
             width: 1.5,
             points: { show: false },
+            spanGaps: true,
           })),
         ],
       },

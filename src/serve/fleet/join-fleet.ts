@@ -1,0 +1,47 @@
+// From the configuration to this instance's membership in a fleet, or to none.
+
+import { hostname } from 'node:os';
+import type { Config } from '../../config/config.ts';
+import { parseServerUrl } from '../../config/server-url.ts';
+import type { Logger } from '../../log/log.ts';
+import { FleetMemory } from '../../pool/fleet-memory.ts';
+import type { GroupView } from '../../pool/group-view.ts';
+import type { Runtime } from '../runtime.ts';
+import { FleetMember } from './fleet-member.ts';
+
+/** What a member works with. */
+export interface FleetHome {
+  readonly log: Logger;
+  readonly groups: { readonly views: readonly GroupView[] };
+  /** From {@link FleetMemory}: what workers know of the fleet. */
+  readonly memory: SharedArrayBuffer;
+}
+
+/**
+ * Joins the fleet of FLEET_URL, in its own time: nothing waits for it. Undefined where there is
+ * none.
+ */
+export function joinFleet(
+  config: Config,
+  { identity: { version } }: Runtime,
+  { log, groups, memory }: FleetHome,
+): FleetMember | undefined {
+  const server = parseServerUrl(config.fleetUrl);
+  if (server === undefined) return undefined;
+  const options = {
+    server,
+    caFile: config.fleetCaFile,
+    name: config.fleetName,
+    secret: config.fleetSecret === '' ? config.authKey : config.fleetSecret,
+    instance: `${hostname()}:${config.port}`,
+    version,
+    startedAtMs: Date.now(),
+  };
+  const views = () => groups.views;
+  return new FleetMember(options, {
+    log,
+    groups: views,
+    memory: new FleetMemory(memory),
+    now: Date.now,
+  });
+}
