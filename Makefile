@@ -66,13 +66,13 @@ reset-keys: $(CLIENT_NEEDS) ## Give every blacklisted key another chance and rea
 	@$(CLIENT) reset-keys $(ARGS)
 
 ##@ Develop
-.PHONY: dev test test-fast test-binary coverage bench lint fmt tidy env-docs monitoring
+.PHONY: dev test test-fast test-binary test-browser screenshots page coverage bench lint fmt tidy env-docs monitoring
 dev: $(INSTALLED) ## Start the proxy and restart it whenever a source changes
 	@node --watch src/main.ts $(ARGS)
 
 test: $(INSTALLED) ## Run all tests, the packed binary's too (TESTS=test/log.test.ts for some)
 	@$(NODE_TEST) '$(TESTS)'
-	@if [ '$(TESTS)' = '$(ALL_TESTS)' ]; then $(MAKE) --no-print-directory build test-binary; fi
+	@if [ '$(TESTS)' = '$(ALL_TESTS)' ]; then $(MAKE) --no-print-directory build test-binary browser-if-there; fi
 
 test-fast: $(INSTALLED) ## Run the tests that start no other process: what one runs while working
 	@$(NODE_TEST) $$(grep -rLE "$(OTHER_PROCESS)" --include='*.test.ts' test)
@@ -80,6 +80,17 @@ test-fast: $(INSTALLED) ## Run the tests that start no other process: what one r
 test-binary: $(INSTALLED) ## Run the end-to-end tests against build/gpt-load
 	@test -x $(BINARY) || { echo 'make: no $(BINARY) yet; run `make build` first' >&2; exit 1; }
 	@GPT_LOAD_BINARY='$(CURDIR)/$(BINARY)' $(NODE_TEST) 'test/e2e/**/*.test.ts'
+
+test-browser: $(INSTALLED) page ## Run the page's tests in Chromium (CHROMIUM=/usr/bin/chromium)
+	@test -x "$${CHROMIUM:-/usr/bin/chromium}" || { echo 'make: no Chromium; install it, or set CHROMIUM' >&2; exit 1; }
+	@node --test test/browser/*.browser.ts
+
+screenshots: test-browser ## Take the README's pictures of the page anew
+	@cp test/browser/screenshots/overview-light-desk.png docs/page-light.png
+	@cp test/browser/screenshots/keys-dark-desk.png docs/page-dark.png
+
+page: $(INSTALLED) ## Build the page of /dashboard for running from source
+	@node build/page.ts
 
 coverage: $(INSTALLED) ## Run all tests, fail under 90 % of lines (more on the request path), write lcov.info
 	@$(NODE_TEST) --experimental-test-coverage --test-coverage-include='src/**/*.ts' \
@@ -106,6 +117,10 @@ env-docs: $(INSTALLED) ## Write .env.example and the READMEs' tables from the ta
 
 monitoring: $(INSTALLED) ## Write deploy/'s Grafana dashboard and Prometheus rules from the metrics
 	@node build/monitoring.ts
+
+browser-if-there:
+	@if [ -x "$${CHROMIUM:-/usr/bin/chromium}" ]; then $(MAKE) --no-print-directory test-browser; \
+	  else echo 'skipped: the tests of the page need Chromium (make test-browser)'; fi
 
 ##@ Build and ship
 .PHONY: build build-all release clean install uninstall

@@ -1,5 +1,6 @@
-// Makes the page of /dashboard: one document with its script and style in it, and the policy that lets
-// nothing else run. Written to dist/ for running from source; bundle.ts puts it into the program.
+// Makes the page of /dashboard: one document with its script and style in it, and the policy that
+// lets nothing else run. Written to dist/ for running from source; bundle.ts puts it into the
+// program.
 
 import { createHash } from 'node:crypto';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';

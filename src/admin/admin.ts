@@ -73,6 +73,7 @@ export class Admin {
       ['/requests', (request, response) => this.#requests('/requests', request, response)],
       ['/fleet', (_, response) => this.#fleet(response)],
       ['/config', (_, response) => this.#config(response)],
+      ['/dashboard', (request, response) => this.#page('/dashboard', request, response)],
     ]);
   }
 
@@ -100,6 +101,10 @@ export class Admin {
     if (isPage) return this.#dashboard.answer(path, request, response);
     if (namesRequest(path)) return this.#requests(path, request, response);
     await this.#endpoints.get(path)?.(request, response);
+  }
+
+  #page(path: string, request: IncomingMessage, response: ServerResponse): Promise<void> {
+    return this.#dashboard.answer(path, request, response);
   }
 
   /** Shutdown: open pages are told. */

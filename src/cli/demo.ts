@@ -13,6 +13,7 @@ import { serve } from '../serve/serve.ts';
 import type { CommandRuntime } from './command-runtime.ts';
 import { groupsStage } from './demo-groups.ts';
 import { plainStage } from './demo-stage.ts';
+import { liven } from './demo-traffic.ts';
 
 /** Pause between the words of a streamed answer: slow enough to see them come. */
 const paceMs = 60;
@@ -54,9 +55,12 @@ export async function demo(
     }
     const url = `http://${urlHost(config.host)}:${port}`;
     const onReady = () => {
-      terminal.write(stage.opening(url));
+      terminal.write(`${paint(`Look at ${url}/dashboard`, 'bold')}\n\n${stage.opening(url)}`);
       // The narration is an extra: whatever ends it early, the demo goes on.
-      stage.warmUp(url).catch(() => {});
+      stage
+        .warmUp(url)
+        .then(() => liven(url, terminal))
+        .catch(() => {});
     };
     const { own, readGrouping } = stage;
     return await serve({ ...config, ...own, port }, { ...runtime, readGrouping, onReady });

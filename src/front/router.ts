@@ -61,6 +61,8 @@ export interface RouterParts {
 }
 
 /** TRACE would echo the leased key (RFC 9110 9.3.8); CONNECT is no request to an API. */
+/** How the page marks its requests (admin/dashboard/page/state.tsx). */
+const PAGE = 'gpt-load-page';
 const REFUSED_METHODS = new Set(['TRACE', 'TRACK', 'CONNECT']);
 /** Digits of a request's number in its id, to base 36. */
 const ID_DIGITS = 5;
@@ -188,8 +190,10 @@ export class Router {
       return;
     }
     if (!admin.isPublic(target.path) && !auth.allowsAdmin(request)) {
-      const challenge = ['WWW-Authenticate', 'Basic realm="gpt-load", charset="UTF-8"'];
-      sendError(response, UNAUTHORIZED, challenge);
+      // To the page's own questions the browser must not answer with a box of its own.
+      const isPage = request.headers['x-requested-with'] === PAGE;
+      const challenge = isPage ? 'Bearer' : 'Basic realm="gpt-load", charset="UTF-8"';
+      sendError(response, UNAUTHORIZED, ['WWW-Authenticate', challenge]);
       return;
     }
     admin.answer(target.path, request, response).catch((error: unknown) => {

@@ -33,6 +33,7 @@ export function tellStart(
     max_concurrent: config.maxConcurrentRequests,
     max_retries: config.maxRetries,
     auth: isOpen ? 'none' : config.authKey === '' ? 'clients' : 'AUTH_KEY',
+    page: address.kind === 'unix' ? undefined : `${url}/dashboard`,
     node: identity.node,
   });
   if (config.authKey === '' && !isOpen && !LOOPBACK.test(config.host)) {

@@ -3,7 +3,8 @@
 
 import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
 import { Admin } from '../admin/admin.ts';
-import type { ActionReport, History, KeyAction } from '../admin/dashboard/dashboard.ts';
+import type { ActionReport, KeyAction } from '../admin/dashboard/dashboard.ts';
+import type { History } from '../admin/dashboard/dashboard-feed.ts';
 import type { AskRequests } from '../admin/requests.ts';
 import type { WrittenUsage } from '../admin/usage.ts';
 import type { Config } from '../config/config.ts';

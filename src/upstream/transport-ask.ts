@@ -21,6 +21,8 @@ export interface Question {
   readonly certificate: string | undefined;
   /** PEM of one more certificate authority. */
   readonly extraCa: string | undefined;
+  /** JSON to send; undefined: nothing. */
+  readonly body?: string;
 }
 
 export interface Answer {
@@ -41,7 +43,7 @@ export function ask(question: Question): Promise<Answer> {
   }, ASK_TIMEOUT_MS);
   request.on('error', reject);
   request.on('close', () => clearTimeout(timer));
-  request.end();
+  request.end(question.body);
   return promise;
 }
 
@@ -52,6 +54,7 @@ function optionsOf(question: Question): RequestOptions & https.RequestOptions {
     agent: false,
     headers: {
       Accept: 'application/json',
+      ...(question.body === undefined ? {} : { 'Content-Type': 'application/json' }),
       ...(authKey === '' ? {} : { Authorization: `Bearer ${authKey}` }),
     },
     ...(socketPath === undefined ? {} : { socketPath }),

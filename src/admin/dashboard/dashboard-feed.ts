@@ -2,11 +2,20 @@
 // events). One frame is made for all viewers of a worker, and none where nobody looks.
 
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Alert } from '../../policy/alert-message.ts';
 import type { Semaphore } from '../../pool/semaphore.ts';
 import { sendError } from '../../proxy/answer/own-answer.ts';
 import { TOO_MANY_VIEWERS } from '../../proxy/answer/own-errors.ts';
-import type { AskHistory } from './dashboard.ts';
 import { type LiveSources, liveState } from './dashboard-state.ts';
+
+/** What the coordinator remembers; see serve/dashboard-history.ts. */
+export interface History {
+  readonly recent: readonly (readonly number[])[];
+  readonly minutes: readonly (readonly number[])[];
+  readonly changes: readonly Alert[];
+}
+
+export type AskHistory = (sinceSeconds: number) => Promise<History | undefined>;
 
 /** Viewers of all workers together; one more polls. */
 export const MAX_VIEWERS = 32;

@@ -4,7 +4,6 @@
 
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Config } from '../../config/config.ts';
-import type { Alert } from '../../policy/alert-message.ts';
 import type { GroupView } from '../../pool/group-view.ts';
 import type { Semaphore } from '../../pool/semaphore.ts';
 import { sendError, sendJson } from '../../proxy/answer/own-answer.ts';
@@ -15,18 +14,9 @@ import {
   TOO_LARGE,
 } from '../../proxy/answer/own-errors.ts';
 import { sendDashboard } from './dashboard-document.ts';
-import { DashboardFeed } from './dashboard-feed.ts';
+import { type AskHistory, DashboardFeed } from './dashboard-feed.ts';
 import { type LiveSources, liveState } from './dashboard-state.ts';
 import { KEY_STATES, keyPage } from './key-page.ts';
-
-/** What the coordinator remembers; see serve/dashboard-history.ts. */
-export interface History {
-  readonly recent: readonly (readonly number[])[];
-  readonly minutes: readonly (readonly number[])[];
-  readonly changes: readonly Alert[];
-}
-
-export type AskHistory = (sinceSeconds: number) => Promise<History | undefined>;
 
 /** What a button asks for. Rows are named with the life that the page saw. */
 export type KeyAction =

@@ -101,7 +101,7 @@ export const EN = {
   in: 'in {t}',
   now: 'now',
   uptime: 'up for {t}',
-  workers: '{n} workers',
+  workers: 'workers: {n}',
   skip: 'To the content',
   chartTable: 'The same as a table',
 } as const;

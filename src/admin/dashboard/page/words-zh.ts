@@ -102,7 +102,7 @@ export const ZH: Readonly<Record<Word, string>> = {
   in: '{t}后',
   now: '现在',
   uptime: '已运行 {t}',
-  workers: '{n} 个工作线程',
+  workers: '工作线程：{n}',
   skip: '跳到内容',
   chartTable: '以表格显示',
 };
