@@ -83,7 +83,7 @@ test-binary: $(INSTALLED) ## Run the end-to-end tests against build/gpt-load
 
 test-browser: $(INSTALLED) page ## Run the page's tests in Chromium (CHROMIUM=/usr/bin/chromium)
 	@test -x "$${CHROMIUM:-/usr/bin/chromium}" || { echo 'make: no Chromium; install it, or set CHROMIUM' >&2; exit 1; }
-	@node --test test/browser/*.browser.ts
+	@node --test test/browser/*.ts
 
 screenshots: test-browser ## Take the README's pictures of the page anew
 	@cp test/browser/screenshots/overview-light-desk.png docs/page-light.png

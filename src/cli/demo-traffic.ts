@@ -1,5 +1,5 @@
-// Requests that the demo sends itself every few seconds, so that its page has something to show: until
-// Enter is pressed, or ten minutes are over.
+// Requests that the demo sends itself every few seconds, so that its page has something to show:
+// until Enter is pressed, or ten minutes are over.
 
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Answer, ask } from '../upstream/transport-ask.ts';
