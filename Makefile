@@ -105,6 +105,7 @@ bench: $(INSTALLED) ## Measure against direct access and nginx, in one run
 lint: $(INSTALLED) ## Check style and types
 	@biome ci .
 	@tsc -p .
+	@tsc -p src/admin/dashboard/page
 
 fmt: $(INSTALLED) ## Format the sources and fix what can be fixed safely
 	@biome check --write .

@@ -89,7 +89,7 @@ export async function serve(given: Config, runtime: ServeRuntime): Promise<numbe
   recallTokens(served, usage, shared, log);
   await using siblings = joinFleet(config, runtime, { log, groups, memory: shared.fleet });
   const start = { config, served, version: runtime.identity.version, address, reusePort, tls };
-  const inside = { groups, catalogue, usage, trails, dashboard, shared, runtime, siblings };
+  const inside = { groups, catalogue, usage, trails, dashboard, source, shared, runtime, siblings };
   fleet = new WorkerFleet(
     { ...start, startedAtMs: Date.now(), colour: runtime.colour, shared },
     eventsOf({ log, write, ...inside }),
@@ -173,6 +173,7 @@ interface EventParts {
   readonly usage: UsageKeeper;
   readonly trails: TrailMemory;
   readonly dashboard: DashboardKeeper;
+  readonly source: GroupingSource;
   readonly shared: SharedMemory;
   readonly runtime: ServeRuntime;
   readonly siblings: FleetMember | undefined;
@@ -188,7 +189,12 @@ function eventsOf({ log, write, groups, catalogue, usage, ...more }: EventParts)
     onAsk: (question) => {
       if (question.about === 'fleet') return more.siblings?.report();
       if (question.about === 'trails') return more.trails.answer(question.trails);
-      if (question.about === 'history') return more.dashboard.since(question.sinceSeconds);
+      if (question.about === 'history') {
+        const keyFiles = groups.keepers.flatMap(({ problem }) => (problem === '' ? [] : [problem]));
+        const problems = [...more.source.problems, ...keyFiles];
+        return { ...more.dashboard.since(question.sinceSeconds), problems };
+      }
+      if (question.about === 'key_tokens') return usage.tokensOfKeys(question.group, question.rows);
       return answerOf(question, usage, log);
     },
     onAct: async (action) => {

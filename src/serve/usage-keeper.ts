@@ -52,6 +52,8 @@ export class UsageKeeper implements Disposable {
   readonly #groups: () => readonly GroupView[];
   readonly #log: Logger;
   readonly #store = new UsageStore();
+  /** Tokens since the start, by group, row and life. */
+  readonly #ofKeys = new Map<string, number>();
   readonly #series = new Map<string, TokenSeries>();
   readonly #keys = new WeakMap<KeyTable, Map<number, KnownKey>>();
   #waiting = new Map<string, StoredUsage>();
@@ -76,6 +78,7 @@ export class UsageKeeper implements Disposable {
   take(rows: readonly UsageRow[]): void {
     for (const row of rows) {
       this.#addSeries(row);
+      this.#addToKey(row);
       const stored = this.#stored(row);
       const { hour, client, group, model, keyId } = stored;
       const name = [hour, client, group, model, keyId].join('\n');
@@ -116,6 +119,22 @@ export class UsageKeeper implements Disposable {
       this.#pricesFlaw = why;
     }
     return this.#prices;
+  }
+
+  /** Tokens of the keys in these rows since the start, in their order. */
+  tokensOfKeys(group: string, rows: readonly number[]): number[] {
+    const view = this.#groups().find(({ name }) => name === group);
+    return rows.map((row) => {
+      return this.#ofKeys.get(keyName(group, row, view?.table.rows.life[row] ?? 0)) ?? 0;
+    });
+  }
+
+  #addToKey({ group, row, input, output }: UsageRow): void {
+    if (row < 0 || input + output === 0) return;
+    const view = this.#groups().find(({ name }) => name === group);
+    const name = keyName(group, row, view?.table.rows.life[row] ?? 0);
+    if (!this.#ofKeys.has(name) && this.#ofKeys.size >= MAX_KNOWN_KEYS) return;
+    this.#ofKeys.set(name, (this.#ofKeys.get(name) ?? 0) + input + output);
   }
 
   /** Tokens since the start, by client, group and model. */
@@ -243,4 +262,8 @@ function withoutKeys(rows: ReadonlyMap<string, StoredUsage>): Map<string, Stored
     fewer.set(name, known === undefined ? less : { ...less, ...sum(known, less) });
   }
   return fewer;
+}
+
+function keyName(group: string, row: number, life: number): string {
+  return `${row} ${life} ${group}`;
 }

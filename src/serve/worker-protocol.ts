@@ -70,6 +70,7 @@ export type Question =
   | { readonly about: 'trails'; readonly trails: TrailQuestion }
   | { readonly about: 'tokens' }
   | { readonly about: 'fleet' }
+  | { readonly about: 'key_tokens'; readonly group: string; readonly rows: readonly number[] }
   | { readonly about: 'history'; readonly sinceSeconds: number };
 
 export type ToWorker =

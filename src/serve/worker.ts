@@ -175,6 +175,9 @@ function adminFor(
     history: (sinceSeconds) => {
       return ask({ about: 'history', sinceSeconds }) as Promise<History | undefined>;
     },
+    keyTokens: (group, rows) => {
+      return ask({ about: 'key_tokens', group, rows }) as Promise<readonly number[]>;
+    },
     act: (action) => act(action) as Promise<ActionReport | undefined>,
   });
 }

@@ -186,3 +186,19 @@ test('Chinese and dark are chosen and kept', async () => {
   assert.equal(theme, 'dark');
   await page.close();
 });
+
+test('a key file that was rejected is told, until it is right again', async () => {
+  await using proxy = await seeded();
+  const { page } = await open(proxy, {});
+  const paints = await page.evaluate(
+    "performance.getEntriesByName('first-contentful-paint').map(({ startTime }) => startTime)",
+  );
+  // 150 ms are promised on a machine that has nothing else to do.
+  assert.ok(((paints as number[])[0] ?? 0) < 3_000, `${paints}`);
+  await page.getByText('live').waitFor();
+  proxy.writeKeys([...keys, 'sk-bad-line rpm=many']);
+  await page.getByText('rpm= must be a whole number').waitFor({ timeout: 15_000 });
+  proxy.writeKeys(keys);
+  await page.getByText('A file was rejected').waitFor({ state: 'detached', timeout: 15_000 });
+  await page.close();
+});

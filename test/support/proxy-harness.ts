@@ -242,6 +242,7 @@ function routerOf({
     seats: new Semaphore(Semaphore.create(1), 0),
     history: () => Promise.resolve(undefined),
     act: () => Promise.resolve(undefined),
+    keyTokens: () => Promise.resolve([]),
     counters: new Counters(shared),
     vitals: WorkerVitals.create(),
     startedAtMs: Date.now(),

@@ -13,6 +13,8 @@ export interface History {
   readonly recent: readonly (readonly number[])[];
   readonly minutes: readonly (readonly number[])[];
   readonly changes: readonly Alert[];
+  /** Why the last reading of a file changed nothing. */
+  readonly problems: readonly string[];
 }
 
 export type AskHistory = (sinceSeconds: number) => Promise<History | undefined>;

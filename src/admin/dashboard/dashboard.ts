@@ -40,6 +40,8 @@ export interface DashboardParts extends LiveSources {
   readonly startedAtMs: number;
   readonly seats: Semaphore;
   readonly history: AskHistory;
+  /** Tokens of the keys in these rows, since the start. */
+  readonly keyTokens: (group: string, rows: readonly number[]) => Promise<readonly number[]>;
   readonly act: (action: KeyAction) => Promise<ActionReport | undefined>;
 }
 
@@ -82,7 +84,7 @@ export class Dashboard {
         this.#feed.open(request, response);
         break;
       case 'keys':
-        this.#keys(request, response);
+        await this.#keys(request, response);
         break;
       default:
         await this.#act(request, response);
@@ -111,7 +113,7 @@ export class Dashboard {
     sendJson(response, 200, JSON.stringify(body));
   }
 
-  #keys(request: IncomingMessage, response: ServerResponse): void {
+  async #keys(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const query = new URLSearchParams(request.url?.split('?')[1] ?? '');
     const group = this.#groupOf(query.get('group') ?? '');
     if (group === undefined) {
@@ -125,7 +127,10 @@ export class Dashboard {
     const text = (query.get('q') ?? '').slice(0, 64);
     const reason = query.get('reason') ?? '';
     const page = keyPage(group, { state, text, reason, from, limit }, Date.now());
-    sendJson(response, 200, JSON.stringify(page));
+    const places = page.rows.map(({ row }) => row);
+    const tokens = await this.#parts.keyTokens(group.name, places).catch(() => []);
+    const rows = page.rows.map((row, i) => ({ ...row, tokens: tokens[i] ?? 0 }));
+    sendJson(response, 200, JSON.stringify({ ...page, rows }));
   }
 
   async #act(request: IncomingMessage, response: ServerResponse): Promise<void> {

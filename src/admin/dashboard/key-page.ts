@@ -30,7 +30,7 @@ const MAX_CELLS = 1_000;
 export function keyPage(group: GroupView, question: KeyQuestion, nowMs: number) {
   const { table } = group;
   const { rowCount } = table.rows;
-  const rows: object[] = [];
+  const rows: ReturnType<typeof keyDetails>[] = [];
   const nowTick = table.tick(nowMs);
   let looked = 0;
   let row = question.from;
@@ -43,7 +43,8 @@ export function keyPage(group: GroupView, question: KeyQuestion, nowMs: number) 
     if (question.text !== '') {
       looked += 1;
       if (looked > MAX_TEXT_ROWS) break;
-      const shown = `${previewKey(table.rows.key(row))} ${table.rows.name(row)}`.toLowerCase();
+      const words = [previewKey(table.rows.key(row)), table.rows.name(row), reason];
+      const shown = words.join(' ').toLowerCase();
       if (!shown.includes(question.text.toLowerCase())) continue;
     }
     rows.push(keyDetails(group, row, { state, reason, nowMs }));
@@ -75,7 +76,7 @@ interface Judged {
   readonly nowMs: number;
 }
 
-function keyDetails(group: GroupView, row: number, { state, reason, nowMs }: Judged): object {
+function keyDetails(group: GroupView, row: number, { state, reason, nowMs }: Judged) {
   const { table, upstreams } = group;
   const { rows, account, quotas, aside } = table;
   const { deadCount, restCount, untilMs } = account.words.key(row);

@@ -45,6 +45,11 @@ export class GroupKeeper {
     this.#group = view;
   }
 
+  /** Why the key file was rejected when it was read last; '' when it was not. */
+  get problem(): string {
+    return this.#keys.problem;
+  }
+
   /** Keys found when the file was first read. */
   get keyCount(): number {
     return this.#keyCount;

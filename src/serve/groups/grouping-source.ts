@@ -19,6 +19,7 @@ export interface GroupingSourceParts {
 export class GroupingSource {
   readonly #parts: GroupingSourceParts;
   #file: string | undefined;
+  #problems: readonly string[] = [];
   #last: Promise<void> = Promise.resolve();
   #isWaiting = false;
 
@@ -47,6 +48,11 @@ export class GroupingSource {
     return grouping;
   }
 
+  /** Why the last reading changed nothing; none when it was good. */
+  get problems(): readonly string[] {
+    return this.#problems;
+  }
+
   /** Reads again whenever the file changes, until disposed of. */
   async watch(): Promise<Disposable> {
     const { path } = this.#parts;
@@ -72,6 +78,7 @@ export class GroupingSource {
       if (grouping.file === undefined && this.#file === undefined) return;
       if (grouping.file === undefined) throw new ConfigError([`${path}: is gone`]);
       await apply(grouping);
+      this.#problems = [];
       this.#file = grouping.file;
       const { groups, clients } = grouping;
       log.info('configuration read', {
@@ -81,6 +88,7 @@ export class GroupingSource {
       });
     } catch (error) {
       if (!(error instanceof ConfigError)) throw error;
+      this.#problems = error.problems;
       log.error('configuration rejected; what was in force stays', { file: path });
       for (const problem of error.problems) log.error(problem);
     }

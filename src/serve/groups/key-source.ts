@@ -30,6 +30,7 @@ export class KeySource {
   /** One reading at a time: the next waits for this one, and those behind it share the next. */
   #running: Promise<ReloadReport> | undefined;
   #waiting: Promise<ReloadReport> | undefined;
+  #problem = '';
 
   constructor(parts: KeySourceParts) {
     this.#parts = parts;
@@ -65,6 +66,11 @@ export class KeySource {
     const { log, path } = this.#parts;
     const { ok, message } = await this.again();
     if (ok) log.info('key file read again', { file: path, result: message });
+  }
+
+  /** Why the last reading changed nothing; '' when it was good. */
+  get problem(): string {
+    return this.#problem;
   }
 
   /** Reads the file again whenever it changes, until disposed of. */
@@ -108,8 +114,10 @@ export class KeySource {
     if (!file.ok) {
       const message = `key file rejected; still using the previous keys: ${file.problems.join('; ')}`;
       log.error(message);
+      this.#problem = message;
       return { ok: false, message };
     }
+    this.#problem = '';
     const result = this.#reload.apply(file.keys, Date.now());
     if (result.added > 0 || result.removed > 0) {
       onAdded(result.addedRows);

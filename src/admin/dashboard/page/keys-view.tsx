@@ -19,6 +19,7 @@ interface KeyRow {
   readonly until: number | null;
   readonly served: number;
   readonly failures: number;
+  readonly tokens: number;
   readonly weight: number;
   readonly tier: number;
   readonly upstream: string | null;
@@ -166,7 +167,17 @@ function KeyTable(props: {
         <thead>
           <tr>
             {(
-              ['key', 'name', 'state', 'why', 'until', 'served', 'failures', 'limits'] as const
+              [
+                'key',
+                'name',
+                'state',
+                'why',
+                'until',
+                'served',
+                'failures',
+                'tokens',
+                'limits',
+              ] as const
             ).map((word) => (
               <th scope="col" key={word}>
                 {t(word)}
@@ -189,6 +200,7 @@ function KeyTable(props: {
               <td>{key.until === null ? '' : relative(key.until)}</td>
               <td class="number">{grouped(key.served)}</td>
               <td class="number">{grouped(key.failures)}</td>
+              <td class="number">{grouped(key.tokens)}</td>
               <td>
                 {key.limits.map(({ kind, limit, used }) => `${kind} ${used}/${limit}`).join(', ')}
               </td>

@@ -15,6 +15,7 @@ import {
   live,
   needsKey,
   nowSeconds,
+  problems,
   signIn,
   signOut,
   start,
@@ -83,6 +84,14 @@ function Page() {
         <p class="lost" role="alert">
           {t('reconnecting')}
         </p>
+      )}
+      {problems.value.length > 0 && !needsKey.value && (
+        <div class="problems" role="alert">
+          <strong>{t('rejected')}</strong>
+          {problems.value.map((problem) => (
+            <p key={problem}>{problem}</p>
+          ))}
+        </div>
       )}
       <main id="content" tabIndex={-1}>
         {needsKey.value ? <Login /> : live.value === undefined ? <p>{t('loading')}</p> : <View />}

@@ -31,6 +31,7 @@ export interface News {
   readonly recent: readonly Point[];
   readonly minutes: readonly Point[];
   readonly changes: readonly Change[];
+  readonly problems: readonly string[];
 }
 
 /** `[Unix seconds, requests, failed, p50 ms, p95 ms, tokens]`. */
@@ -74,6 +75,7 @@ export const rate = signal(0);
 export const recent = signal<readonly Point[]>([]);
 export const minutes = signal<readonly Point[]>([]);
 export const changes = signal<readonly Change[]>([]);
+export const problems = signal<readonly string[]>([]);
 export const connection = signal<'live' | 'polling' | 'lost'>('polling');
 export const needsKey = signal(false);
 export const wrongKey = signal(false);
@@ -194,6 +196,7 @@ function take(next: Live, isWhole: boolean): void {
   if (isWhole) whole.value = next as Whole;
   const { news } = next;
   if (news === undefined) return;
+  if (news.problems.join() !== problems.value.join()) problems.value = news.problems;
   recent.value = joined(isWhole ? [] : recent.value, news.recent, MAX_RECENT);
   minutes.value = joined(isWhole ? [] : minutes.value, news.minutes, MAX_MINUTES);
   const known = isWhole ? [] : changes.value;
