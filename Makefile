@@ -66,7 +66,7 @@ reset-keys: $(CLIENT_NEEDS) ## Give every blacklisted key another chance and rea
 	@$(CLIENT) reset-keys $(ARGS)
 
 ##@ Develop
-.PHONY: dev test test-fast test-binary coverage fuzz soak bench lint fmt tidy env-docs monitoring
+.PHONY: dev test test-fast test-binary coverage fuzz soak faults bench lint fmt tidy env-docs monitoring
 dev: $(INSTALLED) ## Start the proxy and restart it whenever a source changes
 	@node --watch src/main.ts $(ARGS)
 
@@ -93,6 +93,9 @@ fuzz: $(INSTALLED) ## Look for inputs that break a promise, TIME seconds (60) of
 
 soak: $(INSTALLED) ## Mixed traffic with faults and reloads for MINUTES (10): nothing may pile up
 	@MINUTES='$(or $(MINUTES),10)' node test/soak/run.ts
+
+faults: build ## Run every fault there is against build/gpt-load, write docs/RELIABILITY.md
+	@GPT_LOAD_BINARY='$(CURDIR)/$(BINARY)' node test/faults/run.ts
 
 bench: $(INSTALLED) ## Measure against direct access and nginx, in one run
 	@node test/bench/run.ts $(ARGS)
