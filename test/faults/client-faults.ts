@@ -1,5 +1,5 @@
-// What clients do wrong, and what they try: the same bytes to every subject. The good request beside
-// them tells whether anybody else was harmed.
+// What clients do wrong, and what they try: the same bytes to every subject. The good request
+// beside them tells whether anybody else was harmed.
 
 import { setTimeout as sleep } from 'node:timers/promises';
 import { connectRaw } from '../support/raw-client.ts';

@@ -1,5 +1,5 @@
-// What becomes of requests when keys are bad, by their names at the scripted upstream. A plain reverse
-// proxy has one key and passes on what it says.
+// What becomes of requests when keys are bad, by their names at the scripted upstream. A plain
+// reverse proxy has one key and passes on what it says.
 
 import { startScriptedUpstream } from '../../src/demo/scripted-upstream.ts';
 import {

@@ -1,5 +1,5 @@
-// What stands between client and upstreams in a scenario: gpt-load, or a plain reverse proxy with its
-// usual settings and the same limits. What is asked of them is the scenarios'.
+// What stands between client and upstreams in a scenario: gpt-load, or a plain reverse proxy with
+// its usual settings and the same limits. What is asked of them is the scenarios'.
 
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';

@@ -1,5 +1,5 @@
-// How upstreams fail behind TLS and HTTP/2. gpt-load alone is asked: the plain reverse proxies check no
-// certificates unless told to, and speak HTTP/1.1 to upstreams.
+// How upstreams fail behind TLS and HTTP/2. gpt-load alone is asked: the plain reverse proxies
+// check no certificates unless told to, and speak HTTP/1.1 to upstreams.
 
 import { once } from 'node:events';
 import http2, { type Http2Server, type ServerHttp2Stream } from 'node:http2';
