@@ -66,7 +66,7 @@ reset-keys: $(CLIENT_NEEDS) ## Give every blacklisted key another chance and rea
 	@$(CLIENT) reset-keys $(ARGS)
 
 ##@ Develop
-.PHONY: dev test test-fast test-binary test-browser screenshots page coverage bench lint fmt tidy env-docs monitoring
+.PHONY: dev test test-fast test-binary test-browser screenshots page coverage fuzz soak faults bench lint fmt tidy env-docs monitoring
 dev: $(INSTALLED) ## Start the proxy and restart it whenever a source changes
 	@node --watch src/main.ts $(ARGS)
 
@@ -98,6 +98,15 @@ coverage: $(INSTALLED) ## Run all tests, fail under 90 % of lines (more on the r
 	  --test-reporter=spec --test-reporter-destination=stdout \
 	  --test-reporter=lcov --test-reporter-destination=lcov.info '$(TESTS)'
 	@node build/coverage-gate.ts
+
+fuzz: $(INSTALLED) ## Look for inputs that break a promise, TIME seconds (60) of each kind
+	@TIME='$(or $(TIME),60)' node test/fuzz/run.ts
+
+soak: $(INSTALLED) ## Mixed traffic with faults and reloads for MINUTES (10): nothing may pile up
+	@MINUTES='$(or $(MINUTES),10)' node test/soak/run.ts
+
+faults: build ## Run every fault there is against build/gpt-load, write docs/RELIABILITY.md
+	@GPT_LOAD_BINARY='$(CURDIR)/$(BINARY)' node test/faults/run.ts
 
 bench: $(INSTALLED) ## Measure against direct access and nginx, in one run
 	@node test/bench/run.ts $(ARGS)

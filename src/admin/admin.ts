@@ -87,6 +87,11 @@ export class Admin {
     return path === '/health' || path === '/dashboard';
   }
 
+  /** Asking for it changes something. */
+  changes(path: string): boolean {
+    return path === '/reset-keys';
+  }
+
   async answer(path: string, request: IncomingMessage, response: ServerResponse): Promise<void> {
     const { method } = request;
     const isPage = this.#dashboard.serves(path);

@@ -10,6 +10,9 @@ import { TomlPlaces } from './toml-places.ts';
 /** More than ten thousand groups need. */
 const MAX_FILE_CHARS = 16 * 1024 * 1024;
 
+/** What a problem shows of a name: TOML's may be as long as its file. */
+const MAX_SHOWN_NAME = 80;
+
 type Table = Readonly<Record<string, unknown>>;
 
 /** What a value must be, and what is made of it; undefined: it breaks the rule. */
@@ -62,12 +65,16 @@ export class TomlFile {
   /** Notes a problem with the value at a path. */
   problem(path: readonly string[], text: string): void {
     const { line, column } = this.#places.of(path);
-    const [kind, name, ...setting] = path;
+    const [kind, name, ...setting] = path.map(shortened);
     const table = name === undefined ? '' : `[${kind}.${name}] `;
     const subject = name === undefined ? kind : setting.join('.');
     const about = subject === '' ? `${table.trim()}:` : `${table}${subject}:`;
     this.problems.push(`${this.name}:${line}:${column}: ${about} ${text}`);
   }
+}
+
+function shortened(name: string): string {
+  return name.length > MAX_SHOWN_NAME ? `${name.slice(0, MAX_SHOWN_NAME)}...` : name;
 }
 
 /** One table, such as `[group.openai]`. */

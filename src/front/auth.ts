@@ -45,6 +45,11 @@ export class Auth {
     );
   }
 
+  /** Everybody may ask the endpoints of our own. */
+  get isOpenToAdmins(): boolean {
+    return this.#adminDigest === undefined;
+  }
+
   /** A request to an endpoint of our own: Bearer, or Basic with any user name, for browsers. */
   allowsAdmin(request: IncomingMessage): boolean {
     if (this.#adminDigest === undefined) return true;

@@ -35,6 +35,17 @@ export class OwnSite {
     if (origin !== undefined && !isSameOrigin(origin, host)) return CROSS_SITE;
     return undefined;
   }
+
+  /**
+   * What more is wrong with a request that changes something where no password is asked for: a page
+   * under a name of its own may have had that name moved here (DNS rebinding), and then looks like
+   * one of ours.
+   */
+  refusalOfChange({ headers }: IncomingMessage): OwnError | undefined {
+    const name = hostname(headers.host ?? '');
+    const isPage = headers.origin !== undefined || headers['sec-fetch-site'] === 'same-origin';
+    return isPage && !isLoopback(name) && !this.#allowedHosts.has(name) ? FOREIGN_HOST : undefined;
+  }
 }
 
 /** By host and port: a TLS proxy in front changes the scheme. `null` is the origin of a sandbox. */

@@ -184,7 +184,10 @@ export class Router {
     response.on('close', () => {
       log.debug(`${request.method} ${target.path} ${response.statusCode}`);
     });
-    const refusal = admin.isPublic(target.path) ? undefined : ownSite.refusal(request);
+    const changes = admin.changes(target.path) && auth.isOpenToAdmins;
+    const refusal = admin.isPublic(target.path)
+      ? undefined
+      : (ownSite.refusal(request) ?? (changes ? ownSite.refusalOfChange(request) : undefined));
     if (refusal !== undefined) {
       sendError(response, refusal);
       return;

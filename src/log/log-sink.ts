@@ -2,7 +2,7 @@
 // about. A disk that fails costs lines, never requests: they are dropped and counted, and that is
 // said once.
 
-import { closeSync, mkdirSync, openSync, write } from 'node:fs';
+import { closeSync, constants, mkdirSync, openSync, write } from 'node:fs';
 import { dirname } from 'node:path';
 
 /** Most text that waits for a slow disk or reader; beyond it lines are dropped and counted. */
@@ -13,6 +13,10 @@ export const MAX_QUEUED_CHARS = 4 * 1024 * 1024;
  * alone.
  */
 const RETRY_MS = 100;
+
+/** Without waiting for the reader of a named pipe; Windows has neither. */
+const APPEND =
+  constants.O_WRONLY | constants.O_CREAT | constants.O_APPEND | (constants.O_NONBLOCK ?? 0);
 
 /** How long flush() waits for a reader that does not read. */
 const MAX_FLUSH_MS = 1000;
@@ -40,7 +44,7 @@ export interface LogSink {
 export function openLogFile(path: string, warn: (message: string) => void): LogSink {
   const open = () => {
     mkdirSync(dirname(path), { recursive: true });
-    return openSync(path, 'a', 0o640);
+    return openSync(path, APPEND, 0o640);
   };
   const complain = (error: Error) => warn(`log lines are lost: ${path}: ${error.message}`);
   return new Sink(open, complain);

@@ -48,9 +48,37 @@ export function redact(text: string): string {
   return result;
 }
 
+/** Text that everybody writes as it is, in URLs and in JSON. */
+const PLAIN = /^[\w.~-]*$/;
+
 /**
- * Replaces every occurrence of each secret by its preview: as it is, URL-encoded, and escaped as in
- * JSON. Secrets of fewer than 4 characters are left alone.
+ * How a secret may be written by those who quote it, the longest first: as it is, URL-encoded with
+ * digits of either case, and escaped as in JSON, where PHP adds slashes, and Go and Gson what HTML
+ * might read.
+ */
+export function writtenForms(secret: string): readonly string[] {
+  if (PLAIN.test(secret)) return [secret];
+  const inUrl = encodeURIComponent(secret);
+  const inJson = JSON.stringify(secret).slice(1, -1);
+  const unicode = (characters: RegExp) =>
+    inJson.replace(characters, (one) => `\\u00${one.charCodeAt(0).toString(16)}`);
+  const forms = new Set([
+    secret,
+    inUrl,
+    inUrl.replace(/%[0-9A-F]{2}/g, (code) => code.toLowerCase()),
+    inJson,
+    inJson.replaceAll('/', '\\/'),
+    secret.replaceAll('/', '\\/'),
+    unicode(/[<>&]/g),
+    unicode(/[<>&='+]/g),
+    unicode(/[<>&=']/g),
+  ]);
+  return [...forms].sort((a, b) => b.length - a.length);
+}
+
+/**
+ * Replaces every occurrence of each secret by its preview, in each of its written forms. Secrets of
+ * fewer than 4 characters are left alone.
  */
 export function redactExact(text: string, secrets: readonly string[]): string {
   const longestFirst = secrets
@@ -59,15 +87,7 @@ export function redactExact(text: string, secrets: readonly string[]): string {
   let result = text;
   for (const secret of longestFirst) {
     const preview = previewKey(secret);
-    for (const form of new Set([
-      secret,
-      encodeURIComponent(secret),
-      JSON.stringify(secret).slice(1, -1),
-      // PHP and others escape slashes in JSON.
-      secret.replaceAll('/', '\\/'),
-    ])) {
-      result = result.replaceAll(form, () => preview);
-    }
+    for (const form of writtenForms(secret)) result = result.replaceAll(form, () => preview);
   }
   return result;
 }

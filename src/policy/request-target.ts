@@ -102,7 +102,8 @@ const MAY_CLIMB = /\.\.|%2e|%25/i;
 
 /**
  * Whether the target would leave the upstream's base path, by dot segments (RFC 3986 5.2.4) in any
- * spelling that a server may undo: encoded once or twice, between backslashes, with parameters.
+ * spelling that a server may undo: encoded once or twice, between backslashes, with parameters or
+ * before a fragment, which no target has (RFC 9112 3.2).
  */
 export function leavesBase(basePath: string, target: RequestTarget): boolean {
   if (!MAY_CLIMB.test(target.path)) return false;
@@ -110,14 +111,15 @@ export function leavesBase(basePath: string, target: RequestTarget): boolean {
   const own = sent
     .slice(basePath.length)
     .replace(/%(?:25)+/gi, '%')
-    .replace(/%2e/gi, '.')
-    .replace(/%2f|%5c|\\/gi, '/');
+    .replace(/%2e/gi, '.');
   let depth = 0;
   for (const segment of own.split('/')) {
-    const name = segment.split(/;|%3b/i, 1)[0];
-    if (name === '..') depth -= 1;
-    else if (name !== '' && name !== '.') depth += 1;
+    // Some servers take these for slashes, others for a part of the name: each `..` between them
+    // climbs, and all their names together lead down once.
+    const names = segment.split(/%2f|%5c|\\/i).map((part) => part.split(/;|%3b|#/i, 1)[0]);
+    depth -= names.filter((name) => name === '..').length;
     if (depth < 0) return true;
+    if (names.some((name) => name !== '' && name !== '.' && name !== '..')) depth += 1;
   }
   return false;
 }

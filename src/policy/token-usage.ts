@@ -32,6 +32,8 @@ const CLOSE = 0x7d;
 const MAX_OBJECT_CHARS = 4_096;
 /** No request uses so many: what says so is none of its numbers, and sums of them stay exact. */
 const MAX_TOKENS = 1_000_000_000;
+/** Objects that are read to their end, or to find that they have none. */
+const MAX_OBJECTS = 8;
 
 /**
  * Reads the usage that an answer names.
@@ -49,16 +51,22 @@ export function tokenUsage(head: string, tail: string): TokenUsage | undefined {
 /** The numbers of the first object that is called so. */
 function firstUsage(text: string): Numbers | undefined {
   const at = text.indexOf('"usage"');
-  return at < 0 ? undefined : objectAt(text, at + '"usage"'.length);
+  const from = at < 0 ? -1 : openingAt(text, at + '"usage"'.length);
+  return from < 0 ? undefined : objectAt(text, from);
 }
 
 /** The numbers of the last object that is called so. */
 function lastUsage(text: string): Numbers | undefined {
   // Streams that were asked for no usage say `"usage":null` in each event, also behind a real one.
-  for (let at = text.lastIndexOf(MARK); at >= 0; ) {
-    const from = endOfName(text, at + MARK.length);
-    const found = from < 0 ? undefined : objectAt(text, from);
-    if (found !== undefined) return found;
+  let objects = 0;
+  for (let at = text.lastIndexOf(MARK); at >= 0 && objects < MAX_OBJECTS; ) {
+    const name = endOfName(text, at + MARK.length);
+    const from = name < 0 ? -1 : openingAt(text, name);
+    if (from >= 0) {
+      const found = objectAt(text, from);
+      if (found !== undefined) return found;
+      objects += 1;
+    }
     at = at === 0 ? -1 : text.lastIndexOf(MARK, at - 1);
   }
   return undefined;
@@ -71,14 +79,18 @@ function endOfName(text: string, at: number): number {
   return isGemini ? text.indexOf('"', at) + 1 : -1;
 }
 
-/** The object behind a colon; undefined: there is none, or none that is whole. */
-function objectAt(text: string, from: number): Numbers | undefined {
-  let at = from;
+/** Where the object behind a colon begins; -1: something else stands there. */
+function openingAt(text: string, name: number): number {
+  let at = name;
   for (let code = text.charCodeAt(at); code <= 0x20 || code === COLON; ) {
     at++;
     code = text.charCodeAt(at);
   }
-  if (text.charCodeAt(at) !== OPEN) return undefined;
+  return text.charCodeAt(at) === OPEN ? at : -1;
+}
+
+/** The object that begins there; undefined: it is not whole, or too long. */
+function objectAt(text: string, at: number): Numbers | undefined {
   let depth = 0;
   const most = Math.min(text.length, at + MAX_OBJECT_CHARS);
   for (let end = at; end < most; end++) {

@@ -239,6 +239,28 @@ test('pages of other origins, and foreign names for loopback, reach no endpoint 
   );
 });
 
+test('on a public HOST without AUTH_KEY, a page under a foreign name resets no keys', async () => {
+  const start = (env: Record<string, string>) =>
+    startGptLoad({
+      keys: [KEY],
+      upstreams: ['http://127.0.0.1:9'],
+      env: { HOST: '0.0.0.0', ...env },
+    });
+  await using open = await start({});
+  await using closed = await start({ AUTH_KEY: 'the-password-of-it' });
+  const reset = async (port: number, method: string, fields: readonly string[]) => {
+    const lines = [`${method} /reset-keys HTTP/1.1`, 'Host: evil.example', ...fields, '', ''];
+    return (await rawRequest(port, Buffer.from(lines.join('\r\n')))).status;
+  };
+  for (const method of ['GET', 'POST']) {
+    const origin = 'Origin: http://evil.example';
+    assert.equal(await reset(open.port, method, [origin]), 403);
+    assert.equal(await reset(open.port, method, []), 200);
+    const password = 'Authorization: Bearer the-password-of-it';
+    assert.equal(await reset(closed.port, method, [origin, password]), 200);
+  }
+});
+
 test('ALLOWED_HOSTS names further hosts for the endpoints on loopback', async () => {
   await using app = await startGptLoad({
     keys: [KEY],

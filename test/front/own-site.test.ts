@@ -39,3 +39,16 @@ test('an origin is the own one by host and port, whatever the scheme', () => {
     assert.notEqual(at(origin, 'a.example:3000'), 'fine', origin);
   }
 });
+
+test('without a password a page changes something only under a loopback name, or one of ours', () => {
+  const refused = (host: string, headers: Record<string, string>) => {
+    const request = { headers: { host, ...headers } } as unknown as IncomingMessage;
+    return new OwnSite('0.0.0.0', ['ops.example']).refusalOfChange(request) !== undefined;
+  };
+  const rebound = { origin: 'http://evil.example:3000' };
+  assert.equal(refused('evil.example:3000', rebound), true);
+  assert.equal(refused('evil.example:3000', { 'sec-fetch-site': 'same-origin' }), true);
+  assert.equal(refused('evil.example:3000', {}), false, 'a program names no origin');
+  assert.equal(refused('localhost:3000', { origin: 'http://localhost:3000' }), false);
+  assert.equal(refused('ops.example', { origin: 'http://ops.example' }), false);
+});

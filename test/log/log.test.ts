@@ -2,6 +2,7 @@
 // takes them: batched, reopened, and lossy rather than in the way when the disk fails.
 
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, renameSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -223,6 +224,20 @@ test('a full disk costs lines, never an exception', {
   await file.flush();
   assert.equal(file.dropped, 3, 'lines are counted, not writes');
   assert.equal(told.length, 1);
+});
+
+test('a pipe that nobody reads costs lines, and holds nobody up', {
+  skip: process.platform === 'win32',
+}, async (t) => {
+  const told: string[] = [];
+  const path = join(temporaryDirectory(t), 'pipe');
+  spawnSync('mkfifo', [path]);
+  const file = openLogFile(path, (message) => told.push(message));
+  file.write('a\n');
+  await file.flush();
+  assert.equal(file.dropped, 1);
+  assert.equal(told.length, 1);
+  rmSync(path);
 });
 
 test('what waits for a slow disk is bounded, and what is lost is counted', async (t) => {

@@ -29,6 +29,8 @@ export interface StartOptions {
   readonly withoutKeysFile?: boolean;
   /** The limit of open files, where it is not to be the machine's. */
   readonly openFiles?: number;
+  /** Not the packed binary, which loads nothing else: for preloads by NODE_OPTIONS. */
+  readonly fromSources?: boolean;
   /** Default `['serve']`. */
   readonly args?: readonly string[];
   /** False: do not wait until it answers, for tests of a failing start. */
@@ -130,7 +132,7 @@ export async function startGptLoad(options: StartOptions): Promise<GptLoad> {
 
 /** A clean environment: what the machine exports must not decide a test. */
 function launch(options: StartOptions, directory: string, own: Record<string, string>) {
-  const binary = process.env.GPT_LOAD_BINARY;
+  const binary = options.fromSources === true ? undefined : process.env.GPT_LOAD_BINARY;
   const [command, ...first] = binary ? [binary] : [process.execPath, mainFile];
   const whole = [command ?? '', ...first, ...(options.args ?? ['serve'])];
   const limited = ['sh', '-c', `ulimit -n ${options.openFiles}; exec "$@"`, 'sh', ...whole];

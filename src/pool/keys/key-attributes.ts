@@ -25,6 +25,8 @@ export const NO_ATTRIBUTES: KeyAttributes = { weight: 1, tier: 1, quotas: NO_QUO
 
 const NAMES = ['weight', 'tier', ...QUOTA_KINDS, 'proxy', 'name'];
 const NAME = new RegExp(`^[A-Za-z0-9][A-Za-z0-9._@-]{0,${MAX_NAME_BYTES - 1}}$`);
+/** Anything else that ends with `=` may be a key, padded as base64 is. */
+const SHOWN_NAME = /^[a-z_-]{1,16}$/;
 const ATTRIBUTE = /^([a-z][a-z0-9_-]{0,30})=(.*)$/i;
 
 /** The name and value of a word that is an attribute; undefined: it is none. */
@@ -66,6 +68,7 @@ export function withAttribute(
         : 'proxy= must be the address of an http, https, socks4a or socks5h proxy';
     default: {
       const near = nearest(name.toLowerCase(), NAMES);
+      if (near === undefined && !SHOWN_NAME.test(name)) return 'an attribute is unknown';
       return `unknown attribute ${name}=${near === undefined ? '' : `; did you mean ${near}=?`}`;
     }
   }

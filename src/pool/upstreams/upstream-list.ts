@@ -143,8 +143,9 @@ export class UpstreamList {
  * Null when it is not plain http or https: with credentials, query or fragment, or too long.
  */
 export function parseUpstreamUrl(text: string): string | null {
-  if (!/^https?:\/\//i.test(text) || !URL.canParse(text)) return null;
-  const url = new URL(text);
+  // Not URL.canParse, which says yes to some hosts that the constructor then refuses.
+  const url = /^https?:\/\//i.test(text) ? URL.parse(text) : null;
+  if (url === null) return null;
   if (url.username !== '' || url.password !== '' || /[?#]/.test(text)) return null;
   const href = url.origin + url.pathname.replace(/\/+$/, '');
   return href.length > MAX_UPSTREAM_BYTES ? null : href;

@@ -5,7 +5,7 @@
 import type { Transform } from 'node:stream';
 import type { Config } from '../../config/config.ts';
 import { fieldValue, responseFields } from '../../policy/headers.ts';
-import { redactExact } from '../../policy/redact.ts';
+import { redactExact, writtenForms } from '../../policy/redact.ts';
 import type { FaultCode } from '../../policy/verdict.ts';
 import type { Lease } from '../../pool/lease.ts';
 import { type Deadlines, unlimited } from '../../upstream/deadlines.ts';
@@ -177,9 +177,6 @@ function bodyLength(fields: readonly string[]): number {
   return length === undefined ? Number.NaN : Number(length);
 }
 
-/** What encodeURIComponent would change: few keys have any of it. */
-const NEEDS_ENCODING = /[^\w.!~*'()-]/;
-
 /** Where bytes go in, and where they come out towards the client. */
 interface Filter {
   readonly first: Transform;
@@ -208,12 +205,11 @@ function isUnreadable(held: HeldAnswer): boolean {
   return held.codings.length > 0 && held.decodedWhole() === undefined;
 }
 
-/** Whether a field has the key, as it is or URL-encoded. */
+/** Whether a field has the key, as it is or as it may be written. */
 function quotes(fields: readonly string[], key: string): boolean {
-  for (const value of fields) if (value.includes(key)) return true;
-  if (!NEEDS_ENCODING.test(key)) return false;
-  const encoded = encodeURIComponent(key);
-  return fields.some((value) => value.includes(encoded));
+  const forms = writtenForms(key);
+  for (const value of fields) for (const form of forms) if (value.includes(form)) return true;
+  return false;
 }
 
 function retryAfter(fields: readonly string[]): string[] {

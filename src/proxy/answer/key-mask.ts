@@ -2,6 +2,7 @@
 // The mask is as long as the key, so that framing and offsets stay; nothing else is changed.
 
 import { Transform, type TransformCallback } from 'node:stream';
+import { writtenForms } from '../../policy/redact.ts';
 
 const ASTERISK = 0x2a;
 /** Shown of the key on either side, as in its preview. */
@@ -18,9 +19,10 @@ export class KeyMask extends Transform {
 
   constructor(key: string) {
     super();
-    // As it is, URL-encoded, and with the slashes that PHP and others escape in JSON.
-    const forms = new Set([key, encodeURIComponent(key), key.replaceAll('/', '\\/')]);
-    this.#needles = [...forms].map((form) => ({ key: Buffer.from(form), mask: maskOf(form) }));
+    this.#needles = writtenForms(key).map((form) => ({
+      key: Buffer.from(form),
+      mask: maskOf(form),
+    }));
     this.#longest = Math.max(...this.#needles.map((needle) => needle.key.length));
   }
 
