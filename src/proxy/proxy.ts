@@ -29,7 +29,7 @@ import { type ReplayBudget, type RequestBody, readBody } from './body.ts';
 import type { Exchange } from './exchange.ts';
 import { Plan } from './plan.ts';
 import { inLine, type Wait } from './queue.ts';
-import { readerFor, rememberFound, rememberMade } from './resources.ts';
+import { readerFor, rememberFound, rememberHeld, rememberMade } from './resources.ts';
 import type { Routing } from './routing.ts';
 import {
   BUSY,
@@ -302,6 +302,7 @@ export class RequestProxy {
     using _ = kept.lease;
     const { held, lease } = kept;
     exchange.reader = readerFor(exchange, held, this.#parts.usage !== undefined);
+    if (exchange.reader !== undefined) rememberHeld(exchange, lease, held);
     const { answers, counters, deadlines, tunnels, log } = this.#parts;
     // An answer that waited for later attempts has its time from now on.
     const startMs = latestKept ? kept.startMs : deadlines.touch();

@@ -23,6 +23,8 @@ const MAY_NAME =
   /file|upload|batch|response|conversation|vector|assistant|thread|contain|job|video|cached/;
 /** A body that names something has one of these: most have none, and are not looked into. */
 const MARKS = ['_id"', '"conversation"', '_file"', 'achedContent', 'ached_content'];
+/** Of an answer, so much is searched for what it made. */
+const MAX_HEAD_BYTES = 4 * 1024;
 /** Of a long body, names are looked for in so much of its beginning and its end. */
 const MAX_SEARCHED_BYTES = 256 * 1024;
 
@@ -68,6 +70,15 @@ export function readerFor(
   if (method !== 'POST' || status < 200 || status >= 300 || held.refusal) return undefined;
   if (!isCounted && !makesResource(method, target.path)) return undefined;
   return AnswerReader.of(held.codings);
+}
+
+/**
+ * Remembers what an answer made as far as it is there, before the client has it: its next request may
+ * come to another worker sooner than this one gets on.
+ */
+export function rememberHeld(exchange: Exchange, lease: Lease, held: HeldAnswer): void {
+  if (held.bytes === 0 || !makesResource(exchange.method, exchange.target.path)) return;
+  rememberMade(exchange, lease, held.decoded()?.toString('latin1', 0, MAX_HEAD_BYTES) ?? '');
 }
 
 /** Remembers what an answer made, if its request makes anything. @param head its beginning */
