@@ -97,7 +97,7 @@ export class RequestProxy {
     try {
       const body = await readBody(exchange.request, exchange.response, budget);
       if (body === undefined) return;
-      exchange.bytesIn = body.source === undefined ? body.bytes : announcedBytes(exchange, body);
+      countBytesIn(exchange, body);
       try {
         await this.#serve(exchange, routing, new Plan(exchange, body), forced);
       } finally {
@@ -378,7 +378,12 @@ function isTold(verdict: Verdict, fault: Fault): boolean {
   return verdict.kind === 'upstream_fault' || fault.code === 'descriptors';
 }
 
-/** A body that streams through is counted by its announcement; a chunked one by what was kept. */
-function announcedBytes(exchange: Exchange, body: RequestBody): number {
-  return Number(exchange.request.headers['content-length'] ?? body.bytes);
+/** An upload of no announced length is counted as it passes; it was paused, and stays so. */
+function countBytesIn(exchange: Exchange, { bytes, source }: RequestBody): void {
+  const length = exchange.request.headers['content-length'];
+  exchange.bytesIn = source === undefined || length === undefined ? bytes : Number(length);
+  if (length !== undefined) return;
+  source?.on('data', (chunk: Buffer) => {
+    exchange.bytesIn += chunk.length;
+  });
 }

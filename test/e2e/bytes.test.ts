@@ -214,3 +214,20 @@ test("an event stream's bytes are not touched: spacing, CRLF, comments, halves o
   });
   assert.equal(answer.body.toString(), text);
 });
+
+test('a chunked upload that is too long to be kept is counted as it passes', async () => {
+  handler = rawOk();
+  const env = { MAX_REPLAY_BODY_MB: '1', LOG_FORMAT: 'text' };
+  await using small = await startGptLoad({ keys: [key], upstreams: [upstream.url], env });
+  const piece = Buffer.alloc(1_000_000, 'x');
+  using client = await connectRaw(small.port);
+  await client.send('POST /v1/files HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n');
+  for (let i = 0; i < 5; i += 1) {
+    await client.send(`${piece.length.toString(16)}\r\n`);
+    await client.send(piece);
+    await client.send('\r\n');
+  }
+  await client.send('0\r\n\r\n');
+  assert.equal((await client.answer('POST')).status, 200);
+  await small.waitForLog(/bytes_in=5000000 /);
+});
