@@ -25,6 +25,9 @@ import { blamed, startOwn } from './subject.ts';
 const PRELOADS = join(import.meta.dirname, '../support');
 const BYTES = chatBytes(JSON_BODY);
 const RETRY_AFTER_S = 3;
+/** Between the events of a stream; so slow that all have begun, and none is over, by then. */
+const PACE_MS = 100;
+const BEGUN_MS = 400;
 
 interface OwnFault {
   readonly name: string;
@@ -59,7 +62,7 @@ function atOnce(own: GptLoad, count: number, bytes: Buffer): Promise<string[]> {
 const during =
   (count: number, body: string) => async (own: GptLoad, happens: () => Promise<void>) => {
     const all = atOnce(own, count, chatBytes(body));
-    await sleep(60);
+    await sleep(BEGUN_MS);
     await happens();
     return await all;
   };
@@ -226,7 +229,10 @@ async function run(fault: OwnFault): Promise<Line> {
   if (fault.disk !== undefined && spawnSync('mount', mount).status !== 0) {
     throw new Error('a disk can be mounted by root only');
   }
-  await using upstream = await startScriptedUpstream({ retryAfterS: RETRY_AFTER_S, paceMs: 40 });
+  await using upstream = await startScriptedUpstream({
+    retryAfterS: RETRY_AFTER_S,
+    paceMs: PACE_MS,
+  });
   const start = startOwn([upstream.url], fault.options?.(directory) ?? {});
   try {
     await using subject = await start;
