@@ -89,7 +89,7 @@ export class Admin {
 
   /** Asking for it changes something. */
   changes(path: string): boolean {
-    return path === '/reset-keys';
+    return path === '/reset-keys' || path === '/dashboard/actions';
   }
 
   async answer(path: string, request: IncomingMessage, response: ServerResponse): Promise<void> {
