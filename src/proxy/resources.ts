@@ -73,8 +73,8 @@ export function readerFor(
 }
 
 /**
- * Remembers what an answer made as far as it is there, before the client has it: its next request may
- * come to another worker sooner than this one gets on.
+ * Remembers what an answer made as far as it is there, before the client has it: its next request
+ * may come to another worker sooner than this one gets on.
  */
 export function rememberHeld(exchange: Exchange, lease: Lease, held: HeldAnswer): void {
   if (held.bytes === 0 || !makesResource(exchange.method, exchange.target.path)) return;
