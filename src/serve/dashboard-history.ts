@@ -25,11 +25,15 @@ const STEPS_PER_MINUTE = 12;
 const MAX_MINUTES = 1_440;
 const MAX_CHANGES = 100;
 
+const TROUBLES = ['key_dead', 'key_cooldown', 'upstream_fault'] as const;
+
 /** The counters at one moment. */
 interface Reading {
   readonly requests: number;
   readonly failed: number;
   readonly tokens: number;
+  /** Attempts that may have changed the state of a key or an upstream. */
+  readonly troubles: number;
   readonly duration: readonly number[];
 }
 
@@ -43,6 +47,7 @@ export class DashboardKeeper {
   #last: Reading;
   #minute: Reading;
   #steps = 0;
+  #troubles = 0;
   #dueMs: number;
 
   constructor(counters: Counters, usage: UsageKeeper, nowMs: number) {
@@ -59,6 +64,11 @@ export class DashboardKeeper {
     this.#watch.look(groups, Date.now());
   }
 
+  /** Something was done by hand: the next look is due whatever the counters say. */
+  lookAgain(): void {
+    this.#troubles = -1;
+  }
+
   /** Called once a second. */
   keepHouse(groups: readonly GroupView[], nowMs: number): void {
     if (nowMs < this.#dueMs) return;
@@ -71,6 +81,9 @@ export class DashboardKeeper {
       push(this.#minutes, pointBetween(this.#minute, now, nowMs), MAX_MINUTES);
       this.#minute = now;
     }
+    // A look is a pass over all keys: where all was well and nothing has failed, there is no need.
+    if (this.#watch.isCalm && now.troubles === this.#troubles) return;
+    this.#troubles = now.troubles;
     for (const change of this.#watch.look(groups, nowMs)) push(this.#changes, change, MAX_CHANGES);
   }
 
@@ -88,7 +101,8 @@ export class DashboardKeeper {
     const { totals, histograms } = this.#counters.sum();
     const tokens = this.#usage.series.reduce((sum, { input, output }) => sum + input + output, 0);
     const { requests, failed } = totals;
-    return { requests, failed, tokens, duration: countsOf(histograms.totalMs) };
+    const troubles = TROUBLES.reduce((sum, verdict) => sum + totals[`attempt.${verdict}`], 0);
+    return { requests, failed, tokens, troubles, duration: countsOf(histograms.totalMs) };
   }
 }
 

@@ -198,6 +198,7 @@ function eventsOf({ log, write, groups, catalogue, usage, ...more }: EventParts)
       return answerOf(question, usage, log);
     },
     onAct: async (action) => {
+      more.dashboard.lookAgain();
       const keeper = groups.keepers.find(({ name }) => name === action.group);
       return keeper?.act(action, catalogue) ?? { ok: false, message: 'there is no such group' };
     },

@@ -42,6 +42,14 @@ export class AlertWatch {
     this.#quietMs = quietMs;
   }
 
+  /** Nothing was wrong when it looked last: only what fails from now on can be news. */
+  get isCalm(): boolean {
+    return [...this.#seen.values()].every(({ blacklisted, keys, downSinceMs, upstreams }) => {
+      const isUp = downSinceMs.size === 0 && [...upstreams.values()].every(({ isBad }) => !isBad);
+      return blacklisted === 0 && !keys.isBad && isUp;
+    });
+  }
+
   /** What there is to tell now: a pass over the keys of each group. */
   look(groups: readonly GroupView[], nowMs: number): Alert[] {
     const alerts: Alert[] = [];
