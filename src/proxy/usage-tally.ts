@@ -57,6 +57,9 @@ export class UsageTally {
   readonly #flush: (rows: UsageRow[]) => void;
   #rows = new Map<string, UsageRow>();
   #timer: NodeJS.Timeout | undefined;
+  #last: UsageRow | undefined;
+  /** By key, those that have all else in common with the last one. */
+  readonly #alike = new Map<number, UsageRow>();
 
   /** @param flush takes what has been added up */
   constructor(flush: (rows: UsageRow[]) => void) {
@@ -79,7 +82,23 @@ export class UsageTally {
     sums.reasoning += usage.reasoning;
   }
 
-  #rowOf({ client, group, model, row }: UsageOf, hour: number): UsageRow {
+  #rowOf(of: UsageOf, hour: number): UsageRow {
+    // Most requests differ from the one before in their key alone.
+    const last = this.#last;
+    const isAlike =
+      last?.hour === hour &&
+      last.client === of.client &&
+      last.group === of.group &&
+      last.model === (of.model ?? '');
+    if (!isAlike) this.#alike.clear();
+    const known = isAlike ? this.#alike.get(of.row) : undefined;
+    const sums = known ?? this.#search(of, hour);
+    this.#alike.set(of.row, sums);
+    this.#last = sums;
+    return sums;
+  }
+
+  #search({ client, group, model, row }: UsageOf, hour: number): UsageRow {
     const name = `${row} ${model ?? ''}\n${group}\n${client}\n${hour}`;
     const known = this.#rows.get(name);
     if (known !== undefined) return known;
@@ -108,6 +127,7 @@ export class UsageTally {
   flush(): void {
     clearTimeout(this.#timer);
     this.#timer = undefined;
+    this.#last = undefined;
     if (this.#rows.size === 0) return;
     const rows = [...this.#rows.values()];
     this.#rows = new Map();

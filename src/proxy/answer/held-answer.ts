@@ -12,6 +12,8 @@ const HOLD_LIMIT_BYTES = 64 * 1024;
 /** An error body that has not arrived by then is judged by what is there. */
 export const ERROR_BODY_WAIT_MS = 5_000;
 
+const NO_CODINGS: readonly string[] = [];
+
 /** An answer with the part of its body that has been read so far. */
 export class HeldAnswer extends Waiter {
   readonly answer: UpstreamAnswer;
@@ -148,7 +150,8 @@ export class HeldAnswer extends Waiter {
 
   /** The codings that were applied, in that order (RFC 9110 8.4). */
   get codings(): readonly string[] {
-    const field = fieldValue(this.answer.rawHeaders, 'content-encoding') ?? '';
+    const field = fieldValue(this.answer.rawHeaders, 'content-encoding');
+    if (field === undefined) return NO_CODINGS;
     return field
       .toLowerCase()
       .split(',')
