@@ -128,6 +128,7 @@ export class UsageTally {
     clearTimeout(this.#timer);
     this.#timer = undefined;
     this.#last = undefined;
+    this.#alike.clear();
     if (this.#rows.size === 0) return;
     const rows = [...this.#rows.values()];
     this.#rows = new Map();
