@@ -6,11 +6,11 @@ import { existsSync } from 'node:fs';
 import { checkConfig } from './cli/check-config.ts';
 import { type CommandLine, readCommandLine } from './cli/command-line.ts';
 import type { CommandRuntime } from './cli/command-runtime.ts';
-import { isCommand } from './cli/command-table.ts';
+import { isCommand, type Shell } from './cli/command-table.ts';
 import { helpText } from './cli/help.ts';
 import { identity, identityLine } from './cli/identity.ts';
 import { licences } from './cli/licences.ts';
-import { processTerminal, type Terminal } from './cli/terminal.ts';
+import { processTerminal, type Terminal, wantsColour } from './cli/terminal.ts';
 import { type Config, type Env, fileNames, parseConfig } from './config/config.ts';
 import { type LoadedEnv, loadEnv } from './config/env-file.ts';
 import { readGrouping } from './config/grouping.ts';
@@ -39,6 +39,11 @@ async function main(argv: readonly string[], terminal: Terminal): Promise<number
     return 0;
   }
   if (line.values.help || line.command === 'help') return showHelp(line, terminal);
+  const printed = await printedBy(line);
+  if (printed !== undefined) {
+    terminal.write(printed);
+    return 0;
+  }
   try {
     return await run(line, terminal);
   } catch (error) {
@@ -47,6 +52,22 @@ async function main(argv: readonly string[], terminal: Terminal): Promise<number
     if (isForPrograms) terminal.write(`${JSON.stringify({ problems: error.problems }, null, 2)}\n`);
     else for (const problem of error.problems) terminal.complain(`${problem}\n`);
     return EXIT_FAILED;
+  }
+}
+
+/** What commands print that need no configuration: a bad one does not keep them from it. */
+async function printedBy({ command, values, rest }: CommandLine): Promise<string | undefined> {
+  switch (command) {
+    case 'version': {
+      const own = identity();
+      return values.json === true ? `${JSON.stringify(own)}\n` : `${identityLine(own)}\n`;
+    }
+    case 'man':
+      return (await import('./cli/manual.ts')).manualPage(identity().version);
+    case 'completion':
+      return (await import('./cli/completion.ts')).completionScript(rest[0] as Shell);
+    default:
+      return undefined;
   }
 }
 
@@ -93,6 +114,10 @@ async function run({ command, values, rest }: CommandLine, terminal: Terminal): 
       const filters = { limit, client, group, model, status };
       return requests({ url, json, follow: values.follow === true, filters }, config, terminal);
     }
+    case 'top': {
+      const { top } = await import('./cli/top.ts');
+      return top({ url: text(values.url), count: text(values.count) }, config, terminal);
+    }
     case 'why': {
       const { why } = await import('./cli/requests.ts');
       return why(rest[0] ?? '', { url: text(values.url), json }, config, terminal);
@@ -102,6 +127,9 @@ async function run({ command, values, rest }: CommandLine, terminal: Terminal): 
       return alertTest(config, terminal);
     }
     case 'help':
+    case 'version':
+    case 'man':
+    case 'completion':
       return 0;
   }
 }
@@ -125,7 +153,7 @@ function configOf(env: Env, command: CommandLine['command']): Config {
 function runtimeOf({ env, file, warnings }: LoadedEnv, terminal: Terminal): CommandRuntime {
   return {
     terminal,
-    colour: process.stdout.isTTY && process.stdout.hasColors(),
+    colour: terminal.colour === true,
     identity: identity(),
     envFile: file,
     env,
@@ -159,7 +187,8 @@ function end(code: number): void {
   setTimeout(() => process.exit(code), EXIT_GRACE_MS).unref();
 }
 
-main(process.argv.slice(2), processTerminal()).then(end, (error: unknown) => {
+const colour = wantsColour(process.env, process.stdout);
+main(process.argv.slice(2), processTerminal(colour)).then(end, (error: unknown) => {
   const told = error instanceof Error ? (error.stack ?? error.message) : String(error);
   console.error(`gpt-load: internal error: ${redact(told)}`);
   end(EXIT_FAILED);

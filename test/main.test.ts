@@ -45,6 +45,15 @@ test('--version tells version, commit, platform and Node in one line', () => {
   assert.match(stdout, /^gpt-load \d+\.\d+\.\d+ \(commit \S+, \w+-\w+, Node \d+\.\d+\.\d+\)\n$/);
 });
 
+test('version, man and completion print without a configuration that could be used', () => {
+  const env = { PORT: 'http' };
+  assert.match(gptLoad(['version'], env).stdout, /^gpt-load \d+\.\d+\.\d+ \(commit /);
+  const { version } = JSON.parse(gptLoad(['version', '--json'], env).stdout);
+  assert.match(version, /^\d+\.\d+\.\d+/);
+  assert.match(gptLoad(['man'], env).stdout, /^\.TH GPT/);
+  assert.match(gptLoad(['completion', 'bash'], env).stdout, /complete -F _gpt_load gpt-load\n$/);
+});
+
 test('--help names every command and every variable', () => {
   const { code, stdout, stderr } = gptLoad(['--help']);
   assert.deepEqual([code, stderr], [0, '']);
@@ -68,6 +77,8 @@ test('a mistyped command or option exits 2 with one line that says what was mean
     [['--prot', '1'], /unknown command "1"|serve has no option --prot/],
     [['health', '--url'], /--url <value>' argument missing/],
     [['serve', 'now'], /serve does not take "now"/],
+    [['completion', 'tcsh'], /completion needs a shell: bash, zsh or fish, got "tcsh"/],
+    [['why'], /why needs the id of a request/],
     [['help', 'nothing'], /no help on "nothing"/],
   ];
   for (const [args, message] of cases) {

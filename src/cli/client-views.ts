@@ -2,7 +2,8 @@
 // and wording, nothing else. Fields that it does not know are shown too: the instance may be newer
 // than this command.
 
-import { facts, grouped, span, table } from './table.ts';
+import { REASONS, type Reason, reasonText } from '../policy/reason.ts';
+import { type Cell, facts, grouped, heads, painted, span, table, toned } from './table.ts';
 import { usageView } from './usage-view.ts';
 
 /** The commands, each named for its endpoint. */
@@ -45,15 +46,15 @@ function healthView(answer: JsonObject, columns: number | undefined): string {
   const list = objects(groups);
   const rows = list.map((group) => [
     words(group.name),
-    words(group.status),
+    statusCell(group.status),
     outOf(group.healthy_keys, group.total_keys),
   ]);
   // One group says nothing that the lines above do not.
   const groupTable =
-    list.length < 2 ? '' : `\n${table([['GROUP', 'STATUS', 'KEYS'], ...rows], columns)}`;
+    list.length < 2 ? '' : `\n${table([heads(['GROUP', 'STATUS', 'KEYS']), ...rows], columns)}`;
   const lines = facts(
     [
-      ['status', words(status)],
+      ['status', statusCell(status)],
       ['healthy keys', outOf(healthy_keys, total_keys)],
       ['uptime', typeof uptime === 'number' ? span(uptime * 1000) : words(uptime)],
       ...pairs(more),
@@ -61,6 +62,19 @@ function healthView(answer: JsonObject, columns: number | undefined): string {
     columns,
   );
   return lines + groupTable;
+}
+
+function statusCell(status: unknown): Cell {
+  return toned(status === 'healthy' ? 'good' : 'bad', words(status));
+}
+
+/** A count that is worth a look when it is not 0. */
+function countCell(tone: 'good' | 'wait' | 'bad', count: unknown): Cell {
+  return toned(Number(count) > 0 ? tone : undefined, words(count));
+}
+
+function section(name: string, body: string): string {
+  return `${painted('head', name)}\n${body.replace(/^(?=.)/gm, '  ')}`;
 }
 
 function statsView(answer: JsonObject, columns: number | undefined): string {
@@ -72,13 +86,13 @@ function statsView(answer: JsonObject, columns: number | undefined): string {
       continue;
     }
     if (name === 'groups') {
-      if (objects(value).length > 1) sections.push(groupsView(objects(value), columns));
+      if (objects(value).length > 0) sections.push(groupsView(objects(value), columns));
       continue;
     }
     const body = Array.isArray(value)
       ? listView(value.filter(isObject), columns)
       : facts(pairs(isObject(value) ? value : { value }), columns && columns - 2);
-    sections.push(`${title(name)}\n${body.replace(/^(?=.)/gm, '  ')}`);
+    sections.push(section(title(name), body));
   }
   return sections.join('\n');
 }
@@ -91,15 +105,15 @@ function groupsView(groups: readonly JsonObject[], columns: number | undefined):
     return [
       words(name),
       outOf(counts.healthy, counts.total),
-      words(counts.resting),
-      words(counts.blacklisted),
+      countCell('wait', counts.resting),
+      countCell('bad', counts.blacklisted),
       grouped(sum),
       grouped(Number(tried.success ?? 0)),
       Array.isArray(models) ? models.join(' ') : '-',
     ];
   });
   const head = ['GROUP', 'HEALTHY', 'RESTING', 'BLACKLISTED', 'ATTEMPTS', 'SUCCEEDED', 'MODELS'];
-  return `groups\n${table([head, ...rows], columns && columns - 2).replace(/^(?=.)/gm, '  ')}`;
+  return section('groups', table([heads(head), ...rows], columns && columns - 2));
 }
 
 /** What keys may be asked, and how much of that is used. */
@@ -115,8 +129,8 @@ function limitedView(keys: readonly JsonObject[], columns: number | undefined): 
     const name = key.name === undefined ? '-' : words(key.name);
     return [words(key.preview), name, turn, used.join(', ') || '-'];
   });
-  const body = table([['KEY', 'NAME', 'TURN', 'USED'], ...rows], columns && columns - 2);
-  return `keys with limits\n${body.replace(/^(?=.)/gm, '  ')}`;
+  const head = heads(['KEY', 'NAME', 'TURN', 'USED']);
+  return section('keys with limits', table([head, ...rows], columns && columns - 2));
 }
 
 function blacklistView(answer: JsonObject, nowMs: number, columns: number | undefined): string {
@@ -126,31 +140,50 @@ function blacklistView(answer: JsonObject, nowMs: number, columns: number | unde
   const isGrouped = names.size > 1 || (names.size === 1 && !names.has('default'));
   const groupOf = (key: JsonObject) => (isGrouped ? [words(key.group)] : []);
   const groupHead = isGrouped ? ['GROUP'] : [];
+  const isProbed = dead.some(({ probeAt }) => probeAt !== undefined);
+  const probeOf = (key: JsonObject) => (isProbed ? [until(key.probeAt, nowMs)] : []);
   const deadRows = dead.map((key) => [
     ...groupOf(key),
     words(key.preview),
-    words(key.reason),
+    toned('bad', words(key.reason)),
     since(key.blacklistAt, nowMs),
     words(key.failCount),
+    ...probeOf(key),
   ]);
   const restingRows = resting.map((key) => [
     ...groupOf(key),
     words(key.preview),
     key.model === '' || key.model === undefined || key.model === null ? 'all' : words(key.model),
     until(key.until, nowMs),
-    words(key.reason),
+    toned('wait', words(key.reason)),
   ]);
   return (
     list(
       { what: 'blacklisted', count: answer.count },
-      [...groupHead, 'KEY', 'REASON', 'SINCE', 'FAILS'],
+      [...groupHead, 'KEY', 'REASON', 'SINCE', 'FAILS', ...(isProbed ? ['PROBE'] : [])],
       deadRows,
       columns,
     ) +
     (resting.length === 0
       ? ''
-      : `\n${list({ what: 'resting' }, [...groupHead, 'KEY', 'MODEL', 'UNTIL', 'REASON'], restingRows, columns)}`)
+      : `\n${list({ what: 'resting' }, [...groupHead, 'KEY', 'MODEL', 'UNTIL', 'REASON'], restingRows, columns)}`) +
+    legend([...dead, ...resting], columns)
   );
+}
+
+/** What each reason in the lists means, once. */
+function legend(keys: readonly JsonObject[], columns: number | undefined): string {
+  const meanings = new Map<string, string>();
+  for (const { reason, explanation } of keys) {
+    const isKnown = REASONS.includes(reason as Reason);
+    const meaning = explanation ?? (isKnown ? reasonText(reason as Reason) : undefined);
+    if (typeof meaning === 'string') meanings.set(words(reason), meaning);
+  }
+  if (meanings.size === 0) return '';
+  return `\n${facts(
+    [...meanings].map(([reason, meaning]) => [reason, toned('dim', meaning)]),
+    columns,
+  )}`;
 }
 
 function fleetView(answer: JsonObject, columns: number | undefined): string {
@@ -165,20 +198,24 @@ function fleetView(answer: JsonObject, columns: number | undefined): string {
   ]);
   const lines = facts(
     [
-      ['connected', connected === true ? 'yes' : `no: ${words(trouble)}`],
+      [
+        'connected',
+        connected === true ? toned('good', 'yes') : toned('bad', `no: ${words(trouble)}`),
+      ],
       ...(listed.length === 0
         ? []
         : ([
             ['instances', words(listed.length)],
             ['lag', milliseconds(lag_ms)],
             ['clock behind the server', milliseconds(clock_offset_ms)],
-          ] as [string, string][])),
+          ] as [Cell, Cell][])),
       ...pairs(more),
     ],
     columns,
   );
   if (rows.length === 0) return lines;
-  return `${lines}\n${table([['INSTANCE', 'VERSION', 'UPTIME', 'LAG', 'KEYS'], ...rows], columns)}`;
+  const head = heads(['INSTANCE', 'VERSION', 'UPTIME', 'LAG', 'KEYS']);
+  return `${lines}\n${table([head, ...rows], columns)}`;
 }
 
 function milliseconds(value: unknown): string {
@@ -189,7 +226,7 @@ function milliseconds(value: unknown): string {
 function list(
   of: { readonly what: string; readonly count?: unknown },
   head: readonly string[],
-  rows: readonly string[][],
+  rows: readonly (readonly Cell[])[],
   columns: number | undefined,
 ): string {
   if (rows.length === 0) return `no key is ${of.what}\n`;
@@ -197,7 +234,7 @@ function list(
   const title = `${grouped(total)} ${total === 1 ? 'key is' : 'keys are'} ${of.what}\n`;
   const left = total - Math.min(rows.length, MAX_LISTED);
   const more = left > 0 ? `and ${grouped(left)} more\n` : '';
-  return title + table([head, ...rows.slice(0, MAX_LISTED)], columns) + more;
+  return title + table([heads(head), ...rows.slice(0, MAX_LISTED)], columns) + more;
 }
 
 function listView(rows: readonly JsonObject[], columns: number | undefined): string {
@@ -205,7 +242,7 @@ function listView(rows: readonly JsonObject[], columns: number | undefined): str
   if (names.length === 0) return 'none\n';
   const head = names.map((name) => title(name).toUpperCase());
   return table(
-    [head, ...rows.map((row) => names.map((name) => words(row[name])))],
+    [heads(head), ...rows.map((row) => names.map((name) => words(row[name])))],
     columns && columns - 2,
   );
 }

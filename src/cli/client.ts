@@ -6,7 +6,7 @@ import { readFileSync } from 'node:fs';
 import type { Config } from '../config/config.ts';
 import { type Answer, ask, type Question } from '../upstream/transport-ask.ts';
 import { type ClientCommand, type JsonObject, viewOf } from './client-views.ts';
-import type { Terminal } from './terminal.ts';
+import { show, type Terminal } from './terminal.ts';
 
 export interface ClientOptions {
   /** Base URL of the instance; undefined: where this configuration would listen. */
@@ -45,7 +45,7 @@ export async function client(
     }
     const answer = understand(question, config, { status, text });
     if (options.json) terminal.write(text.endsWith('\n') ? text : `${text}\n`);
-    else terminal.write(viewOf(command, answer, Date.now(), terminal.columns));
+    else show(terminal, viewOf(command, answer, Date.now(), terminal.columns));
     return command === 'health' && answer.status !== 'healthy' ? 1 : 0;
   } catch (error) {
     if (!(error instanceof AskError)) throw error;
@@ -76,6 +76,11 @@ export async function askInstance(
   const question = questionOf(path, options, config);
   const { status, text } = await askOrExplain(question);
   return { text, answer: understand(question, config, { status, text }) };
+}
+
+/** Where that is, for people. Throws an AskError when it can be nowhere. */
+export function placeAsked(url: string | undefined, config: Config): string {
+  return placeOf(questionOf('stats', { url }, config));
 }
 
 function questionOf(path: string, options: Asked, config: Config): Question {

@@ -18,7 +18,7 @@ export interface CommandLine {
   readonly named: boolean;
   /** Options under their long names. */
   readonly values: Readonly<Record<string, string | boolean | undefined>>;
-  /** Words after the command; only `help` and `why` take one. */
+  /** Words after the command; at most one, where it takes one. */
   readonly rest: readonly string[];
 }
 
@@ -42,16 +42,24 @@ export function readCommandLine(argv: readonly string[]): CommandLine | UsagePro
   try {
     const parsed = parseArgs({ args: [...argv], options, allowPositionals: true });
     const rest = parsed.positionals.slice(1);
-    const excess = command === 'help' || command === 'why' ? rest[1] : rest[0];
-    if (command === 'why' && rest.length === 0 && !isAsking(parsed.values)) {
-      return usage('why needs the id of a request; gpt-load requests lists them');
-    }
-    if (excess !== undefined) return usage(`${command} does not take "${excess}"`);
+    const problem = wordProblem(command, rest);
+    if (problem !== undefined && !isAsking(parsed.values)) return usage(problem);
     const values = parsed.values as CommandLine['values'];
     return { kind: 'command', command, named: word !== undefined, values, rest };
   } catch (error) {
     return usage(explain(error as Error, command, Object.keys(options)));
   }
+}
+
+/** What is wrong with the words after the command. */
+function wordProblem(name: CommandName, rest: readonly string[]): string | undefined {
+  const { argument }: Command = COMMANDS[name];
+  const excess = argument === undefined ? rest[0] : rest[1];
+  if (excess !== undefined) return `${name} does not take "${excess}"`;
+  const word = rest[0];
+  if (word === undefined) return argument?.missing && `${name} needs ${argument.missing}`;
+  const isKnown = argument?.choices?.includes(word) ?? true;
+  return isKnown ? undefined : `${name} needs ${argument?.missing}, got "${word}"`;
 }
 
 /** It is not the command that is wanted. */

@@ -1,7 +1,14 @@
 // `gpt-load --help`, and the help of one command: the tables of commands and of variables, as text.
 
 import { SECTIONS, VARIABLES } from '../config/variables.ts';
-import { COMMANDS, type Command, type CommandName, GLOBAL_OPTIONS } from './command-table.ts';
+import {
+  COMMANDS,
+  type Command,
+  type CommandName,
+  type Exits,
+  GLOBAL_EXITS,
+  GLOBAL_OPTIONS,
+} from './command-table.ts';
 
 /** All of it, or what one command takes. */
 export function helpText(command: CommandName | undefined): string {
@@ -21,6 +28,9 @@ function programHelp(): string {
     'Options:',
     columns(optionRows(GLOBAL_OPTIONS)),
     '',
+    'Exit codes (the help of a command says more):',
+    columns(exitRows(GLOBAL_EXITS)),
+    '',
     'Environment variables, also read from .env, with their defaults:',
     ...SECTIONS.flatMap(({ title, fields }) => [
       '',
@@ -37,8 +47,8 @@ function variableLines(field: keyof typeof VARIABLES): string[] {
 }
 
 function commandHelp(name: CommandName): string {
-  const { summary, argument, options }: Command = COMMANDS[name];
-  const words = argument === undefined ? name : `${name} ${argument}`;
+  const { summary, argument, options, exits }: Command = COMMANDS[name];
+  const words = argument === undefined ? name : `${name} ${argument.name}`;
   return [
     `gpt-load ${name}: ${summary}`,
     '',
@@ -46,6 +56,9 @@ function commandHelp(name: CommandName): string {
     '',
     'Options:',
     columns([...optionRows(options), ...optionRows(GLOBAL_OPTIONS)]),
+    '',
+    'Exit codes:',
+    columns(exitRows(exits)),
     '',
   ].join('\n');
 }
@@ -55,6 +68,10 @@ function optionRows(options: Command['options']): (readonly [string, string])[] 
     const first = short === undefined ? '    ' : `-${short}, `;
     return [`${first}--${name}${value === undefined ? '' : ` ${value}`}`, about];
   });
+}
+
+function exitRows(exits: Exits): (readonly [string, string])[] {
+  return Object.entries(exits);
 }
 
 function columns(rows: readonly (readonly [string, string])[]): string {

@@ -5,7 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Config } from '../config/config.ts';
 import { AskError, askInstance, type ClientOptions } from './client.ts';
 import type { JsonObject } from './client-views.ts';
-import type { Terminal } from './terminal.ts';
+import { show, type Terminal } from './terminal.ts';
 import { followedHead, followedView, requestsView, whyView } from './trail-views.ts';
 
 /** How often --follow asks. */
@@ -32,7 +32,8 @@ export async function requests(
   try {
     if (options.follow) return await follow(options, config, terminal);
     const { text, answer } = await askInstance('requests', asked(options, {}), config);
-    terminal.write(options.json ? `${text}\n` : requestsView(answer, terminal.columns));
+    if (options.json) terminal.write(`${text}\n`);
+    else show(terminal, requestsView(answer, terminal.columns));
     return 0;
   } catch (error) {
     return complained('requests', error, terminal);
@@ -64,10 +65,11 @@ async function follow(
 ): Promise<number> {
   let page: Record<string, string> = { limit: options.filters.limit ?? String(FOLLOW_FIRST) };
   let answer = (await askInstance('requests', asked(options, page), config)).answer;
-  if (!options.json) terminal.write(followedHead(terminal.columns));
+  if (!options.json) show(terminal, followedHead(terminal.columns));
   let isAway = false;
   for (;;) {
-    terminal.write(options.json ? jsonLines(answer) : followedView(answer, terminal.columns));
+    if (options.json) terminal.write(jsonLines(answer));
+    else show(terminal, followedView(answer, terminal.columns));
     if (typeof answer.last_id === 'string') {
       page = { limit: String(FOLLOW_MOST), since_id: answer.last_id };
     }

@@ -3,7 +3,7 @@
 
 import { REASONS, type Reason, reasonText } from '../policy/reason.ts';
 import type { JsonObject } from './client-views.ts';
-import { counted, grouped, span, table } from './table.ts';
+import { type Cell, counted, grouped, heads, span, table, toned } from './table.ts';
 
 /** One column: how wide it is while rows keep coming, and what stands in it. */
 interface Column {
@@ -49,24 +49,37 @@ export function requestsView(answer: JsonObject, columns: number | undefined): s
   const requests = objects(answer.requests).toReversed();
   if (requests.length === 0) return 'no such request has ended\n';
   const chosen = columnsFor(columns);
-  const rows = requests.map((request) => chosen.map(({ of }) => of(request)));
-  return table([chosen.map(({ head }) => head), ...rows], columns);
+  const rows = requests.map((request) => {
+    return chosen.map(({ head, of }) => tonedCell(head, request, of(request)));
+  });
+  return table([heads(chosen.map(({ head }) => head)), ...rows], columns);
 }
 
 /** The same as rows that stand below those of earlier answers. */
 export function followedView(answer: JsonObject, columns: number | undefined): string {
   const rows = objects(answer.requests)
     .toReversed()
-    .map((request) => columnsFor(columns).map((column) => fitted(column, request, columns)));
+    .map((request) =>
+      columnsFor(columns).map((column) => {
+        return tonedCell(column.head, request, fitted(column, request, columns));
+      }),
+    );
   return table(rows, undefined);
+}
+
+/** The status says by its colour how it went. */
+function tonedCell(head: string, { status }: JsonObject, cell: string): Cell {
+  if (head !== 'STATUS') return head === 'ID' ? toned('dim', cell) : cell;
+  const code = Number(status);
+  return toned(code >= 500 || code === 0 ? 'bad' : code >= 400 ? 'wait' : 'good', cell);
 }
 
 /** What stands above them. */
 export function followedHead(columns: number | undefined): string {
-  const heads = columnsFor(columns).map(({ head, width }) => {
+  const names = columnsFor(columns).map(({ head, width }) => {
     return head === 'MS' ? head.padStart(width) : head.padEnd(width);
   });
-  return table([heads], undefined);
+  return table([heads(names)], undefined);
 }
 
 function fitted({ head, width, of }: Column, request: JsonObject, columns: number | undefined) {

@@ -1,7 +1,7 @@
 // How `gpt-load usage` shows what was used: a table with totals for people, JSON or CSV for
 // programs. The question is asked by client.ts.
 
-import { grouped, table } from './table.ts';
+import { grouped, heads, table } from './table.ts';
 
 type JsonObject = { readonly [name: string]: unknown };
 
@@ -56,7 +56,7 @@ export function usageView(answer: JsonObject, columns: number | undefined): stri
   lines.push(['total', ...shown.map(() => ''), ...numbersOf(total, hasCost)]);
   const isPartial = rows.some((row) => row.cost_incomplete === true);
   const note = isPartial ? 'some models have no price: their cost is not in it\n' : '';
-  return `${table([head, ...lines], columns)}${note}`;
+  return `${table([heads(head), ...lines], columns)}${note}`;
 }
 
 function numbersOf(row: JsonObject, hasCost: boolean): string[] {

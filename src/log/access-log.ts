@@ -1,7 +1,8 @@
-// What one request leaves in the log: its fields, for people (summary first) or for machines (all
-// of them named). The usual line is built without the objects in between: at tens of thousands of
-// requests a second these were most of its cost. Lines with something unusual to tell, and coloured
-// ones, take the long way.
+// What one request leaves in the log: its fields, for machines (all of them named) or for people
+// (short: a request that went well stays under 160 columns). A terminal gets each attempt of one
+// that did not on a line of its own; files and pipes keep one line a request. The usual line is
+// built without the objects in between: at tens of thousands of requests a second these were most
+// of its cost. Lines with something unusual to tell, and coloured ones, take the long way.
 
 import {
   createLogger,
@@ -52,6 +53,8 @@ export interface AccessFields {
 
 export class AccessLog {
   readonly #log: Logger;
+  /** Lines below the next one. */
+  #below = '';
   readonly #options: LoggerOptions;
   readonly #isPlain: boolean;
   readonly #messages = new Remembered(messageText);
@@ -62,7 +65,8 @@ export class AccessLog {
   constructor(options: LoggerOptions) {
     this.#options = options;
     this.#fields = new Remembered(options.format === 'json' ? jsonText : fieldText);
-    this.#log = createLogger(options);
+    const write = (line: string) => options.write(line + this.#below);
+    this.#log = createLogger({ ...options, write });
     const isHeard = options.level === 'debug' || options.level === 'info';
     this.#isPlain = isHeard && !(options.format === 'text' && options.colour);
   }
@@ -77,22 +81,27 @@ export class AccessLog {
       only?.verdict === 'success' &&
       firstByteMs !== null;
     if (!isUsual || !this.#isPlain || level !== 'info') {
-      this.#log[level](...accessLine(access, this.#options.format));
+      this.#writeLong(level, access);
       return;
     }
     const isJson = this.#options.format === 'json';
     this.#options.write(isJson ? this.#json(access) : this.#text(access));
   }
 
+  #writeLong(level: Extract<LogLevel, 'info' | 'error'>, access: AccessFields): void {
+    const { format, colour } = this.#options;
+    const [message, fields] = accessLine(access, format);
+    const isBroken = format === 'text' && colour && access.attempts.length > 1;
+    this.#below = isBroken ? trailLines(access.attempts) : '';
+    this.#log[level](message, isBroken ? { ...fields, attempts: undefined } : fields);
+  }
+
   #text(access: AccessFields): string {
-    const { method, path, status, attempts, client, id } = access;
-    const { firstByteMs, totalMs, bytesIn, bytesOut } = access;
-    const upstream = this.#fields.of(attempts[0]?.upstream ?? '');
+    const { method, path, status, client, id } = access;
     return (
       `${this.#now()} INFO  ${this.#messages.of(`${method} ${path} ${status}`)}` +
-      ` first_byte_ms=${Math.round(firstByteMs ?? 0)} total_ms=${Math.round(totalMs)}` +
-      ` bytes_in=${bytesIn} bytes_out=${bytesOut}` +
-      ` upstream=${upstream} key=${this.#fields.of(attempts[0]?.key ?? '')}` +
+      ` ms=${timesText(access)} bytes=${sizesText(access)}` +
+      ` key=${this.#fields.of(keyText(access) ?? '')}` +
       `${this.#named(' client_name=', access.clientName)}${this.#named(' group=', access.group)}` +
       ` client=${this.#fields.of(client)} id=${fieldText(id)}\n`
     );
@@ -129,18 +138,25 @@ export class AccessLog {
   }
 }
 
-/**
- * Message and fields of one access line, to be handed to a Logger. Upstream and key are those of
- * the last attempt; attempts are listed only when there was more than one, or one that did not
- * succeed.
- */
+/** Message and fields of one access line, to be handed to a Logger. */
 export function accessLine(
   access: AccessFields,
   format: 'text' | 'json',
 ): [message: string, fields: Record<string, unknown>] {
+  const { method, path, status } = access;
+  return format === 'text'
+    ? [`${method} ${path} ${status}`, textFields(access)]
+    : ['request', { method, path, status, ...jsonFields(access) }];
+}
+
+/**
+ * Upstream and key are those of the last attempt; attempts are listed only when there was more than
+ * one, or one that did not succeed.
+ */
+function jsonFields(access: AccessFields): Record<string, unknown> {
   const last = access.attempts.at(-1);
   const told = access.attempts.length > 1 || (last !== undefined && last.verdict !== 'success');
-  const common = {
+  return {
     first_byte_ms: access.firstByteMs === null ? undefined : Math.round(access.firstByteMs),
     total_ms: Math.round(access.totalMs),
     waited_ms: access.waitedMs,
@@ -148,25 +164,85 @@ export function accessLine(
     bytes_out: access.bytesOut,
     upstream: last?.upstream,
     key: last?.key,
-    attempts: told ? attemptsIn(format, access.attempts) : undefined,
+    attempts: told
+      ? access.attempts.map(({ upstream, key, verdict, ms }) => {
+          return { upstream, key, verdict, ms: Math.round(ms) };
+        })
+      : undefined,
     ended: access.ended,
     client_name: access.clientName,
     group: access.group,
     client: access.client,
     id: access.id,
   };
-  if (format === 'text') return [`${access.method} ${access.path} ${access.status}`, common];
-  const { method, path, status } = access;
-  return ['request', { method, path, status, ...common }];
 }
 
-function attemptsIn(format: 'text' | 'json', attempts: readonly AccessAttempt[]): unknown {
-  if (format === 'json') {
-    return attempts.map(({ upstream, key, verdict, ms }) => {
-      return { upstream, key, verdict, ms: Math.round(ms) };
-    });
-  }
-  return attempts
-    .map((each) => `${each.key}@${each.upstream} ${each.verdict} ${Math.round(each.ms)}ms`)
-    .join(' -> ');
+function textFields(access: AccessFields): Record<string, unknown> {
+  const { attempts } = access;
+  const only = attempts.length === 1 ? attempts[0]?.verdict : undefined;
+  return {
+    ms: timesText(access),
+    waited_ms: access.waitedMs,
+    bytes: sizesText(access),
+    key: keyText(access),
+    verdict: only === 'success' ? undefined : only,
+    attempts: attempts.length > 1 ? attempts.map(attemptText).join(' -> ') : undefined,
+    ended: access.ended,
+    client_name: access.clientName,
+    group: access.group,
+    client: access.client,
+    id: access.id,
+  };
+}
+
+/** Until the first byte of the answer, and until its end. */
+function timesText({ firstByteMs, totalMs }: AccessFields): string {
+  return `${firstByteMs === null ? '-' : Math.round(firstByteMs)}/${Math.round(totalMs)}`;
+}
+
+/** What came from the client, and what went to it. */
+function sizesText({ bytesIn, bytesOut }: AccessFields): string {
+  return `${sizeText(bytesIn)}/${sizeText(bytesOut)}`;
+}
+
+/** `999`, `1.2k`, `12k`, `1.2M`: at most four characters below a terabyte. */
+function sizeText(bytes: number): string {
+  if (bytes < 1_000) return String(bytes);
+  let size = bytes / 1_000;
+  let unit = 0;
+  // What would be rounded to 1000 belongs to the next unit.
+  for (; size >= 999.5 && unit < SIZE_UNITS.length - 1; unit++) size /= 1_000;
+  return `${size < 9.95 ? size.toFixed(1) : Math.round(size)}${SIZE_UNITS[unit]}`;
+}
+
+const SIZE_UNITS = ['k', 'M', 'G', 'T'] as const;
+
+/** The key that was asked last, and where. */
+function keyText({ attempts }: AccessFields): string | undefined {
+  const last = attempts.at(-1);
+  return last === undefined ? undefined : placeText(last);
+}
+
+function placeText({ key, upstream }: AccessAttempt): string {
+  return `${key}@${upstream.replace(/^https?:\/\//, '')}`;
+}
+
+function attemptText(attempt: AccessAttempt): string {
+  return `${placeText(attempt)} ${attempt.verdict} ${Math.round(attempt.ms)}ms`;
+}
+
+/** Attempts below each other, in columns. */
+function trailLines(attempts: readonly AccessAttempt[]): string {
+  const rows = attempts.map((attempt) => ({
+    place: messageText(placeText(attempt)),
+    verdict: messageText(attempt.verdict),
+    ms: `${Math.round(attempt.ms)}ms`,
+  }));
+  const width = Math.max(...rows.map(({ place }) => place.length));
+  const timeWidth = Math.max(...rows.map(({ ms }) => ms.length));
+  return rows
+    .map(({ place, verdict, ms }, at) => {
+      return `    ${at + 1}. ${place.padEnd(width)}  ${ms.padStart(timeWidth)}  ${verdict}\n`;
+    })
+    .join('');
 }

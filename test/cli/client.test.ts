@@ -129,6 +129,30 @@ test('blacklist tells how long ago, until when, and fits 80 columns', async (t) 
   for (const line of out.split('\n')) assert.ok(line.length <= 80, line);
 });
 
+test('blacklist tells the next probe, and once what each reason means', async (t) => {
+  const dead = {
+    ...BLACKLIST.blacklisted_keys[0],
+    reason: 'invalid_key',
+    explanation: 'The upstream says that the key is not valid.',
+    probeAt: new Date(Date.now() + 3_660_000),
+  };
+  const answer = { blacklisted_keys: [dead, dead], count: 2, resting_keys: [] };
+  const { out } = await run('blacklist', {
+    PORT: await listen(t, createServer(answering(200, answer))),
+  });
+  assert.match(out, /^KEY +REASON +SINCE +FAILS +PROBE$/m);
+  assert.match(out, /^sk-a\.\.\.wxyz +invalid_key +1 min 5 s ago +3 +in 1 h 1 min$/m);
+  assert.equal(out.match(/^invalid_key +The upstream says/gm)?.length, 1);
+});
+
+test('colours reach a terminal that shows them, and nobody else', async (t) => {
+  const port = await listen(t, createServer(answering(200, HEALTH)));
+  const screen = Object.assign(new Screen(80), { colour: true });
+  await client('health', { url: undefined, json: false }, parseConfig({ PORT: port }), screen);
+  assert.ok(screen.out.includes('\x1b[32mhealthy\x1b[39m'), screen.out);
+  assert.equal((await run('health', { PORT: port })).out.includes('\x1b'), false);
+});
+
 test('blacklist says so when no key is on it', async (t) => {
   const port = await listen(t, createServer(answering(200, { blacklisted_keys: [], count: 0 })));
   const { out } = await run('blacklist', { PORT: port });

@@ -2,7 +2,8 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { grouped, span, table } from '../../src/cli/table.ts';
+import { stripVTControlCharacters } from 'node:util';
+import { grouped, heads, span, table, toned } from '../../src/cli/table.ts';
 
 test('table aligns words to the left and numbers to the right', () => {
   const text = table(
@@ -37,10 +38,21 @@ test('table of nothing is nothing', () => {
   assert.equal(table([], 80), '');
 });
 
+test('table colours a cell without moving its column', () => {
+  const rows = [heads(['KEY', 'STATE', 'N']), ['a', toned('bad', 'dead'), '1'], ['b', 'ok', '22']];
+  const text = table(rows, undefined);
+  assert.ok(text.includes('\x1b[31mdead\x1b[39m'));
+  assert.equal(stripVTControlCharacters(text), 'KEY  STATE  N\na    dead    1\nb    ok     22\n');
+});
+
+test('table lets nothing from outside colour or move the cursor', () => {
+  assert.equal(table([['\x1b[31mred', '\u009b2J']], undefined), '?[31mred  ?2J\n');
+});
+
 test('span tells at most two units', () => {
   const cases: [number, string][] = [
-    [-5, '0 s'],
-    [999, '0 s'],
+    [-5, 'less than 1 s'],
+    [999, 'less than 1 s'],
     [8_000, '8 s'],
     [250_000, '4 min 10 s'],
     [3_600_000, '1 h'],

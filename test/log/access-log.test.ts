@@ -45,14 +45,77 @@ for (const format of ['text', 'json'] as const) {
         fc.property(accesses, fc.constantFrom('info', 'error'), (access, level) => {
           lines = [];
           accessLog.write(level, access);
-          logger[level](...accessLine(access, format));
-          assert.equal(lines[0], lines[1]);
+          const [message, fields] = accessLine(access, format);
+          const isBroken = format === 'text' && colour && access.attempts.length > 1;
+          logger[level](message, isBroken ? { ...fields, attempts: undefined } : fields);
+          const [first = '', ...below] = (lines[0] ?? '').split(/(?<=\n)/);
+          assert.equal(first, lines[1]);
+          assert.equal(below.length, isBroken ? access.attempts.length : 0);
         }),
         { numRuns: 300 },
       );
     });
   }
 }
+
+const USUAL: AccessFields = {
+  id: '63225085100005',
+  client: '203.0.113.12',
+  method: 'POST',
+  path: '/v1/chat/completions',
+  status: 200,
+  firstByteMs: 850.4,
+  totalMs: 13_200,
+  bytesIn: 2_345,
+  bytesOut: 123_456,
+  attempts: [{ upstream: 'https://api.openai.com', key: 'sk-p...wxyz', verdict: 'success', ms: 9 }],
+};
+
+function written(access: AccessFields, colour = false): string {
+  const lines: string[] = [];
+  const write = (line: string) => lines.push(line);
+  const clock = () => 1_700_000_000_000;
+  new AccessLog({ level: 'info', format: 'text', colour, clock, write }).write('info', access);
+  return lines.join('');
+}
+
+test('a request that succeeds at once is one line of less than 160 characters', () => {
+  const line = written(USUAL);
+  assert.ok(line.length < 160, `${line.length}: ${line}`);
+  assert.match(line, / 200 ms=850\/13200 bytes=2\.3k\/123k key=sk-p\.\.\.wxyz@api\.openai\.com /);
+  const failed = {
+    ...USUAL,
+    attempts: [{ ...USUAL.attempts[0], verdict: 'client_fault bad_request' }],
+  };
+  assert.match(written(failed as AccessFields), / verdict="client_fault bad_request" client=/);
+});
+
+test('sizes have at most four characters', () => {
+  const cases: [number, string][] = [
+    [0, '0'],
+    [999, '999'],
+    [1_000, '1.0k'],
+    [9_960, '10k'],
+    [999_600, '1.0M'],
+    [5_000_000, '5.0M'],
+  ];
+  for (const [bytesIn, text] of cases) {
+    assert.match(
+      written({ ...USUAL, bytesIn }),
+      new RegExp(` bytes=${text.replace('.', '.')}/123k `),
+    );
+  }
+});
+
+test('a request that took several attempts is one line in a file, and a list on a terminal', () => {
+  const dead = { upstream: 'https://a.example', key: 'sk-a...aaaa', verdict: 'key_dead x', ms: 80 };
+  const access = { ...USUAL, attempts: [dead, ...USUAL.attempts] };
+  assert.match(written(access), / attempts="sk-a\.\.\.aaaa@a\.example key_dead x 80ms -> sk-p/);
+  assert.equal(written(access).split('\n').length, 2);
+  const [, first, second] = written(access, true).split('\n');
+  assert.equal(first, '    1. sk-a...aaaa@a.example       80ms  key_dead x');
+  assert.equal(second, '    2. sk-p...wxyz@api.openai.com   9ms  success');
+});
 
 test('below its level the access log is silent', () => {
   const lines: string[] = [];

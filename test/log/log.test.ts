@@ -143,9 +143,9 @@ test('an access line reads as a summary in text', () => {
   const line = logged((log) => log.info(...accessLine(ACCESS, 'text')));
   assert.match(
     line,
-    /INFO {2}POST \/v1\/chat\/completions\?key=\S+ 200 first_byte_ms=120 total_ms=1501/,
+    /INFO {2}POST \/v1\/chat\/completions\?key=\S+ 200 ms=120\/1501 bytes=10\/2\.0k/,
   );
-  assert.match(line, /upstream=b\.example key=sk-p\.\.\.bbbb/);
+  assert.match(line, /key=sk-p\.\.\.bbbb@b\.example/);
   assert.match(line, /attempts="sk-p\.\.\.aaaa@a\.example key_dead invalid_key 80ms -> sk-p/);
   assert.equal(line.includes(KEY), false);
 });

@@ -16,7 +16,7 @@ import type { Transport } from '../../upstream/transport.ts';
 import type { CommandRuntime } from '../command-runtime.ts';
 import { Progress } from '../progress.ts';
 import { counted, grouped } from '../table.ts';
-import type { Terminal } from '../terminal.ts';
+import { show, type Terminal } from '../terminal.ts';
 import { type CheckItem, CheckRunner } from './check-runner.ts';
 import type { CheckResult } from './key-check.ts';
 import { type KeyEntry, type KeyLines, readKeyLines } from './key-lines.ts';
@@ -112,11 +112,11 @@ async function validateGroup(
   try {
     const written = writeDown(findings, options);
     if (options.json) for (const piece of jsonReport(findings, written)) terminal.write(piece);
-    else terminal.write(summary(findings, written, Date.now(), terminal.columns));
+    else show(terminal, summary(findings, written, Date.now(), terminal.columns));
   } catch (error) {
     if (!(error instanceof Error && 'syscall' in error)) throw error;
     const none: Written = { lists: {}, prune: undefined };
-    terminal.write(summary(findings, none, Date.now(), terminal.columns));
+    show(terminal, summary(findings, none, Date.now(), terminal.columns));
     const code = complain(terminal, `nothing could be written: ${error.message}`);
     return { code, isReported: true, isInterrupted };
   }

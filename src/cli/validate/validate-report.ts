@@ -3,7 +3,7 @@
 
 import { previewKey } from '../../policy/redact.ts';
 import { splitAttribute } from '../../pool/keys/key-attributes.ts';
-import { counted, grouped, span, table } from '../table.ts';
+import { type Cell, counted, grouped, heads, span, type Tone, table, toned } from '../table.ts';
 import { type CheckResult, checkReasonText, RESULT_KINDS, type ResultKind } from './key-check.ts';
 import type { Duplicate, KeyEntry } from './key-lines.ts';
 
@@ -43,6 +43,14 @@ export const LABELS: Readonly<Record<ResultKind, string>> = {
   unchecked: 'not checked',
 };
 
+const TONES: Readonly<Record<ResultKind, Tone>> = {
+  valid: 'good',
+  resting: 'wait',
+  dead: 'bad',
+  no_access: 'bad',
+  unchecked: 'wait',
+};
+
 function countByKind(results: readonly CheckResult[]): Record<ResultKind, number> {
   const counts = { valid: 0, resting: 0, dead: 0, no_access: 0, unchecked: 0 };
   for (const { kind } of results) counts[kind]++;
@@ -67,8 +75,8 @@ export function summary(
 ): string {
   const { entries, results, duplicates, down, elapsedMs } = findings;
   const counts = countByKind(results);
-  const rows = RESULT_KINDS.map((kind) => [
-    LABELS[kind],
+  const rows: Cell[][] = RESULT_KINDS.map((kind) => [
+    counts[kind] > 0 ? toned(TONES[kind], LABELS[kind]) : LABELS[kind],
     grouped(counts[kind]),
     written.lists[kind] ?? '',
   ]);
@@ -77,7 +85,7 @@ export function summary(
   const notes = down.map((url) => `${url} does not answer: its other keys were not asked\n`);
   if (findings.interrupted) notes.push('interrupted: what is known so far was written\n');
   return [
-    table([['RESULT', 'KEYS', 'FILE'], ...rows], columns),
+    table([heads(['RESULT', 'KEYS', 'FILE']), ...rows], columns),
     '\n',
     details(findings, nowMs, columns),
     took,
@@ -100,11 +108,11 @@ function details(
     return [
       String(line),
       name === '' ? previewKey(key) : `${previewKey(key)} (${name})`,
-      stateText(result, nowMs),
+      toned(TONES[result.kind], stateText(result, nowMs)),
       checkReasonText(result.reason),
     ];
   });
-  return `${table([['LINE', 'KEY', 'RESULT', 'WHY'], ...rows], columns)}\n`;
+  return `${table([heads(['LINE', 'KEY', 'RESULT', 'WHY']), ...rows], columns)}\n`;
 }
 
 function byReason(results: readonly CheckResult[], columns: number | undefined): string {
@@ -118,13 +126,14 @@ function byReason(results: readonly CheckResult[], columns: number | undefined):
   }
   const sorted = [...groups.values()].sort((a, b) => b.count - a.count);
   const rows = sorted.map(({ result: { kind, reason }, count }) => {
-    return [grouped(count), LABELS[kind], checkReasonText(reason)];
+    return [grouped(count), toned(TONES[kind], LABELS[kind]), checkReasonText(reason)];
   });
-  return table([['KEYS', 'RESULT', 'WHY'], ...rows], columns);
+  return table([heads(['KEYS', 'RESULT', 'WHY']), ...rows], columns);
 }
 
 function stateText({ kind, untilMs }: CheckResult, nowMs: number): string {
   if (kind !== 'resting' || untilMs === null) return LABELS[kind];
+  if (untilMs <= nowMs) return 'rest is over';
   return `${LABELS[kind]} for ${span(untilMs - nowMs + 999)}`;
 }
 
