@@ -45,6 +45,8 @@ export class Exchange {
   /** An encoded answer is still being read for it, and what waits for that. */
   isReading = false;
   whenRead: (() => void) | undefined;
+  /** Its answer may name something that only its key will know. */
+  makesResource = false;
   /** It is counted when its answer has been read. */
   isCounted = false;
   /** Reads along as the answer passes; undefined: nobody wants to know. */

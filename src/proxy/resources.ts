@@ -62,13 +62,15 @@ function rowOf({ resources, table }: Group, name: string): number {
  * @param isCounted what requests use is counted
  */
 export function readerFor(
-  { method, target }: Exchange,
+  exchange: Exchange,
   held: HeldAnswer,
   isCounted: boolean,
 ): AnswerReader | undefined {
+  const { method, target } = exchange;
   const { status } = held.answer;
   if (method !== 'POST' || status < 200 || status >= 300 || held.refusal) return undefined;
-  if (!isCounted && !makesResource(method, target.path)) return undefined;
+  exchange.makesResource = makesResource(method, target.path);
+  if (!isCounted && !exchange.makesResource) return undefined;
   return AnswerReader.of(held.codings);
 }
 
@@ -77,13 +79,13 @@ export function readerFor(
  * may come to another worker sooner than this one gets on.
  */
 export function rememberHeld(exchange: Exchange, lease: Lease, held: HeldAnswer): void {
-  if (held.bytes === 0 || !makesResource(exchange.method, exchange.target.path)) return;
+  if (held.bytes === 0 || !exchange.makesResource) return;
   rememberMade(exchange, lease, held.decoded()?.toString('latin1', 0, MAX_HEAD_BYTES) ?? '');
 }
 
 /** Remembers what an answer made, if its request makes anything. @param head its beginning */
-export function rememberMade({ method, target }: Exchange, lease: Lease, head: string): void {
-  if (!makesResource(method, target.path)) return;
+export function rememberMade(exchange: Exchange, lease: Lease, head: string): void {
+  if (!exchange.makesResource) return;
   const name = nameInAnswer(head);
   if (name !== undefined) remember(lease, name);
 }
