@@ -133,14 +133,23 @@ browser-if-there:
 	  else echo 'skipped: the tests of the page need Chromium (make test-browser)'; fi
 
 ##@ Build and ship
-.PHONY: build build-all release clean install uninstall
+.PHONY: build build-all release deb npm-package sbom clean install uninstall
 build: $(INSTALLED) ## Build build/gpt-load for this machine
 	@node build/package.ts $(ARGS)
 
 build-all: $(INSTALLED) ## Build the binaries of all platforms and SHA256SUMS
 	@node build/package.ts --all $(ARGS)
 
-release: build-all ## Compress the binaries of all platforms, with licence and README
+deb: build ## Build a Debian package of it, build/gpt-load_VERSION_ARCH.deb
+	@node build/deb.ts
+
+npm-package: $(INSTALLED) ## Build build/gpt-load-VERSION.tgz, which npm runs on the user's Node 24
+	@node build/npm-package.ts
+
+sbom: $(INSTALLED) ## Write what the executable is made of, CycloneDX, to build/
+	@node build/sbom.ts
+
+release: build-all ## All that users download: archives, packages, bill of materials, checksums
 	@node build/release.ts $(ARGS)
 
 clean: ## Remove everything that was built (not node_modules)
@@ -148,16 +157,36 @@ clean: ## Remove everything that was built (not node_modules)
 
 install: ## Install build/gpt-load under PREFIX (/usr/local); on Linux the systemd unit too
 	@test -x $(BINARY) || { echo 'make: no $(BINARY) yet; run `make build` first' >&2; exit 1; }
-	install -d '$(DESTDIR)$(PREFIX)/bin'
+	install -d '$(DESTDIR)$(PREFIX)/bin' '$(DESTDIR)$(PREFIX)/share/man/man1'
 	install -m 755 $(BINARY) '$(DESTDIR)$(PREFIX)/bin/gpt-load'
+	$(BINARY) man >'$(DESTDIR)$(PREFIX)/share/man/man1/gpt-load.1'
+	install -d '$(DESTDIR)$(PREFIX)/share/bash-completion/completions'
+	$(BINARY) completion bash >'$(DESTDIR)$(PREFIX)/share/bash-completion/completions/gpt-load'
+	install -d '$(DESTDIR)$(PREFIX)/share/zsh/site-functions'
+	$(BINARY) completion zsh >'$(DESTDIR)$(PREFIX)/share/zsh/site-functions/_gpt-load'
+	install -d '$(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d'
+	$(BINARY) completion fish >'$(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/gpt-load.fish'
 	@if [ "$$(uname -s)" = Linux ] && [ -f deploy/gpt-load.service ]; then \
 	  install -d '$(DESTDIR)$(PREFIX)/lib/systemd/system' && \
 	  sed 's|/usr/local/|$(PREFIX)/|' deploy/gpt-load.service \
 	    >'$(DESTDIR)$(PREFIX)/lib/systemd/system/gpt-load.service' && \
-	  echo 'installed $(DESTDIR)$(PREFIX)/lib/systemd/system/gpt-load.service'; fi
+	  echo 'installed $(DESTDIR)$(PREFIX)/lib/systemd/system/gpt-load.service' && \
+	  printf '%s\n' '' 'Next, for a service (as root):' \
+	    '  useradd --system --no-create-home --shell /usr/sbin/nologin gpt-load' \
+	    '  install -d -m 750 -g gpt-load /etc/gpt-load' \
+	    '  install -m 640 -g gpt-load keys.txt /etc/gpt-load/keys.txt    # one key per line' \
+	    '  systemctl daemon-reload && systemctl enable --now gpt-load' \
+	    '  gpt-load health' \
+	    'Settings go into /etc/gpt-load/gpt-load.env; set AUTH_KEY before others can reach the port.'; \
+	else printf '%s\n' '' 'Next: keys.txt with one key per line, and gpt-load there; or gpt-load demo.'; fi
+	@echo 'Every setting: man gpt-load'
 
 uninstall: ## Remove what install put there
-	rm -f '$(DESTDIR)$(PREFIX)/bin/gpt-load' '$(DESTDIR)$(PREFIX)/lib/systemd/system/gpt-load.service'
+	rm -f '$(DESTDIR)$(PREFIX)/bin/gpt-load' '$(DESTDIR)$(PREFIX)/lib/systemd/system/gpt-load.service' \
+	  '$(DESTDIR)$(PREFIX)/share/man/man1/gpt-load.1' \
+	  '$(DESTDIR)$(PREFIX)/share/bash-completion/completions/gpt-load' \
+	  '$(DESTDIR)$(PREFIX)/share/zsh/site-functions/_gpt-load' \
+	  '$(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/gpt-load.fish'
 
 ##@ Containers
 .PHONY: docker-build docker-run compose-up compose-down
@@ -165,9 +194,10 @@ docker-build: ## Build the container image (IMAGE=gpt-load)
 	docker build -t $(IMAGE) \
 	  --build-arg GPT_LOAD_COMMIT="$$(git rev-parse --short=12 HEAD 2>/dev/null || echo unknown)" .
 
-docker-run: ## Run the image with .env and keys.txt, on PORT (3000)
+docker-run: ## Run the image with .env and keys.txt, on PORT (3000) of this machine only
 	@test -f keys.txt || { echo 'make: no keys.txt: one API key per line' >&2; exit 1; }
-	docker run --rm $$(test -t 0 && echo -it) -p $(PORT):3000 -v '$(CURDIR)/keys.txt:/data/keys.txt:ro' \
+	docker run --rm $$(test -t 0 && echo -it) -p 127.0.0.1:$(PORT):3000 \
+	  -v gpt-load-data:/data -v '$(CURDIR)/keys.txt:/data/keys.txt:ro' -e STATE_FILE=/data/gpt-load.db \
 	  $(if $(wildcard .env),--env-file .env) -e HOST=0.0.0.0 -e PORT=3000 -e KEYS_FILE=/data/keys.txt \
 	  $(IMAGE) $(ARGS)
 

@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { ROOT } from './targets.ts';
 
 /** What each is for; a library that is not installed is not compiled in either. */
-const COMPILED_IN: Readonly<Record<string, string>> = {
+export const COMPILED_IN: Readonly<Record<string, string>> = {
   '@redis/client': 'the fleet',
   'smol-toml': 'gpt-load.toml',
   preact: 'the page',

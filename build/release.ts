@@ -1,20 +1,26 @@
-// Turns the five executables of `make build-all` into the archives that users download, with
-// checksums, in release/. Same sources, same bytes: every file carries the commit's time, and the
-// order and owners are fixed.
+// Turns the five executables of `make build-all` into what users download, in release/: archives,
+// Debian packages, npm's package, the bill of materials, checksums, install.sh and the formula.
+// Same sources, same archives: files carry the commit's time, and order and owners are fixed.
 import {
   chmodSync,
   copyFileSync,
   existsSync,
   mkdirSync,
   readdirSync,
+  readFileSync,
   rmSync,
   statSync,
   utimesSync,
+  writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
-import { version } from './bundle.ts';
+import { PROGRAM, version } from './bundle.ts';
 import { writeChecksums } from './checksums.ts';
+import { debPackage } from './deb.ts';
+import { writeFormula } from './formula.ts';
 import { nodeBase, run } from './node-base.ts';
+import { npmPackage } from './npm-package.ts';
+import { writeSbom } from './sbom.ts';
 import { generatorPackage, nodePackageOf, ROOT, TARGETS, type Target } from './targets.ts';
 
 const OUTPUT = join(ROOT, 'release');
@@ -96,7 +102,31 @@ function main(): void {
       `[${names.length}/${TARGETS.length}] release/${file}: ${(bytes / 1e6).toFixed(1)} MB`,
     );
   }
+  for (const target of TARGETS.filter(({ platform }) => platform === 'linux')) {
+    names.push(debPackage(target, join(ROOT, 'build', target.file), OUTPUT));
+  }
+  names.push(npmPackage(PROGRAM.output, OUTPUT), writeSbom(OUTPUT));
   writeChecksums(OUTPUT, names);
+  writeForDownload();
+}
+
+/** What names the place of the release: it is known where GitHub runs this. */
+function writeForDownload(): void {
+  const { GITHUB_SERVER_URL: server, GITHUB_REPOSITORY: repository } = process.env;
+  const script = readFileSync(join(ROOT, 'deploy/install.sh'), 'utf8');
+  if (server === undefined || repository === undefined) {
+    writeFileSync(join(OUTPUT, 'install.sh'), script);
+    console.log(
+      'no formula: GITHUB_SERVER_URL and GITHUB_REPOSITORY do not say where this will be',
+    );
+    return;
+  }
+  const base = `${server}/${repository}/releases/download/v${version()}`;
+  const placed = script
+    .replace(/\$\{GPT_LOAD_URL:-\}/, `\${GPT_LOAD_URL:-${base}}`)
+    .replace(/\$\{GPT_LOAD_VERSION:-\}/, `\${GPT_LOAD_VERSION:-${version()}}`);
+  writeFileSync(join(OUTPUT, 'install.sh'), placed);
+  writeFormula(OUTPUT, base);
 }
 
 if (import.meta.main) main();

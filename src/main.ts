@@ -35,7 +35,7 @@ async function main(argv: readonly string[], terminal: Terminal): Promise<number
     return 0;
   }
   if (line.values.licenses) {
-    terminal.write(licences());
+    terminal.write(licences(process.argv[1] ?? ''));
     return 0;
   }
   if (line.values.help || line.command === 'help') return showHelp(line, terminal);
