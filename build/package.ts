@@ -149,7 +149,7 @@ async function injectProgram(
       // Measured at 275 kB of bundle: 91.7 ms to the first answer without, 92.3 ms with. It would
       // also make two builds of the same sources differ.
       useCodeCache: false,
-      // Node looks for its own --env-file among the program's arguments too (nodejs/node#54232), and
+      // Node looks for its own --env-file among all arguments (nodejs/node#54232), and
       // ends with code 9 when there is no such file. It looks no further than `--`.
       execArgv: [...EXEC_ARGV, '--'],
       execArgvExtension: 'none',

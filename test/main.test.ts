@@ -115,6 +115,9 @@ test('check-config prints JSON for programs, and fails when a named file cannot 
     'KEYS_FILE: must be a readable file, got "keys.txt" (ENOENT)',
     'EXTRA_CA_FILE: must be a readable file, got "no.pem" (ENOENT)',
   ]);
+  // An address for documentation (RFC 5737): no machine has it.
+  const elsewhere = gptLoad(['check-config', '--json'], { HOST: '192.0.2.1' });
+  assert.match(JSON.parse(elsewhere.stdout).problems[0], /^HOST: .* got "192\.0\.2\.1" \(EADDR/);
   const bad = gptLoad(['check-config', '--json'], { PORT: 'x' });
   assert.deepEqual([bad.code, bad.stderr], [1, '']);
   assert.match(JSON.parse(bad.stdout).problems[0], /^PORT: must be/);
