@@ -8,7 +8,7 @@ PREFIX  ?= /usr/local
 DESTDIR ?=
 IMAGE   ?= gpt-load
 PORT    ?= 3000
-# Further arguments of the program: make validate-keys ARGS="--json"
+# Further arguments of the program; `--` before it keeps Node from taking its --env-file: make validate-keys ARGS="--json"
 ARGS    ?=
 
 BIN       := $(CURDIR)/node_modules/.bin
@@ -30,7 +30,7 @@ ifneq ($(wildcard $(BINARY)),)
 CLIENT := $(BINARY)
 CLIENT_NEEDS :=
 else
-CLIENT := node src/main.ts
+CLIENT := node -- src/main.ts
 CLIENT_NEEDS := $(INSTALLED)
 endif
 
@@ -45,10 +45,10 @@ $(INSTALLED): package-lock.json
 ##@ Use
 .PHONY: run demo validate-keys health stats blacklist reset-keys
 run: $(INSTALLED) ## Start the proxy with .env and keys.txt
-	@node src/main.ts $(ARGS)
+	@node -- src/main.ts $(ARGS)
 
 demo: $(INSTALLED) ## Start the proxy with a built-in provider and demo keys: no API key needed
-	@node src/main.ts demo $(ARGS)
+	@node -- src/main.ts demo $(ARGS)
 
 validate-keys: $(CLIENT_NEEDS) ## Check every key of the key file against its upstream
 	@$(CLIENT) validate-keys $(ARGS)
@@ -68,7 +68,7 @@ reset-keys: $(CLIENT_NEEDS) ## Give every blacklisted key another chance and rea
 ##@ Develop
 .PHONY: dev test test-fast test-binary test-browser screenshots page coverage fuzz soak faults bench lint fmt tidy env-docs monitoring
 dev: $(INSTALLED) ## Start the proxy and restart it whenever a source changes
-	@node --watch src/main.ts $(ARGS)
+	@node --watch -- src/main.ts $(ARGS)
 
 test: $(INSTALLED) ## Run all tests, the packed binary's too (TESTS=test/log.test.ts for some)
 	@$(NODE_TEST) '$(TESTS)'

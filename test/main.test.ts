@@ -22,7 +22,7 @@ interface Run {
 
 function gptLoad(args: readonly string[], env: Record<string, string> = {}, cwd = directory): Run {
   const binary = process.env.GPT_LOAD_BINARY;
-  const [command = '', ...first] = binary ? [binary] : [process.execPath, MAIN];
+  const [command = '', ...first] = binary ? [binary] : [process.execPath, '--', MAIN];
   const run = spawnSync(command, [...first, ...args], {
     cwd,
     env: { PATH: process.env.PATH, ...env },
@@ -126,6 +126,9 @@ test('check-config prints JSON for programs, and fails when a named file cannot 
     'KEYS_FILE: must be a readable file, got "keys.txt" (ENOENT)',
     'EXTRA_CA_FILE: must be a readable file, got "no.pem" (ENOENT)',
   ]);
+  // An address for documentation (RFC 5737): no machine has it.
+  const elsewhere = gptLoad(['check-config', '--json'], { HOST: '192.0.2.1' });
+  assert.match(JSON.parse(elsewhere.stdout).problems[0], /^HOST: .* got "192\.0\.2\.1" \(EADDR/);
   const bad = gptLoad(['check-config', '--json'], { PORT: 'x' });
   assert.deepEqual([bad.code, bad.stderr], [1, '']);
   assert.match(JSON.parse(bad.stdout).problems[0], /^PORT: must be/);
@@ -157,11 +160,14 @@ test('--env-file is read instead of .env, wherever it stands', () => {
 });
 
 test('an --env-file that is not there stops the start and is named', () => {
-  // Node itself looks at --env-file, wherever it stands, and is the first to say so (exit code 9).
-  const { code, stdout, stderr } = gptLoad(['check-config', '--env-file', 'nowhere']);
-  assert.notEqual(code, 0);
-  assert.equal(stdout, '');
-  assert.match(stderr, /nowhere/);
+  for (const args of [
+    ['check-config', '--env-file', 'nowhere'],
+    ['--env-file=nowhere', 'check-config'],
+  ]) {
+    const { code, stdout, stderr } = gptLoad(args);
+    assert.deepEqual([code, stdout], [1, '']);
+    assert.equal(stderr, '--env-file: must be a readable file, got "nowhere" (ENOENT)\n');
+  }
 });
 
 test('a misspelt variable in .env is told, and other programs variables are not', () => {

@@ -7,6 +7,7 @@ import { DEFAULT_GROUP } from '../config/group-settings.ts';
 import type { Grouping } from '../config/grouping.ts';
 import { type ShownGrouping, shownGrouping } from '../config/grouping-view.ts';
 import { SECTIONS, VARIABLES } from '../config/variables.ts';
+import { hostFault } from '../front/listen-address.ts';
 import type { CommandRuntime } from './command-runtime.ts';
 import { checkKeyFiles } from './limit-sums.ts';
 
@@ -21,7 +22,11 @@ export async function checkConfig(
   const shown = shownGrouping(grouping);
   const { from_environment: set } = shown;
   const found = await checkKeyFiles(grouping);
-  const problems = [...unreadable(config, grouping), ...found.problems];
+  const problems = [
+    ...(await unusableHost(config)),
+    ...unreadable(config, grouping),
+    ...found.problems,
+  ];
   const told = [...warnings, ...found.warnings];
   if (options.json) {
     const report = { ...values, ...shown, problems, warnings: told };
@@ -81,6 +86,12 @@ function tomlText(value: unknown): string {
     return `${JSON.stringify(name)} = ${tomlText(held)}`;
   });
   return pairs.length === 0 ? '{}' : `{ ${pairs.join(', ')} }`;
+}
+
+async function unusableHost({ host }: Config): Promise<string[]> {
+  const fault = host.startsWith('unix:') ? undefined : await hostFault(host);
+  if (fault === undefined) return [];
+  return [`HOST: must be an address or a name of this machine, got "${host}" (${fault})`];
 }
 
 function unreadable(config: Config, { groups }: Grouping): string[] {

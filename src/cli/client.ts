@@ -85,7 +85,8 @@ export function placeAsked(url: string | undefined, config: Config): string {
 
 function questionOf(path: string, options: Asked, config: Config): Question {
   const given = options.url === undefined ? undefined : parseUrl(options.url);
-  const ownTls = config.tlsCertFile !== '' && given === undefined;
+  const isOurs = given === undefined || isLoopbackTls(given);
+  const ownTls = config.tlsCertFile !== '' && isOurs;
   const base = given ?? new URL(`${ownTls ? 'https' : 'http'}://${authority(config)}`);
   const socketPath = config.host.startsWith('unix:')
     ? config.host.slice('unix:'.length)
@@ -101,7 +102,13 @@ function questionOf(path: string, options: Asked, config: Config): Question {
     authKey: path === 'health' ? '' : config.authKey,
     certificate: ownTls ? readPem('TLS_CERT_FILE', config.tlsCertFile) : undefined,
     extraCa: config.extraCaFile === '' ? undefined : readPem('EXTRA_CA_FILE', config.extraCaFile),
+    // A container's health check may know nothing of the certificate; nothing secret is sent.
+    anyCertificate: path === 'health' && !ownTls && isLoopbackTls(base),
   };
+}
+
+function isLoopbackTls({ protocol, hostname }: URL): boolean {
+  return protocol === 'https:' && /^(localhost|127\.[\d.]+|\[::1\])$/.test(hostname);
 }
 
 function parseUrl(text: string): URL {
@@ -140,6 +147,11 @@ async function askOrExplain(question: Question): Promise<Answer> {
     }
     if (code === 'ENOTFOUND' || code === 'EAI_AGAIN') {
       throw new AskError(`${at}: this host name is not known`);
+    }
+    if (code.includes('CERT')) {
+      const cure =
+        'name its authority in EXTRA_CA_FILE, or a certificate of its own in TLS_CERT_FILE';
+      throw new AskError(`${at}: ${messageOf(error).split('; if the root CA')[0]}; ${cure}`);
     }
     if (['ECONNRESET', 'EPROTO'].includes(code) || code.startsWith('HPE_')) {
       throw new AskError(`${at} does not speak ${question.url.protocol.slice(0, -1)}`);

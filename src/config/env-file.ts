@@ -18,9 +18,9 @@ export interface LoadedEnv {
 
 /**
  * The environment with a file's variables beneath it: `given` (--env-file), else `.env` in
- * `directory`. Node itself looks for `--env-file` among a program's own arguments too
- * (nodejs/node#54232): it loads nothing from there, but refuses a missing file before this program
- * runs, with exit code 9.
+ * `directory`. Node looks for `--env-file` among a program's own arguments too
+ * (nodejs/node#54232) and ends with code 9 when there is no such file, unless `--` stands before
+ * the program: the packed binary and the Makefile see to that.
  * @throws ConfigError when `given` is missing, or when the file is there and cannot be read.
  */
 export function loadEnv(environment: Env, directory: string, given: string | undefined): LoadedEnv {

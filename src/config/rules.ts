@@ -2,6 +2,7 @@
 // parser. Knows no variable by name (variables.ts does) and no combination of variables
 // (config.ts does).
 
+import { isIPv6 } from 'node:net';
 import { parseServerUrl } from './server-url.ts';
 
 /**
@@ -110,7 +111,10 @@ export const listenHost: Rule<string> = {
   parse: (text) => {
     if (/^unix:\P{Cc}+$/u.test(text)) return text;
     const bare = /^\[(.+)\]$/.exec(text)?.[1] ?? text;
-    return /^[0-9A-Za-z_.:%-]+$/.test(bare) && !/^[^:]+:[^:]*$/.test(bare) ? bare : undefined;
+    if (bare.includes(':')) return isIPv6(bare) ? bare : undefined;
+    // A name that ends in a number is an address (WHATWG URL 3.5): 300.1.1.1 is neither.
+    const isName = /^[0-9A-Za-z_.-]+$/.test(bare) && URL.canParse(`http://${bare}`);
+    return isName ? bare : undefined;
   },
 };
 

@@ -2,7 +2,7 @@
 // (sd_listen_fds(3)). The addresses only; listening is left to the server.
 
 import { lstatSync, unlinkSync } from 'node:fs';
-import { connect, type NetConnectOpts } from 'node:net';
+import { connect, createServer, type NetConnectOpts } from 'node:net';
 import { ConfigError } from '../errors.ts';
 
 /**
@@ -89,6 +89,18 @@ export function isPortServed(host: string, port: number): Promise<boolean> {
   const local: Readonly<Record<string, string>> = { '0.0.0.0': '127.0.0.1', '::': '::1' };
   // What else is wrong with the address, listening will say.
   return isServed({ host: local[host] ?? host, port }, false);
+}
+
+/**
+ * Why HOST cannot be listened on from here: `EADDRNOTAVAIL` for another machine's address,
+ * `ENOTFOUND` for an unknown name. Undefined when it can. Any free port is tried, for a moment.
+ */
+export function hostFault(host: string): Promise<string | undefined> {
+  return new Promise((resolve) => {
+    const server = createServer();
+    server.once('error', (error: NodeJS.ErrnoException) => resolve(error.code ?? error.message));
+    server.listen({ host, port: 0 }, () => server.close(() => resolve(undefined)));
+  });
 }
 
 /** @param inDoubt the answer when connecting fails in any other way than by refusal */

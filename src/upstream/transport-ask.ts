@@ -21,6 +21,8 @@ export interface Question {
   readonly certificate: string | undefined;
   /** PEM of one more certificate authority. */
   readonly extraCa: string | undefined;
+  /** Whose certificate it is does not matter: nothing secret is asked or told. */
+  readonly anyCertificate?: boolean;
   /** JSON to send; undefined: nothing. */
   readonly body?: string;
 }
@@ -60,6 +62,7 @@ function optionsOf(question: Question): RequestOptions & https.RequestOptions {
     ...(socketPath === undefined ? {} : { socketPath }),
     ...(extraCa === undefined ? {} : { ca: extraCa }),
     ...(certificate === undefined ? {} : pinned(certificate)),
+    ...(question.anyCertificate === true ? { rejectUnauthorized: false } : {}),
   };
 }
 

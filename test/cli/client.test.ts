@@ -252,4 +252,11 @@ test('client accepts the certificate that this configuration serves, and no othe
   assert.equal(right.code, 0);
   const wrong = await run('health', { PORT: port, ...two });
   assert.equal(wrong.code, 2);
+  const url = `https://127.0.0.1:${port}`;
+  for (const env of [one, {}]) assert.equal((await run('health', env, { url })).code, 0);
+  // What carries AUTH_KEY trusts nobody on its word.
+  assert.equal((await run('stats', two, { url })).code, 2);
+  const unknown = await run('stats', {}, { url });
+  assert.equal(unknown.code, 2);
+  assert.match(unknown.err, /self-signed certificate; name its authority in EXTRA_CA_FILE/);
 });

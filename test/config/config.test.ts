@@ -176,7 +176,7 @@ test('HOST is a name, an address or a unix socket, and has no port', () => {
   const hosts = ['127.0.0.1', '::', 'localhost', 'unix:/run/gpt load.sock'];
   for (const host of hosts) assert.equal(parseConfig({ HOST: host }).host, host);
   assert.equal(parseConfig({ HOST: '[::1]' }).host, '::1');
-  assertRefused('HOST', ['a b', 'localhost:80', 'http://x']);
+  assertRefused('HOST', ['a b', 'localhost:80', 'http://x', '300.1.1.1', '1.2.3.4.5', '::1::']);
 });
 
 test('CORS lists are origins and tokens, and credentials never go with every origin', () => {

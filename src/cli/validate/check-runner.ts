@@ -20,7 +20,8 @@ import {
 /** Waits before a key is asked for again after a fault; as long as its time (--timeout) lasts. */
 const RETRY_DELAYS_MS: readonly number[] = [500, 1_500, 4_000];
 /**
- * So many keys in a row that could not be checked: it is the upstream, and the rest is not asked.
+ * So many keys in a row that could not be checked, and no other was meanwhile: it is the upstream,
+ * and the rest is not asked.
  */
 const OUTAGE_KEYS = 20;
 /** A long model list is read to its end for the sake of the connection, up to here. */
@@ -41,14 +42,28 @@ export interface CheckSettings {
   readonly random: () => number;
 }
 
+/** An upstream that was given up, and the number of keys that it was not asked about any more. */
+export interface DownUpstream {
+  readonly url: string;
+  readonly notAsked: number;
+}
+
+/** How an upstream fares. */
+interface Fate {
+  /** Keys in a row that could not be checked. */
+  failing: number;
+  /** Keys that could. */
+  answered: number;
+  notAsked: number;
+}
+
 export class CheckRunner {
   readonly #transport: Transport;
   readonly #deadlines: Deadlines;
   readonly #settings: CheckSettings;
   readonly #calls = new Set<UpstreamCall>();
   readonly #ended = new AbortController();
-  /** Keys in a row, by upstream, that could not be checked. */
-  readonly #failing = new Map<Upstream, number>();
+  readonly #fates = new Map<Upstream, Fate>();
 
   constructor(transport: Transport, deadlines: Deadlines, settings: CheckSettings) {
     this.#transport = transport;
@@ -57,10 +72,10 @@ export class CheckRunner {
   }
 
   /** Upstreams that were given up. */
-  get down(): readonly Upstream[] {
-    return [...this.#failing]
-      .filter(([, keys]) => keys >= OUTAGE_KEYS)
-      .map(([upstream]) => upstream);
+  get down(): readonly DownUpstream[] {
+    return [...this.#fates]
+      .filter(([, { failing }]) => failing >= OUTAGE_KEYS)
+      .map(([{ href }, { notAsked }]) => ({ url: href, notAsked }));
   }
 
   /** Calls `onResult` once for every item, in the order in which checks end. */
@@ -87,15 +102,32 @@ export class CheckRunner {
   async #check(item: CheckItem): Promise<CheckResult> {
     const { upstream } = item;
     if (this.#ended.signal.aborted) return unchecked('interrupted');
-    if ((this.#failing.get(upstream) ?? 0) >= OUTAGE_KEYS) return unchecked('upstream_down');
+    const fate = this.#fateOf(upstream);
+    if (fate.failing >= OUTAGE_KEYS) {
+      fate.notAsked += 1;
+      return unchecked('upstream_down');
+    }
+    const answeredBefore = fate.answered;
     const result = await this.#askAll(item);
     if (this.#ended.signal.aborted && result.kind === 'unchecked') return unchecked('interrupted');
-    const failing = result.kind === 'unchecked' && result.reason !== 'no_question';
     // Checks that were under way when the upstream was given up must not revive it.
-    const before = this.#failing.get(upstream) ?? 0;
-    if (failing) this.#failing.set(upstream, before + 1);
-    else if (before < OUTAGE_KEYS) this.#failing.set(upstream, 0);
+    if (fate.failing >= OUTAGE_KEYS) return result;
+    if (result.kind !== 'unchecked' || result.reason === 'no_question') {
+      fate.answered += 1;
+      fate.failing = 0;
+    } else if (fate.answered === answeredBefore) {
+      // A failing check takes longest: where others were answered meanwhile, it is no outage.
+      fate.failing += 1;
+    }
     return result;
+  }
+
+  #fateOf(upstream: Upstream): Fate {
+    const known = this.#fates.get(upstream);
+    if (known !== undefined) return known;
+    const fate = { failing: 0, answered: 0, notAsked: 0 };
+    this.#fates.set(upstream, fate);
+    return fate;
   }
 
   /** The list first: it is cheap and finds the dead. Then, if a model is named, one token of it. */

@@ -193,7 +193,7 @@ async function check(
     progress.end();
     transport.close();
   }
-  const down = runner.down.map(({ href }) => href);
+  const { down } = runner;
   const elapsedMs = performance.now() - startedMs;
   return { entries, results, duplicates, interrupted, down, elapsedMs };
 }

@@ -4,6 +4,7 @@
 import { previewKey } from '../../policy/redact.ts';
 import { splitAttribute } from '../../pool/keys/key-attributes.ts';
 import { type Cell, counted, grouped, heads, span, type Tone, table, toned } from '../table.ts';
+import type { DownUpstream } from './check-runner.ts';
 import { type CheckResult, checkReasonText, RESULT_KINDS, type ResultKind } from './key-check.ts';
 import type { Duplicate, KeyEntry } from './key-lines.ts';
 
@@ -13,8 +14,7 @@ export interface Findings {
   readonly results: readonly CheckResult[];
   readonly duplicates: readonly Duplicate[];
   readonly interrupted: boolean;
-  /** Base URLs that were given up because they did not answer. */
-  readonly down: readonly string[];
+  readonly down: readonly DownUpstream[];
   readonly elapsedMs: number;
 }
 
@@ -82,7 +82,7 @@ export function summary(
   ]);
   rows.push(['duplicate', grouped(duplicates.length), written.lists.duplicate ?? '']);
   const took = `${counted(entries.length, 'key')} in ${span(elapsedMs)}\n`;
-  const notes = down.map((url) => `${url} does not answer: its other keys were not asked\n`);
+  const notes = down.map(downText);
   if (findings.interrupted) notes.push('interrupted: what is known so far was written\n');
   return [
     table([heads(['RESULT', 'KEYS', 'FILE']), ...rows], columns),
@@ -113,6 +113,12 @@ function details(
     ];
   });
   return `${table([heads(['LINE', 'KEY', 'RESULT', 'WHY']), ...rows], columns)}\n`;
+}
+
+/** The keys that were asked stand in the table, each with its reason. */
+function downText({ url, notAsked }: DownUpstream): string {
+  const rest = notAsked === 0 ? '' : `; ${counted(notAsked, 'key')} not checked`;
+  return `${url} does not answer, or fails with a server error each time${rest}\n`;
 }
 
 function byReason(results: readonly CheckResult[], columns: number | undefined): string {
@@ -156,7 +162,7 @@ export function* jsonReport(findings: Findings, written: Written): Generator<str
       firstLine,
     })),
     interrupted,
-    upstreams_down: down,
+    upstreams_down: down.map(({ url }) => url),
     elapsed_ms: Math.round(elapsedMs),
     files: written.lists,
     ...(written.prune === undefined ? {} : { prune: written.prune }),
