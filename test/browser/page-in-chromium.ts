@@ -116,6 +116,10 @@ test('what happens is seen within seconds, and a restart is got over', async () 
   await page.keyboard.press('Escape');
   await proxy.stop();
   await page.getByText('The connection is lost').waitFor({ timeout: 15_000 });
+  await using again = await seeded({ PORT: String(proxy.port) });
+  assert.equal(again.port, proxy.port);
+  await page.getByText('live').waitFor({ timeout: 15_000 });
+  await page.getByText('The connection is lost').waitFor({ state: 'detached' });
   await page.close();
 });
 

@@ -160,5 +160,9 @@ function Foot() {
 }
 
 const root = document.getElementById('root');
-if (root !== null) render(<Page />, root);
+if (root !== null) {
+  // What stood there for the first paint.
+  root.textContent = '';
+  render(<Page />, root);
+}
 void start();
