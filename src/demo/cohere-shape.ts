@@ -25,7 +25,7 @@ export const cohereShape: ProviderShape = {
     const isNew = request.path.includes('/v2/');
     if (request.path.endsWith('/embed')) return embed(request, isNew);
     if (request.path.endsWith('/rerank')) return rerank(request);
-    return isNew ? chat(request) : undefined;
+    return isNew ? chat(request) : oldChat(request);
   },
   refuse: openaiRefusal,
   streamError: openaiStreamError,
@@ -70,6 +70,13 @@ function chat(request: ScriptedRequest): Reply {
   if (stream === true) return eventStream(chatFrames(text, usage));
   const message = { role: 'assistant', content: [{ type: 'text', text }] };
   return jsonReply(200, { id, finish_reason: 'COMPLETE', message, usage });
+}
+
+function oldChat(request: ScriptedRequest): Reply {
+  const text = answerText(textOf(request.json?.message));
+  const { input, output } = pretendedTokens(request);
+  const billed = meta({ input_tokens: input, output_tokens: output }, false);
+  return jsonReply(200, { generation_id: id, text, finish_reason: 'COMPLETE', meta: billed });
 }
 
 function* chatFrames(text: string, usage: object): Iterable<string> {

@@ -15,12 +15,19 @@ import type { ScriptedRequest } from './scripted-request.ts';
 interface ResponsesBody {
   readonly model?: string;
   readonly stream?: boolean;
-  readonly input?: string | readonly { readonly type?: string; readonly content?: unknown }[];
+  readonly input?: string | readonly InputItem[];
   readonly tools?: readonly {
     readonly type: string;
     readonly name?: string;
     readonly parameters?: unknown;
   }[];
+}
+
+interface InputItem {
+  readonly type?: string;
+  readonly content?: unknown;
+  /** Of a tool. */
+  readonly output?: unknown;
 }
 
 interface FunctionCall {
@@ -34,7 +41,8 @@ const callId = 'fc_scripted0001';
 export function modelResponse(request: ScriptedRequest): Reply {
   const body = (request.json ?? {}) as ResponsesBody;
   const last = typeof body.input === 'string' ? undefined : body.input?.at(-1);
-  const prompt = typeof body.input === 'string' ? body.input : textOf(last?.content ?? '');
+  const prompt =
+    typeof body.input === 'string' ? body.input : textOf(last?.content ?? last?.output);
   const call = last?.type === 'function_call_output' ? undefined : functionCall(body);
   const text = answerText(prompt);
   const usage = responseUsage(request);
