@@ -36,7 +36,7 @@ export async function demo(
   runtime: CommandRuntime,
   options: { readonly groups: boolean },
 ): Promise<number> {
-  const config = demoConfig(given);
+  const config = demoConfig(given, runtime.env.HOST !== undefined);
   const { terminal } = runtime;
   const paint = paintFor(runtime.colour);
   const directory = mkdtempSync(join(tmpdir(), 'gpt-load-demo-'));
@@ -74,10 +74,12 @@ export async function demo(
  * A configuration that is somebody's real one must lend the demo neither its upstream nor its
  * secrets.
  */
-function demoConfig(config: Config): Config {
+function demoConfig(config: Config, isHostGiven: boolean): Config {
+  const isAddress = isHostGiven && !config.host.startsWith('unix:');
   return {
     ...config,
-    host: config.host.startsWith('unix:') ? '127.0.0.1' : config.host,
+    // Nobody but this machine's users, unless that was asked for.
+    host: isAddress ? config.host : '127.0.0.1',
     stateFile: '',
     configFile: '',
     authKey: '',

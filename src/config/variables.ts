@@ -294,8 +294,8 @@ const LOGS = {
     zh: 'text 便于阅读，json 便于机器处理',
   }),
   logEnableRequest: variable('LOG_ENABLE_REQUEST', 'true', rule.flag, {
-    en: 'One line per request; false: only those that failed',
-    zh: '每个请求记录一行；false：只记录失败的请求',
+    en: 'One line per request; false: only for those that failed (4xx, 5xx, cut short)',
+    zh: '每个请求记录一行；false：只记录失败的请求（4xx、5xx、中途断开）',
   }),
   logEnableFile: variable('LOG_ENABLE_FILE', 'false', rule.flag, {
     en: 'Log to LOG_FILE_PATH as well',

@@ -3,6 +3,7 @@
 // re-serialises it is caught.
 
 import type { Refusal } from './behaviour.ts';
+import { messageBatch } from './jobs/anthropic-batches.ts';
 import { uploadedFile } from './multipart.ts';
 import {
   answerText,
@@ -41,6 +42,11 @@ export const anthropicShape: ProviderShape = {
     const { path } = request;
     if (request.method === 'POST' && path.endsWith('/messages'))
       return identified(message(request));
+    if (path.endsWith('/messages/count_tokens')) {
+      return identified(jsonReply(200, { input_tokens: pretendedTokens(request).input }));
+    }
+    const batch = /\/messages\/batches(?:\/([^/]+))?(?:\/(cancel|results))?$/.exec(path);
+    if (batch !== null) return identified(messageBatch(request, batch[1] ?? '', batch[2] ?? ''));
     if (request.method === 'POST' && path.endsWith('/files')) return identified(file(request));
     if (request.method === 'GET' && path.endsWith('/content')) {
       const headers = { 'content-type': 'application/octet-stream' };

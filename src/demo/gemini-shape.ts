@@ -3,11 +3,13 @@
 // streamed call are JSON labelled as an event stream.
 
 import type { Refusal } from './behaviour.ts';
+import { geminiBatch, geminiJob } from './jobs/gemini-jobs.ts';
 import {
   answerText,
   audioBytes,
   binaryBytes,
   embedding,
+  imageBase64,
   type ProviderShape,
   pieces,
   pretendedTokens,
@@ -43,7 +45,13 @@ export const geminiShape: ProviderShape = {
       case 'batchEmbedContents':
         return batchEmbed(request);
       case 'countTokens':
-        return jsonReply(200, { totalTokens: 9 }, 2);
+        return jsonReply(200, { totalTokens: pretendedTokens(request).input }, 2);
+      case 'predict': {
+        const prediction = { mimeType: 'image/png', bytesBase64Encoded: imageBase64 };
+        return jsonReply(200, { predictions: [prediction] }, 2);
+      }
+      case 'batchGenerateContent':
+        return geminiBatch();
       case 'download':
         return {
           status: 200,
@@ -51,9 +59,12 @@ export const geminiShape: ProviderShape = {
           body: binaryBytes(audioBytes),
         };
       default:
-        return request.path.endsWith('/models')
-          ? jsonReply(200, { models: models.map(modelEntry) }, 2)
-          : errorReply(404, 'NOT_FOUND', 'Requested entity was not found.');
+        if (request.path.endsWith('/models')) {
+          return jsonReply(200, { models: models.map(modelEntry) }, 2);
+        }
+        return (
+          geminiJob(request) ?? errorReply(404, 'NOT_FOUND', 'Requested entity was not found.')
+        );
     }
   },
   refuse(refusal, request, retryAfterS) {

@@ -1,6 +1,8 @@
-// The OpenAI API as its official SDK sees it: which path gets which answer. Chat and responses live
-// in their own files; models, embeddings, audio and files are small enough to be here.
+// The OpenAI API as its official SDK sees it: which path gets which answer. Chat, responses, files
+// and batches live in their own files; models, embeddings, audio and images are small enough to be
+// here.
 
+import { openaiJob } from './jobs/openai-jobs.ts';
 import { uploadedFile } from './multipart.ts';
 import { chatCompletion } from './openai-chat.ts';
 import { openaiNotFound, openaiRefusal, openaiStreamError } from './openai-refusals.ts';
@@ -10,7 +12,9 @@ import {
   binaryBytes,
   createdS,
   embedding,
+  imageBase64,
   type ProviderShape,
+  pretendedTokens,
 } from './provider-shape.ts';
 import { jsonReply, type Reply } from './reply.ts';
 import type { ScriptedRequest } from './scripted-request.ts';
@@ -26,7 +30,9 @@ export const openaiShape: ProviderShape = {
     if (post && path.endsWith('/embeddings')) return embeddings(request);
     if (post && path.endsWith('/audio/speech')) return speech();
     if (post && path.endsWith('/audio/transcriptions')) return transcription(request);
-    if (post && path.endsWith('/files')) return file(request);
+    if (post && /\/images\/(generations|edits|variations)$/.test(path)) return image(request);
+    const job = openaiJob(request, openaiRefusal);
+    if (job !== undefined) return job;
     if (!post && path.endsWith('/content')) return speech('application/octet-stream');
     if (!post && path.endsWith('/models')) {
       return jsonReply(200, { object: 'list', data: models.map(modelEntry) }, 2);
@@ -54,7 +60,22 @@ function embeddings(request: ScriptedRequest): Reply {
     return { object: 'embedding', index, embedding: asked };
   });
   const usage = { prompt_tokens: texts.length, total_tokens: texts.length };
-  return jsonReply(200, { object: 'list', data, model: request.model, usage }, 2);
+  // Mistral answers in the same shape, and its SDK insists on an id.
+  const id = /^(mistral|codestral)-/.test(request.model ?? '') ? { id: 'embd-scripted0001' } : {};
+  return jsonReply(200, { ...id, object: 'list', data, model: request.model, usage }, 2);
+}
+
+/** The smallest picture that there is, as often as it is asked for. */
+function image(request: ScriptedRequest): Reply {
+  const { n = 1, response_format } = request.json ?? {};
+  const one =
+    response_format === 'url'
+      ? { url: `data:image/png;base64,${imageBase64}` }
+      : { b64_json: imageBase64 };
+  const data = Array.from({ length: Math.min(Number(n) || 1, 10) }, () => one);
+  const { input, output } = pretendedTokens(request);
+  const usage = { input_tokens: input, output_tokens: output, total_tokens: input + output };
+  return jsonReply(200, { created: createdS, data, usage }, 2);
 }
 
 function speech(contentType = 'audio/mpeg'): Reply {
@@ -71,23 +92,4 @@ function transcription(request: ScriptedRequest): Reply {
   // `bytes` and `sha256` are not in the API: they let a test see that the upload arrived whole.
   const { bytes, sha256 } = upload;
   return jsonReply(200, { text: 'Hello from the scripted upstream.', bytes, sha256 }, 2);
-}
-
-function file(request: ScriptedRequest): Reply {
-  const upload = uploadedFile(request.body, request.headers['content-type']);
-  if (upload === undefined) return openaiRefusal('bad_request', request, 0);
-  return jsonReply(
-    200,
-    {
-      id: 'file-scripted0001',
-      object: 'file',
-      bytes: upload.bytes,
-      created_at: createdS,
-      filename: upload.filename,
-      purpose: 'assistants',
-      status: 'processed',
-      sha256: upload.sha256,
-    },
-    2,
-  );
 }

@@ -97,5 +97,9 @@ export function binaryBytes(length: number): Buffer {
   return bytes;
 }
 
+/** A PNG of one pixel. */
+export const imageBase64 =
+  'iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==';
+
 /** Length of the audio that every shape serves, in bytes. */
 export const audioBytes = 1024 * 1024;

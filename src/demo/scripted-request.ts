@@ -3,6 +3,7 @@
 
 import { createHash } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
+import { subprotocolKey } from '../policy/websocket.ts';
 
 /**
  * Bodies up to this size are kept so that a shape can read them; larger ones are counted and hashed
@@ -16,6 +17,7 @@ export type CredentialPlace =
   | 'api-key'
   | 'x-goog-api-key'
   | 'query'
+  | 'subprotocol'
   | 'none';
 
 export interface ScriptedRequest {
@@ -59,6 +61,8 @@ function credentialsOf(headers: IncomingMessage['headers'], query: URLSearchPara
     const key = headers[place];
     if (typeof key === 'string' && key !== '') found.push({ key, place });
   }
+  const offered = subprotocolKey(headers['sec-websocket-protocol']);
+  if (offered !== undefined) found.push({ key: offered, place: 'subprotocol' });
   const key = query.get('key');
   if (key !== null && key !== '') found.push({ key, place: 'query' });
   return found;

@@ -7,7 +7,10 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { createHttpServer } from '../front/server.ts';
 import { anthropicShape } from './anthropic-shape.ts';
 import { type Behaviour, behaviourOfKey } from './behaviour.ts';
+import { cohereShape, isCoherePath } from './cohere-shape.ts';
 import { geminiShape } from './gemini-shape.ts';
+import { conversationOf } from './live/conversations.ts';
+import { converse, type Handshake } from './live/websocket-peer.ts';
 import { openaiShape } from './openai-shape.ts';
 import type { ProviderShape } from './provider-shape.ts';
 import { jsonReply, type Reply, sendReply } from './reply.ts';
@@ -71,8 +74,10 @@ function shapeOf(request: ScriptedRequest): ProviderShape {
   const { path, credential, headers } = request;
   if (/\/v1(beta|alpha)\/openai\//.test(path)) return geminiOpenaiShape;
   if (/\/v1(beta|alpha)\/|\/models\/[^/]+:/.test(path)) return geminiShape;
-  if (credential === 'x-goog-api-key' || credential === 'query') return geminiShape;
-  if (path.endsWith('/messages') || headers['anthropic-version'] !== undefined) {
+  if (request.query.has('upload_id') || credential === 'x-goog-api-key') return geminiShape;
+  if (credential === 'query') return geminiShape;
+  if (isCoherePath(path)) return cohereShape;
+  if (/\/messages(\/|$)/.test(path) || headers['anthropic-version'] !== undefined) {
     return anthropicShape;
   }
   return openaiShape;
@@ -186,6 +191,13 @@ async function perform(
   const { behaviour, request } = record;
   if (behaviour.kind === 'never') return;
   if (behaviour.kind === 'slow') await sleep(behaviour.delayMs);
+  const handshake = behaviour.kind === 'refuse' ? undefined : handshakeOf(request);
+  const conversation = handshake && conversationOf(request);
+  if (handshake !== undefined && conversation !== undefined) {
+    record.status = 101;
+    converse(response, handshake, conversation, options.paceMs);
+    return;
+  }
   const reply = replyTo(request, behaviour, options.retryAfterS ?? defaultRetryAfterS);
   const paceMs = (behaviour.kind === 'good' ? behaviour.paceMs : undefined) ?? options.paceMs;
   record.status = reply.status;
@@ -194,4 +206,13 @@ async function perform(
     ...(behaviour.kind === 'cut' ? { cutAfter: behaviour.afterEvents } : {}),
     ...reply,
   });
+}
+
+/** What a WebSocket is asked for with. The first subprotocol that holds no key is agreed to. */
+function handshakeOf({ headers }: ScriptedRequest): Handshake | undefined {
+  if (String(headers.upgrade).toLowerCase() !== 'websocket') return undefined;
+  const key = String(headers['sec-websocket-key'] ?? '');
+  const offered = String(headers['sec-websocket-protocol'] ?? '').split(',');
+  const protocol = offered.map((each) => each.trim()).find((each) => !each.includes('.'));
+  return { key, protocol: protocol ?? '' };
 }

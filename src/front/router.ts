@@ -243,7 +243,7 @@ export class Router {
     if (exchange.isReading) exchange.whenRead = () => trails.add(this.#trailOf(exchange, totalMs));
     else trails.add(trail);
     if (broke || exchange.response.statusCode >= 500) accessLog.write('error', trail);
-    else if (config.logEnableRequest) accessLog.write('info', trail);
+    else if (failed || config.logEnableRequest) accessLog.write('info', trail);
   }
 
   #trailOf(exchange: Exchange, totalMs: number): Trail {
