@@ -76,10 +76,10 @@ test('a mistyped command or option exits 2 with one line that says what was mean
     [['stats', '--jsn'], /stats has no option --jsn; did you mean --json\?/],
     [['--prot', '1'], /unknown command "1"|serve has no option --prot/],
     [['health', '--url'], /--url <value>' argument missing/],
-    [['serve', 'now'], /serve does not take "now"/],
+    [['serve', 'now'], /unexpected argument "now" for serve/],
     [['completion', 'tcsh'], /completion needs a shell: bash, zsh or fish, got "tcsh"/],
-    [['why'], /why needs the id of a request/],
-    [['help', 'nothing'], /no help on "nothing"/],
+    [['why'], /why needs a request ID/],
+    [['help', 'nothing'], /unknown command "nothing"/],
   ];
   for (const [args, message] of cases) {
     const { code, stdout, stderr } = gptLoad(args);

@@ -55,7 +55,7 @@ export function readCommandLine(argv: readonly string[]): CommandLine | UsagePro
 function wordProblem(name: CommandName, rest: readonly string[]): string | undefined {
   const { argument }: Command = COMMANDS[name];
   const excess = argument === undefined ? rest[0] : rest[1];
-  if (excess !== undefined) return `${name} does not take "${excess}"`;
+  if (excess !== undefined) return `unexpected argument "${excess}" for ${name}`;
   const word = rest[0];
   if (word === undefined) return argument?.missing && `${name} needs ${argument.missing}`;
   const isKnown = argument?.choices?.includes(word) ?? true;

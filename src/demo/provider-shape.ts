@@ -25,7 +25,7 @@ export function answerText(prompt: string): string {
 }
 
 /** What a request of so many bytes is said to use; another one uses another number. */
-export function pretendedTokens({ bodyBytes }: ScriptedRequest) {
+export function mockTokens({ bodyBytes }: ScriptedRequest) {
   const input = 9 + (bodyBytes % 91);
   const output = 12 + (bodyBytes % 17);
   return { input, cached: input % 7, output, reasoning: output % 5 };

@@ -55,7 +55,7 @@ export function readOptions(
     );
   }
   for (const name of ['file', 'output', 'model']) {
-    if (values[name] === '') return mistake(name, 'more than nothing', '');
+    if (values[name] === '') return mistake(name, 'a non-empty value', '');
   }
   const isOnly = group === undefined || group === DEFAULT_GROUP;
   const output = text(values.output) ?? DEFAULTS.output;
