@@ -174,5 +174,5 @@ test('a misspelt variable in .env is told, and other programs variables are not'
   const cwd = place({ '.env': 'MAX_RETRY=5\nDATABASE_URL=x\n', 'keys.txt': 'sk-one\n' });
   const { code, stderr } = gptLoad(['check-config'], {}, cwd);
   assert.equal(code, 0);
-  assert.match(stderr, /^[^\n]*MAX_RETRY is not known; did you mean MAX_RETRIES\?\n$/);
+  assert.match(stderr, /^[^\n]*unknown variable MAX_RETRY; did you mean MAX_RETRIES\?\n$/);
 });

@@ -221,7 +221,7 @@ function endOf(request: JsonObject, last: JsonObject | undefined): string {
   if (ended === 'client_left') {
     const what =
       status === 0 ? 'before it got an answer' : `in the middle of a ${text(status)} answer`;
-    return `The client left after ${totalMs}, ${what} (${bytes}).`;
+    return `The client disconnected after ${totalMs}, ${what} (${bytes}).`;
   }
   if (typeof error_code === 'string') {
     const why = OWN_ANSWERS[error_code];

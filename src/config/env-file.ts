@@ -69,6 +69,6 @@ function misspelt(file: string, fromFile: Env): string[] {
   );
   return Object.keys(fromFile).flatMap((name) => {
     const meant = known.includes(name) ? undefined : nearest(name, known);
-    return meant === undefined ? [] : [`${file}: ${name} is not known; did you mean ${meant}?`];
+    return meant === undefined ? [] : [`${file}: unknown variable ${name}; did you mean ${meant}?`];
   });
 }

@@ -135,11 +135,11 @@ function groupingOf(file: TomlFile, config: Config, env: Env): Grouping {
       table.problem('key', `must differ from that of the client ${same.name}`);
     }
     if (client.name === DEFAULT_GROUP && config.authKey !== '') {
-      table.problem('', 'AUTH_KEY is this client; leave one of the two out');
+      table.problem('', 'AUTH_KEY already is this client; remove one of the two');
     }
     clients.push(client);
   }
-  if (groups.length === 0) file.problem(['group'], 'at least one [group.NAME] is needed');
+  if (groups.length === 0) file.problem(['group'], 'at least one [group.NAME] is required');
   if (file.problems.length > 0) throw new ConfigError(file.problems);
   return { file: file.name, groups, clients, fromEnvironment: fromEnvironment(env) };
 }

@@ -279,7 +279,7 @@ export class RequestProxy {
     });
   }
 
-  /** Waits before the next attempt; false when the client left meanwhile. */
+  /** Waits before the next attempt; false when the client disconnected meanwhile. */
   async #pause(exchange: Exchange, delayMs: number): Promise<boolean> {
     if (delayMs > 0) {
       const { promise, resolve } = Promise.withResolvers<void>();
@@ -322,7 +322,7 @@ export class RequestProxy {
     this.#endReading(exchange, tries.plan, lease);
     logConsequences(log, lease, lease.answerEnded(broke, Date.now()));
     if (!broke || fault === undefined) return;
-    log.warn('answer broke off', {
+    log.warn('answer cut short', {
       upstream: lease.upstream.href,
       fault: faultMessage(fault),
       id: exchange.id,

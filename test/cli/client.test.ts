@@ -133,7 +133,7 @@ test('blacklist tells the next probe, and once what each reason means', async (t
   const dead = {
     ...BLACKLIST.blacklisted_keys[0],
     reason: 'invalid_key',
-    explanation: 'The upstream says that the key is not valid.',
+    explanation: 'The upstream says that the key is invalid.',
     probeAt: new Date(Date.now() + 3_660_000),
   };
   const answer = { blacklisted_keys: [dead, dead], count: 2, resting_keys: [] };

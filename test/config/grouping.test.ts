@@ -194,7 +194,10 @@ test('clients’ keys are kept and shown as hashes only, whichever way they are 
 
 test('AUTH_KEY is the client default, and no other may be', async (t) => {
   const text = `${group('one')}[client.default]\nkey = "some-key"\n`;
-  assert.match((await problemsOf(t, text, { AUTH_KEY: 'x' })).join(), /AUTH_KEY is this client/);
+  assert.match(
+    (await problemsOf(t, text, { AUTH_KEY: 'x' })).join(),
+    /AUTH_KEY already is this client/,
+  );
   const { clients } = await read(t, text);
   assert.deepEqual(
     clients.map(({ name }) => name),

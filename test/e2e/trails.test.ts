@@ -118,7 +118,7 @@ test('why tells in words which key was limited and which one answered', async ()
     assert.match(out, /^POST \/v1\/chat\/completions for gpt-4o$/m);
     const told = `1\\. sk-t\\.\\.\\.cdef was rate limited by ${host} \\(429 rate_limit_exceeded, rests for (19|20|21) s on gpt-4o\\)`;
     assert.match(out, new RegExp(told));
-    assert.match(out, /^ {3}The rate limit of the key is used up\. \[rule \w+\]$/m);
+    assert.match(out, /^ {3}The key has reached its rate limit\. \[rule \w+\]$/m);
     assert.match(out, /^2\. sk-t\.\.\.cdef answered in \d+ ms/m);
     assert.match(out, /^The client got 200: first byte after \d+ ms, \d+ bytes in \d+ ms\.$/m);
     assert.match(out, /^Tokens: \d+ in \(\d+ cached\), \d+ out\.$/m);

@@ -50,7 +50,7 @@ export function readOptions(
   if (url === null || url === undefined) {
     return mistake(
       'url',
-      'an http:// or https:// URL without user, query and fragment',
+      'an http:// or https:// URL without user, query or fragment',
       given ?? '',
     );
   }
