@@ -85,8 +85,8 @@ test('what is wrong is told by file and line, without the key', () => {
     [`${secret}\u0007`, /visible ASCII/],
     [`${secret}\u0000`, /visible ASCII/],
     [`${secret}${'x'.repeat(5000)}`, /longer than 4096/],
-    ['', /has no keys/],
-    ['# nothing\n\n', /has no keys/],
+    ['', /contains no keys/],
+    ['# nothing\n\n', /contains no keys/],
   ];
   for (const [text, rule] of wrong) {
     const told = problems(text);
