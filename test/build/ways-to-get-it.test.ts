@@ -121,6 +121,10 @@ test('the npm package is installed offline and its bin is the program', needs('n
   const bin = join(place, 'node_modules/.bin/gpt-load');
   assert.match(output(bin, ['version']), new RegExp(`^gpt-load ${version()} `));
   assert.match(output(bin, ['--licenses']), /MIT License[\s\S]*preact/);
+  // Node would take --env-file for its own, and end with 9 when there is no such file.
+  const missing = spawnSync(bin, ['check-config', '--env-file', 'nowhere'], { encoding: 'utf8' });
+  assert.equal(missing.status, 1);
+  assert.match(missing.stderr, /^--env-file: must be a readable file, got "nowhere" \(ENOENT\)$/m);
 });
 
 const noScript =
