@@ -285,13 +285,13 @@ test('a group whose key file turns bad keeps its keys; at the start it stops it'
   {
     await using proxy = await start(groups);
     writeFileSync(join(proxy.directory, 'one.txt'), '# nothing\n');
-    await proxy.waitForLog(/one\.txt: has no keys/);
+    await proxy.waitForLog(/one\.txt: contains no keys/);
     assert.equal((await chat(proxy, 'gpt-4o')).status, 200);
   }
   const bad = { one: { ...groups.one, keys: [] } };
   const proxy = await start(bad, { waitUntilReady: false });
   await proxy.exited;
-  assert.match(proxy.output(), /\[group\.one\] keys_file: \S+one\.txt: has no keys/);
+  assert.match(proxy.output(), /\[group\.one\] keys_file: \S+one\.txt: contains no keys/);
   await proxy.stop(1);
 });
 

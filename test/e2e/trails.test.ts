@@ -218,7 +218,7 @@ test('questions that cannot be answered are errors that say what is wrong', asyn
     assert.equal((await proxy.ask('/requests/one', { method: 'DELETE' })).status, 405);
     const { code, err } = await command(proxy, ['why', 'no-such-id']);
     assert.equal(code, 1);
-    assert.match(err, /none of the last requests that have ended has the id "no-such-id"/);
+    assert.match(err, /no recent request has the ID "no-such-id"/);
     assert.match((await command(proxy, ['why'])).err, /why needs a request ID/);
     assert.equal(upstream.received(), 0);
   });
