@@ -159,7 +159,7 @@ function happenedText({ model }: JsonObject, attempt: JsonObject, host: string):
       return `${key} has no access to ${typeof model === 'string' ? model : 'this'} at ${host}`;
     case 'upstream_fault':
       return attempt.status === null
-        ? `${host} did not answer ${key}`
+        ? `no answer from ${host} for ${key}`
         : `${host} returned an error to ${key}`;
     case 'client_fault':
       return `${host} rejected the request itself, not ${key}`;

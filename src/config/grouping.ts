@@ -55,7 +55,7 @@ export interface Grouping {
 }
 
 const GROUP_NAME = /^[a-z0-9][a-z0-9_-]{0,63}$/;
-const NAME_TEXT = 'up to 64 lower-case letters, digits, _ and -, the first a letter or digit';
+const NAME_TEXT = '1 to 64 lower-case letters, digits, _ or -, and begin with a letter or digit';
 
 /**
  * Reads CONFIG_FILE, where there is one.

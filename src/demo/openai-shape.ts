@@ -91,5 +91,5 @@ function transcription(request: ScriptedRequest): Reply {
   if (upload === undefined) return openaiRefusal('bad_request', request, 0);
   // `bytes` and `sha256` are not in the API: they let a test see that the upload arrived whole.
   const { bytes, sha256 } = upload;
-  return jsonReply(200, { text: 'Hello from the scripted upstream.', bytes, sha256 }, 2);
+  return jsonReply(200, { text: 'Hello from the mock provider.', bytes, sha256 }, 2);
 }

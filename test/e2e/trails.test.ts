@@ -160,7 +160,7 @@ test('streams, cut answers and dead upstreams are told as what they were', async
   const id = await chat(dead);
   await untilListed(dead, 1);
   const { out } = await command(dead, ['why', id]);
-  assert.match(out, /^1\. 127\.0\.0\.1:1 did not answer sk-t\.\.\.cdef/m);
+  assert.match(out, /^1\. no answer from 127\.0\.0\.1:1 for sk-t\.\.\.cdef/m);
   assert.match(out, /\[rule fault_connect\]$/m);
   assert.match(out, /^gpt-load itself answered 502 upstream_unreachable/m);
 });
