@@ -36,7 +36,7 @@ export interface LeaseRequest {
   readonly mustAvoid: boolean;
 }
 
-/** `retryAtMs`: Unix time at which the first key returns; null: none will by itself. */
+/** `retryAtMs`: when the first key returns, by the steady clock; null: none will by itself. */
 export interface Unavailable {
   readonly kind: 'unavailable';
   readonly retryAtMs: number | null;

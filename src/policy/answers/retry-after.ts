@@ -15,6 +15,7 @@ export const MAX_RETRY_AFTER_MS = 40 * 24 * 3_600_000;
 export interface AnswerContext {
   /** Host name of the upstream. */
   readonly host: string;
+  /** Unix time, for what ends with a day or a month of the calendar. */
   readonly nowMs: number;
 }
 
