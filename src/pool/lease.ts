@@ -191,8 +191,9 @@ export class Lease {
         return this.#change(ACCOUNT, event, verdict.reason, nowMs);
       }
       case 'key_cooldown': {
-        const { retryAfterMs, reason } = verdict;
-        const event = { kind: 'cooldown', generation, nowMs, retryAfterMs, random } as const;
+        const { retryAfterMs, isPeriodEnd, reason } = verdict;
+        const named = { retryAfterMs, isPeriodEnd, random };
+        const event = { kind: 'cooldown', generation, nowMs, ...named } as const;
         if (verdict.scope === 'account') return this.#change(ACCOUNT, event, reason, nowMs);
         const place = this.#placeToRest(0, nowMs);
         if (place === null) return this.#restApart(event, reason, nowMs);

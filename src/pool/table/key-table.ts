@@ -204,7 +204,9 @@ export class KeyTable {
     if (event.kind !== 'claim_probe' && event.kind !== 'bring_forward') {
       place.reasons[row] = REASONS.indexOf(cause.reason);
     }
-    if (change.before.state !== change.after.state || change.after.state === 'cooling') {
+    // A probe ends no rest: what comes of it does.
+    const isRest = change.after.state === 'cooling' && event.kind !== 'claim_probe';
+    if (change.before.state !== change.after.state || isRest) {
       place.since[row] = cause.nowTick;
     }
     if (event.kind !== 'bring_forward') place.tried[row] = cause.nowTick;
@@ -213,6 +215,15 @@ export class KeyTable {
     if (cause.isHeard !== true && event.kind !== 'bring_forward') this.news.add(row);
     this.publish(lane, row, cause.nowTick);
     return change;
+  }
+
+  /**
+   * Whether a row's rest was so long that one request is to find out first what has become of the
+   * key (half-open), when it is over: RETRY_AFTER_MAX or more, as at the end of a month. A rest for
+   * a model that has no lane ends for all at once.
+   */
+  hasRestedLong({ words, since }: Lane, row: number): boolean {
+    return (words.tick(row) - (since[row] ?? 0)) * TICK_MS >= this.limits.retryAfterMaxMs;
   }
 
   /** Whether some key may rest for a model that has no lane. */
