@@ -27,6 +27,8 @@ export interface SharedMemory {
   /** Seats of those who have the page open. */
   readonly viewers: SharedArrayBuffer;
   readonly fleet: SharedArrayBuffer;
+  /** From pool/clock-memory.ts: the clock that nobody sets back. */
+  readonly clock: SharedArrayBuffer;
 }
 
 /** Who is served with whose keys. */

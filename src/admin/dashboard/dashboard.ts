@@ -126,7 +126,7 @@ export class Dashboard {
     const limit = Math.min(MAX_PAGE, Math.max(1, wanted));
     const text = (query.get('q') ?? '').slice(0, 64);
     const reason = query.get('reason') ?? '';
-    const page = keyPage(group, { state, text, reason, from, limit }, Date.now());
+    const page = keyPage(group, { state, text, reason, from, limit }, this.#parts.now());
     const places = page.rows.map(({ row }) => row);
     const tokens = await this.#parts.keyTokens(group.name, places).catch(() => []);
     const rows = page.rows.map((row, i) => ({ ...row, tokens: tokens[i] ?? 0 }));

@@ -42,8 +42,9 @@ export interface FleetParts {
   readonly log: Logger;
   readonly memory: FleetMemory;
   readonly groups: () => readonly GroupView[];
-  /** Unix milliseconds. */
+  /** Milliseconds by the steady clock, and how far the wall clock is ahead of it. */
   readonly now: () => number;
+  readonly aheadMs: () => number;
 }
 
 /** Between two looks for news of our own; the server rings for those of others. */
@@ -108,7 +109,7 @@ export class FleetMember implements AsyncDisposable {
 
   report(): FleetReport {
     const { name, server, instance, version, startedAtMs } = this.#options;
-    const { memory, now } = this.#parts;
+    const { memory, now, aheadMs } = this.#parts;
     const nowMs = now();
     const { counts: shared } = this.#news;
     const { keys } = shared;
@@ -123,7 +124,7 @@ export class FleetMember implements AsyncDisposable {
       connected: facts?.connected ?? false,
       trouble: this.#trouble?.message ?? '',
       lag_ms: lagMs,
-      clock_offset_ms: Math.round(this.#offsetMs),
+      clock_offset_ms: Math.round(this.#offsetMs - aheadMs()),
       instances: [own, ...this.#others].map((one) => ({
         name: one.name,
         id: one.id,
@@ -279,7 +280,7 @@ export class FleetMember implements AsyncDisposable {
     for (const { table } of groups()) table.aside?.reconsiderAll(now());
   }
 
-  /** The server's clock minus ours, which may be minutes wrong and set right at any time. */
+  /** The server's clock minus ours, which may have been minutes wrong when it was anchored. */
   get #offsetMs(): number {
     const [first, ...others] = this.#clock;
     if (first === undefined) return 0;

@@ -7,6 +7,7 @@ import type { Logger } from '../../log/log.ts';
 import { FleetMemory } from '../../pool/fleet-memory.ts';
 import type { GroupView } from '../../pool/group-view.ts';
 import type { Runtime } from '../runtime.ts';
+import type { SteadyClock } from '../steady-clock.ts';
 import { FleetMember } from './fleet-member.ts';
 
 /** What a member works with. */
@@ -15,6 +16,7 @@ export interface FleetHome {
   readonly groups: { readonly views: readonly GroupView[] };
   /** From {@link FleetMemory}: what workers know of the fleet. */
   readonly memory: SharedArrayBuffer;
+  readonly clock: SteadyClock;
 }
 
 /**
@@ -24,7 +26,7 @@ export interface FleetHome {
 export function joinFleet(
   config: Config,
   { identity: { version } }: Runtime,
-  { log, groups, memory }: FleetHome,
+  { log, groups, memory, clock }: FleetHome,
 ): FleetMember | undefined {
   const server = parseServerUrl(config.fleetUrl);
   if (server === undefined) return undefined;
@@ -35,13 +37,14 @@ export function joinFleet(
     secret: config.fleetSecret === '' ? config.authKey : config.fleetSecret,
     instance: `${hostname()}:${config.port}`,
     version,
-    startedAtMs: Date.now(),
+    startedAtMs: clock.now(),
   };
   const views = () => groups.views;
   return new FleetMember(options, {
     log,
     groups: views,
     memory: new FleetMemory(memory),
-    now: Date.now,
+    now: clock.now,
+    aheadMs: () => clock.memory.aheadMs,
   });
 }

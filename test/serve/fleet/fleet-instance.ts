@@ -47,7 +47,7 @@ export function startInstance({
   const begin = () =>
     new FleetMember(
       { server, caFile: '', name: 'test', secret, ...about },
-      { log, memory, groups: () => [group], now },
+      { log, memory, groups: () => [group], now, aheadMs: () => 0 },
     );
   let member = begin();
   const { words } = pool.table.account;
