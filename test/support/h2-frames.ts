@@ -77,7 +77,10 @@ export async function frameServer(onFrame: OnFrame): Promise<FrameServer> {
   };
 }
 
-/** Hands over every frame but SETTINGS, which are acknowledged. @param skip bytes before the first */
+/**
+ * Hands over every frame but SETTINGS, which are acknowledged.
+ * @param skip bytes before the first one
+ */
 function readFrames(socket: TLSSocket, skip: number, onFrame: OnFrame): void {
   let waiting = Buffer.alloc(0);
   let toSkip = skip;
