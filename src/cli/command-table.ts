@@ -104,6 +104,7 @@ const USAGE_OPTIONS = {
     about: 'Of client, group, model, key (client,group,model)',
   },
   since: { type: 'string', value: 'TIME', about: 'A date, or 7d, 12h (7d)' },
+  instance: { type: 'string', value: 'NAME', about: 'Only of this one of the fleet (all)' },
   csv: { type: 'boolean', about: 'Comma-separated values, for programs' },
 } as const;
 

@@ -6,7 +6,6 @@ import { readFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import type { Worker } from 'node:worker_threads';
 import { MAX_VIEWERS } from '../admin/dashboard/dashboard-feed.ts';
-import { type WrittenUsage, writtenUsage } from '../admin/usage.ts';
 import type { Config } from '../config/config.ts';
 import type { Grouping } from '../config/grouping.ts';
 import { ConfigError } from '../errors.ts';
@@ -26,7 +25,7 @@ import { Alerts } from './alerts/alerts.ts';
 import { tellDescriptors, tellStart, tellWarnings } from './banner.ts';
 import { DashboardKeeper } from './dashboard-history.ts';
 import type { FleetMember } from './fleet/fleet-member.ts';
-import { joinFleet } from './fleet/join-fleet.ts';
+import { instanceName, joinFleet } from './fleet/join-fleet.ts';
 import { resetGroups } from './groups/group-keeper.ts';
 import { GroupSet } from './groups/group-set.ts';
 import { GroupingSource } from './groups/grouping-source.ts';
@@ -35,9 +34,10 @@ import type { Runtime } from './runtime.ts';
 import { Signals } from './signals.ts';
 import { StateKeeper } from './state-keeper.ts';
 import { TrailMemory } from './trail-memory.ts';
+import { answerUsage } from './usage-answers.ts';
 import { UsageKeeper } from './usage-keeper.ts';
 import { type FleetEvents, WorkerFleet } from './worker-fleet.ts';
-import type { Question, ServedStart, SharedMemory } from './worker-protocol.ts';
+import type { ServedStart, SharedMemory } from './worker-protocol.ts';
 
 /** What a caller other than the command line wants to know. */
 export interface ServeRuntime extends Runtime {
@@ -87,12 +87,12 @@ export async function serve(given: Config, runtime: ServeRuntime): Promise<numbe
   dashboard.begin(groups.views);
   const served = groups.served(grouping);
   recallTokens(served, usage, shared, log);
-  await using siblings = joinFleet(config, runtime, { log, groups, memory: shared.fleet });
-  const start = { config, served, version: runtime.identity.version, address, reusePort, tls };
-  const inside = { groups, catalogue, usage, trails, dashboard, source, shared, runtime, siblings };
+  await using siblings = joinFleet(config, runtime, { log, groups, usage, memory: shared.fleet });
+  const start = { config, served, address, reusePort, tls };
+  const inside = { groups, catalogue, usage, trails, dashboard, source, shared, runtime };
   fleet = new WorkerFleet(
-    { ...start, startedAtMs: Date.now(), colour: runtime.colour, shared },
-    eventsOf({ log, write, ...inside }),
+    { ...start, ...startedBy(runtime), instance: siblings?.instance ?? '', shared },
+    eventsOf({ log, write, ...inside, siblings, config }),
   );
   const countDropped = droppedLines(sinks, own);
   const signals = new Signals();
@@ -152,6 +152,10 @@ function groupingSource(
   });
 }
 
+function startedBy({ identity: { version }, colour }: ServeRuntime) {
+  return { version, colour, startedAtMs: Date.now() };
+}
+
 function tlsOf({ tlsCertFile, tlsKeyFile }: Config) {
   return tlsCertFile === '' ? undefined : loadTlsFiles(tlsCertFile, tlsKeyFile);
 }
@@ -177,16 +181,21 @@ interface EventParts {
   readonly shared: SharedMemory;
   readonly runtime: ServeRuntime;
   readonly siblings: FleetMember | undefined;
+  readonly config: Config;
 }
 
 /** What this thread does for the workers. */
 function eventsOf({ log, write, groups, catalogue, usage, ...more }: EventParts): FleetEvents {
+  const instance = instanceName(more.config);
   return {
     log,
     onLog: write,
     onReset: (group) => resetGroups(groups.keepers, group),
     onListModels: () => catalogue.of(groups.views),
     onAsk: (question) => {
+      if (question.about === 'usage') {
+        return answerUsage(question.asked, { usage, siblings: more.siblings, instance, log });
+      }
       if (question.about === 'fleet') return more.siblings?.report();
       if (question.about === 'trails') return more.trails.answer(question.trails);
       if (question.about === 'history') {
@@ -195,7 +204,7 @@ function eventsOf({ log, write, groups, catalogue, usage, ...more }: EventParts)
         return { ...more.dashboard.since(question.sinceSeconds), problems };
       }
       if (question.about === 'key_tokens') return usage.tokensOfKeys(question.group, question.rows);
-      return answerOf(question, usage, log);
+      return usage.series;
     },
     onAct: async (action) => {
       more.dashboard.lookAgain();
@@ -207,24 +216,6 @@ function eventsOf({ log, write, groups, catalogue, usage, ...more }: EventParts)
     onDeath: (workerId) => giveBack(workerId, more.shared, groups),
     onStart: more.runtime.onWorker ?? (() => {}),
   };
-}
-
-/** What only this thread knows; undefined: it cannot say. */
-function answerOf(
-  question: Extract<Question, { about: 'usage' | 'tokens' }>,
-  usage: UsageKeeper,
-  log: Logger,
-): unknown {
-  try {
-    if (question.about === 'tokens') return usage.series;
-    const answers = usage.ask(question.usage);
-    if (answers === 'too_many') return answers satisfies WrittenUsage;
-    const body = writtenUsage(answers, question.usage, question.format);
-    return { body } satisfies WrittenUsage;
-  } catch (error) {
-    log.error('usage cannot be read', { error });
-    return undefined;
-  }
 }
 
 /** What a dead worker held is free again, and what it left half done is finished. */

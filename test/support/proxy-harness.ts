@@ -233,6 +233,7 @@ function routerOf({
   const admin = new Admin({
     config,
     version: 'test',
+    instance: '',
     groups: () => [group],
     grouping: () => undefined,
     clients: () => [],

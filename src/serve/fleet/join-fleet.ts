@@ -8,6 +8,7 @@ import { FleetMemory } from '../../pool/fleet-memory.ts';
 import type { GroupView } from '../../pool/group-view.ts';
 import type { Runtime } from '../runtime.ts';
 import { FleetMember } from './fleet-member.ts';
+import type { OwnBooks } from './fleet-usage.ts';
 
 /** What a member works with. */
 export interface FleetHome {
@@ -15,6 +16,12 @@ export interface FleetHome {
   readonly groups: { readonly views: readonly GroupView[] };
   /** From {@link FleetMemory}: what workers know of the fleet. */
   readonly memory: SharedArrayBuffer;
+  readonly usage: OwnBooks;
+}
+
+/** What this instance is called among others. */
+export function instanceName({ port }: Config): string {
+  return `${hostname()}:${port}`;
 }
 
 /**
@@ -24,7 +31,7 @@ export interface FleetHome {
 export function joinFleet(
   config: Config,
   { identity: { version } }: Runtime,
-  { log, groups, memory }: FleetHome,
+  { log, groups, memory, usage }: FleetHome,
 ): FleetMember | undefined {
   const server = parseServerUrl(config.fleetUrl);
   if (server === undefined) return undefined;
@@ -33,7 +40,7 @@ export function joinFleet(
     caFile: config.fleetCaFile,
     name: config.fleetName,
     secret: config.fleetSecret === '' ? config.authKey : config.fleetSecret,
-    instance: `${hostname()}:${config.port}`,
+    instance: instanceName(config),
     version,
     startedAtMs: Date.now(),
   };
@@ -41,6 +48,7 @@ export function joinFleet(
   return new FleetMember(options, {
     log,
     groups: views,
+    books: usage,
     memory: new FleetMemory(memory),
     now: Date.now,
   });
