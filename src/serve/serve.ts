@@ -6,7 +6,6 @@ import { readFileSync } from 'node:fs';
 import { availableParallelism, uptime } from 'node:os';
 import type { Worker } from 'node:worker_threads';
 import { MAX_VIEWERS } from '../admin/dashboard/dashboard-feed.ts';
-import { type WrittenUsage, writtenUsage } from '../admin/usage.ts';
 import type { Config } from '../config/config.ts';
 import type { Grouping } from '../config/grouping.ts';
 import { ConfigError } from '../errors.ts';
@@ -27,7 +26,7 @@ import { Alerts } from './alerts/alerts.ts';
 import { tellDescriptors, tellStart, tellWarnings } from './banner.ts';
 import { DashboardKeeper } from './dashboard-history.ts';
 import type { FleetMember } from './fleet/fleet-member.ts';
-import { joinFleet } from './fleet/join-fleet.ts';
+import { instanceName, joinFleet } from './fleet/join-fleet.ts';
 import { resetGroups } from './groups/group-keeper.ts';
 import { GroupSet } from './groups/group-set.ts';
 import { GroupingSource } from './groups/grouping-source.ts';
@@ -37,9 +36,10 @@ import { Signals } from './signals.ts';
 import { StateKeeper } from './state-keeper.ts';
 import { type Readings, SteadyClock } from './steady-clock.ts';
 import { TrailMemory } from './trail-memory.ts';
+import { answerUsage } from './usage-answers.ts';
 import { UsageKeeper } from './usage-keeper.ts';
 import { type FleetEvents, WorkerFleet } from './worker-fleet.ts';
-import type { Question, ServedStart, SharedMemory } from './worker-protocol.ts';
+import type { ServedStart, SharedMemory } from './worker-protocol.ts';
 
 /** What a caller other than the command line wants to know. */
 export interface ServeRuntime extends Runtime {
@@ -91,12 +91,13 @@ export async function serve(given: Config, runtime: ServeRuntime): Promise<numbe
   dashboard.begin(groups.views, clock.now());
   const served = groups.served(grouping);
   recallTokens(served, usage, { shared, clock, log });
-  await using siblings = joinFleet(config, runtime, { log, groups, memory: shared.fleet, clock });
-  const start = { config, served, version: runtime.identity.version, address, reusePort, tls };
-  const inside = { groups, catalogue, usage, trails, dashboard, source, shared, runtime, siblings };
+  const home = { log, groups, usage, memory: shared.fleet, clock };
+  await using siblings = joinFleet(config, runtime, home);
+  const start = { config, served, address, reusePort, tls };
+  const inside = { groups, catalogue, usage, trails, dashboard, source, shared, runtime };
   fleet = new WorkerFleet(
-    { ...start, startedAtMs: clock.now(), colour: runtime.colour, shared },
-    eventsOf({ log, write, clock, ...inside }),
+    { ...start, ...startedBy(runtime, clock), instance: siblings?.instance ?? '', shared },
+    eventsOf({ log, write, clock, ...inside, siblings, config }),
   );
   const countDropped = droppedLines(sinks, own);
   const signals = new Signals();
@@ -181,6 +182,10 @@ function groupingSource(
   });
 }
 
+function startedBy({ identity: { version }, colour }: ServeRuntime, clock: SteadyClock) {
+  return { version, colour, startedAtMs: clock.now() };
+}
+
 function tlsOf({ tlsCertFile, tlsKeyFile }: Config) {
   return tlsCertFile === '' ? undefined : loadTlsFiles(tlsCertFile, tlsKeyFile);
 }
@@ -207,6 +212,7 @@ interface EventParts {
   readonly shared: SharedMemory;
   readonly runtime: ServeRuntime;
   readonly siblings: FleetMember | undefined;
+  readonly config: Config;
 }
 
 /** What this thread does for the workers. */
@@ -219,12 +225,16 @@ function eventsOf({
   usage,
   ...more
 }: EventParts): FleetEvents {
+  const instance = instanceName(more.config);
   return {
     log,
     onLog: write,
     onReset: (group) => resetGroups(groups.keepers, group),
     onListModels: () => catalogue.of(groups.views),
     onAsk: (question) => {
+      if (question.about === 'usage') {
+        return answerUsage(question.asked, { usage, siblings: more.siblings, instance, log });
+      }
       if (question.about === 'fleet') return more.siblings?.report();
       if (question.about === 'trails') return more.trails.answer(question.trails);
       if (question.about === 'history') {
@@ -233,7 +243,7 @@ function eventsOf({
         return { ...more.dashboard.since(question.sinceSeconds), problems };
       }
       if (question.about === 'key_tokens') return usage.tokensOfKeys(question.group, question.rows);
-      return answerOf(question, usage, log);
+      return usage.series;
     },
     onAct: async (action) => {
       more.dashboard.lookAgain();
@@ -245,24 +255,6 @@ function eventsOf({
     onDeath: (workerId) => giveBack(workerId, more.shared, groups, clock.now()),
     onStart: more.runtime.onWorker ?? (() => {}),
   };
-}
-
-/** What only this thread knows; undefined: it cannot say. */
-function answerOf(
-  question: Extract<Question, { about: 'usage' | 'tokens' }>,
-  usage: UsageKeeper,
-  log: Logger,
-): unknown {
-  try {
-    if (question.about === 'tokens') return usage.series;
-    const answers = usage.ask(question.usage);
-    if (answers === 'too_many') return answers satisfies WrittenUsage;
-    const body = writtenUsage(answers, question.usage, question.format);
-    return { body } satisfies WrittenUsage;
-  } catch (error) {
-    log.error('cannot read usage', { error });
-    return undefined;
-  }
 }
 
 /** What a dead worker held is free again, and what it left half done is finished. */

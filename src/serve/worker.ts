@@ -150,7 +150,7 @@ interface TransportParts {
 
 /** Our own endpoints, and where what they tell comes from. */
 function adminFor(
-  { config, version, shared, startedAtMs, workerId }: WorkerStart,
+  { config, version, shared, startedAtMs, workerId, instance }: WorkerStart,
   { groups, ask, act, trails, ...sources }: AdminSources,
   resets: CoordinatorRequests<ReloadReport>,
 ): Admin {
@@ -158,6 +158,7 @@ function adminFor(
     ...sources,
     config,
     version,
+    instance,
     groups: () => groups.groups,
     grouping: () => groups.shown,
     clients: () => groups.clients,
@@ -170,7 +171,7 @@ function adminFor(
       trails.flush();
       return ask({ about: 'trails', trails: question }) as ReturnType<AskRequests>;
     },
-    usage: (usage, format) => ask({ about: 'usage', usage, format }) as Promise<WrittenUsage>,
+    usage: (asked) => ask({ about: 'usage', asked }) as Promise<WrittenUsage>,
     askFleet: () => ask({ about: 'fleet' }) as Promise<FleetReport | undefined>,
     tokens: () => ask({ about: 'tokens' }) as Promise<readonly TokenSeries[]>,
     seats: new Semaphore(shared.viewers, workerId),

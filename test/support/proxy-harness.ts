@@ -235,6 +235,7 @@ function routerOf({
     config,
     version: 'test',
     now,
+    instance: '',
     groups: () => [group],
     grouping: () => undefined,
     clients: () => [],

@@ -9,6 +9,7 @@ import type { GroupView } from '../../pool/group-view.ts';
 import type { Runtime } from '../runtime.ts';
 import type { SteadyClock } from '../steady-clock.ts';
 import { FleetMember } from './fleet-member.ts';
+import type { OwnBooks } from './fleet-usage.ts';
 
 /** What a member works with. */
 export interface FleetHome {
@@ -17,6 +18,12 @@ export interface FleetHome {
   /** From {@link FleetMemory}: what workers know of the fleet. */
   readonly memory: SharedArrayBuffer;
   readonly clock: SteadyClock;
+  readonly usage: OwnBooks;
+}
+
+/** What this instance is called among others. */
+export function instanceName({ port }: Config): string {
+  return `${hostname()}:${port}`;
 }
 
 /**
@@ -26,7 +33,7 @@ export interface FleetHome {
 export function joinFleet(
   config: Config,
   { identity: { version } }: Runtime,
-  { log, groups, memory, clock }: FleetHome,
+  { log, groups, memory, clock, usage }: FleetHome,
 ): FleetMember | undefined {
   const server = parseServerUrl(config.fleetUrl);
   if (server === undefined) return undefined;
@@ -35,7 +42,7 @@ export function joinFleet(
     caFile: config.fleetCaFile,
     name: config.fleetName,
     secret: config.fleetSecret === '' ? config.authKey : config.fleetSecret,
-    instance: `${hostname()}:${config.port}`,
+    instance: instanceName(config),
     version,
     startedAtMs: clock.now(),
   };
@@ -43,6 +50,7 @@ export function joinFleet(
   return new FleetMember(options, {
     log,
     groups: views,
+    books: usage,
     memory: new FleetMemory(memory),
     now: clock.now,
     aheadMs: () => clock.memory.aheadMs,
