@@ -122,7 +122,7 @@ fmt: $(INSTALLED) ## Format the sources and fix what can be fixed safely
 tidy: $(INSTALLED) env-docs monitoring fmt ## Remove stray packages, regenerate what is generated, format
 	@$(NPM) prune
 
-env-docs: $(INSTALLED) ## Write .env.example and the READMEs' tables from the table of variables
+env-docs: $(INSTALLED) ## Write .env.example and docs/configuration.md from the table of variables
 	@node build/env-docs.ts
 
 monitoring: $(INSTALLED) ## Write deploy/'s Grafana dashboard and Prometheus rules from the metrics
