@@ -91,12 +91,11 @@ export async function serve(given: Config, runtime: ServeRuntime): Promise<numbe
   dashboard.begin(groups.views, clock.now());
   const served = groups.served(grouping);
   recallTokens(served, usage, { shared, clock, log });
-  const home = { log, groups, usage, memory: shared.fleet, clock };
+  const home = { log, clock, groups, usage, memory: shared.fleet };
   await using siblings = joinFleet(config, runtime, home);
-  const start = { config, served, address, reusePort, tls };
   const inside = { groups, catalogue, usage, trails, dashboard, source, shared, runtime };
   fleet = new WorkerFleet(
-    { ...start, ...startedBy(runtime, clock), instance: siblings?.instance ?? '', shared },
+    { config, served, address, reusePort, tls, shared, ...startedBy(runtime, clock, siblings) },
     eventsOf({ log, write, clock, ...inside, siblings, config }),
   );
   const countDropped = droppedLines(sinks, own);
@@ -182,8 +181,12 @@ function groupingSource(
   });
 }
 
-function startedBy({ identity: { version }, colour }: ServeRuntime, clock: SteadyClock) {
-  return { version, colour, startedAtMs: clock.now() };
+function startedBy(
+  { identity: { version }, colour }: ServeRuntime,
+  clock: SteadyClock,
+  siblings: FleetMember | undefined,
+) {
+  return { version, colour, startedAtMs: clock.now(), instance: siblings?.instance ?? '' };
 }
 
 function tlsOf({ tlsCertFile, tlsKeyFile }: Config) {
