@@ -26,6 +26,7 @@ import {
 import { FleetNews, type Hearing } from './fleet-news.ts';
 import type { FleetReport } from './fleet-report.ts';
 import { FleetSecret } from './fleet-secret.ts';
+import { ServerClock } from './server-clock.ts';
 
 export interface FleetOptions extends LinkOptions {
   /** FLEET_NAME */
@@ -57,9 +58,6 @@ const RETRY_MS = 250;
 const RETRY_MAX_MS = 5_000;
 /** What a shutdown waits for, so that others learn at once that this instance is gone. */
 const LEAVE_MS = 500;
-/** The clock's difference is taken from the fastest of so many heartbeats. */
-const CLOCK_SAMPLES = 20;
-
 /** What one connection knows. */
 interface Session {
   readonly link: ValkeyLink;
@@ -82,8 +80,7 @@ export class FleetMember implements AsyncDisposable {
   readonly #news: FleetNews;
   readonly #ending = new AbortController();
   readonly #done: Promise<void>;
-  /** The server's clock minus the process's own, which nobody sets back. */
-  readonly #clock: { readonly tripMs: number; readonly aheadMs: number }[] = [];
+  readonly #clock = new ServerClock();
   #others: readonly InstanceFacts[] = [];
   #standing: Standing | undefined;
   /** Ends the pause between two exchanges. */
@@ -116,15 +113,15 @@ export class FleetMember implements AsyncDisposable {
     const facts = memory.facts(nowMs);
     const lagMs = facts?.lag_ms ?? null;
     const self = { id: this.#id, name: instance, version, startedAtMs, lagMs: lagMs ?? 0, keys };
-    const serverMs = nowMs + this.#offsetMs;
-    const own = { ...self, startedAtMs: startedAtMs + this.#offsetMs };
+    const serverMs = nowMs + this.#clock.aheadMs;
+    const own = { ...self, startedAtMs: startedAtMs + this.#clock.aheadMs };
     return {
       name,
       server: server.places.join(','),
       connected: facts?.connected ?? false,
       trouble: this.#trouble?.message ?? '',
       lag_ms: lagMs,
-      clock_offset_ms: Math.round(this.#offsetMs - aheadMs()),
+      clock_offset_ms: Math.round(this.#clock.aheadMs - aheadMs()),
       instances: [own, ...this.#others].map((one) => ({
         name: one.name,
         id: one.id,
@@ -246,12 +243,11 @@ export class FleetMember implements AsyncDisposable {
   }
 
   async #beat(session: Session): Promise<void> {
-    const sentMs = performance.now();
-    session.beatAtMs = sentMs;
+    session.beatAtMs = performance.now();
+    const sentMs = this.#parts.now();
     const beat = await session.store.beat(this.#facts(), randomBytes(8).toString('hex'));
-    const tripMs = performance.now() - sentMs;
-    this.#clock.push({ tripMs, aheadMs: beat.serverMs - (sentMs + tripMs / 2) });
-    if (this.#clock.length > CLOCK_SAMPLES) this.#clock.shift();
+    const tripMs = performance.now() - session.beatAtMs;
+    this.#clock.add({ tripMs, aheadMs: beat.serverMs - (sentMs + tripMs / 2) });
     this.#see(beat, session);
   }
 
@@ -261,7 +257,7 @@ export class FleetMember implements AsyncDisposable {
       roll: this.#standing?.roll ?? '',
       name,
       version,
-      startedAtMs: startedAtMs + this.#offsetMs,
+      startedAtMs: startedAtMs + this.#clock.aheadMs,
       lagMs: this.#parts.memory.facts(this.#parts.now())?.lag_ms ?? 0,
       keys: this.#news.counts.keys,
     };
@@ -280,18 +276,10 @@ export class FleetMember implements AsyncDisposable {
     for (const { table } of groups()) table.aside?.reconsiderAll(now());
   }
 
-  /** The server's clock minus ours, which may have been minutes wrong when it was anchored. */
-  get #offsetMs(): number {
-    const [first, ...others] = this.#clock;
-    if (first === undefined) return 0;
-    const best = others.reduce((a, b) => (b.tripMs <= a.tripMs ? b : a), first);
-    return performance.now() + best.aheadMs - this.#parts.now();
-  }
-
   get #hearing(): Hearing {
     const { now } = this.#parts;
     const rank = this.#standing?.target.rank ?? 0;
-    return { offsetMs: this.#offsetMs, rank, nowMs: now() };
+    return { offsetMs: this.#clock.aheadMs, rank, nowMs: now() };
   }
 
   #isBack(): void {
