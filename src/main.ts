@@ -166,7 +166,7 @@ function runtimeOf({ env, file, warnings }: LoadedEnv, terminal: Terminal): Comm
 function showHelp({ command, named, rest }: CommandLine, terminal: Terminal): number {
   const topic = command === 'help' ? rest[0] : named ? command : undefined;
   if (topic !== undefined && !isCommand(topic)) {
-    terminal.complain(`gpt-load: no help on "${topic}" (see gpt-load --help)\n`);
+    terminal.complain(`gpt-load: unknown command "${topic}" (see gpt-load --help)\n`);
     return EXIT_USAGE;
   }
   terminal.write(helpText(topic));

@@ -100,7 +100,7 @@ function readQuestion(query: URLSearchParams, nowMs: number): UsageQuestion | Ow
   return { fromHour: whole(from, false), toHour: whole(to, true), by, groupBy };
 }
 
-const TIME = 'a date, a time (2026-01-31T08:00Z) or so many days or hours back (7d, 12h)';
+const TIME = 'a date, a time (2026-01-31T08:00Z), or a number of days or hours ago (7d, 12h)';
 
 /** In hours since 1970; undefined: not understood. */
 function timeOf(text: string | null, nowMs: number, otherwise: number): number | undefined {

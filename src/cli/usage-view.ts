@@ -34,7 +34,7 @@ const DIMENSIONS = ['client', 'group', 'model', 'key'] as const;
 
 export function usageView(answer: JsonObject, columns: number | undefined): string {
   const rows = (Array.isArray(answer.rows) ? answer.rows : []) as readonly JsonObject[];
-  if (rows.length === 0) return 'nothing was used in this time\n';
+  if (rows.length === 0) return 'no usage in this period\n';
   // What is empty in every row, the only client say, is not worth a column.
   const shown = DIMENSIONS.filter((name) => rows.some((row) => (row[name] ?? '') !== ''));
   const hasCost = rows.some((row) => 'cost_usd' in row);
@@ -55,7 +55,7 @@ export function usageView(answer: JsonObject, columns: number | undefined): stri
   }
   lines.push(['total', ...shown.map(() => ''), ...numbersOf(total, hasCost)]);
   const isPartial = rows.some((row) => row.cost_incomplete === true);
-  const note = isPartial ? 'some models have no price: their cost is not in it\n' : '';
+  const note = isPartial ? 'some models have no price; their cost is not included\n' : '';
   return `${table([heads(head), ...lines], columns)}${note}`;
 }
 

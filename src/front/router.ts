@@ -216,7 +216,7 @@ export class Router {
   }
 
   #failed(exchange: Exchange, error: unknown): void {
-    this.#parts.log.error('request failed inside gpt-load', { id: exchange.id, error });
+    this.#parts.log.error('internal error', { id: exchange.id, error });
     exchange.ended = 'internal_error';
     try {
       if (exchange.response.headersSent) exchange.response.destroy();

@@ -97,7 +97,8 @@ export class RequestProxy {
     }
     counters.add('inFlight');
     try {
-      const body = await readBody(exchange.request, exchange.response, budget);
+      const hunts = exchange.client?.models !== undefined;
+      const body = await readBody(exchange.request, exchange.response, budget, hunts);
       if (body === undefined) return;
       countBytesIn(exchange, body);
       try {
@@ -130,7 +131,7 @@ export class RequestProxy {
     exchange.streamed = plan.streamed;
     const group = routing.groupFor(plan, exchange.client, forced);
     if ('code' in group) {
-      exchange.model = plan.modelForUsage;
+      exchange.model = plan.model;
       return this.#parts.answers.refuse(exchange, group);
     }
     const tries: Tries = {
@@ -148,7 +149,7 @@ export class RequestProxy {
       await this.#loop(exchange, tries);
     } finally {
       drop(tries.kept);
-      if (!exchange.isCounted) this.#count(exchange, plan.modelForUsage);
+      if (!exchange.isCounted) this.#count(exchange, plan.model);
     }
   }
 
@@ -280,7 +281,7 @@ export class RequestProxy {
     });
   }
 
-  /** Waits before the next attempt; false when the client left meanwhile. */
+  /** Waits before the next attempt; false when the client disconnected meanwhile. */
   async #pause(exchange: Exchange, delayMs: number): Promise<boolean> {
     if (delayMs > 0) {
       const { promise, resolve } = Promise.withResolvers<void>();
@@ -323,7 +324,7 @@ export class RequestProxy {
     this.#endReading(exchange, tries.plan, lease);
     logConsequences(log, lease, lease.answerEnded(broke, now()));
     if (!broke || fault === undefined) return;
-    log.warn('answer broke off', {
+    log.warn('answer cut short', {
       upstream: lease.upstream.href,
       fault: faultMessage(fault),
       id: exchange.id,
@@ -343,7 +344,7 @@ export class RequestProxy {
       const usage = tokenUsage(head, tail);
       exchange.usage = usage;
       if (usage !== undefined) lease.settleTokens(usage.input + usage.output);
-      this.#count(exchange, plan.modelForUsage ?? modelInAnswer(head));
+      this.#count(exchange, plan.model ?? modelInAnswer(head));
       exchange.isReading = false;
       exchange.whenRead?.();
     });

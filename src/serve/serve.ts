@@ -238,7 +238,7 @@ function eventsOf({
     onAct: async (action) => {
       more.dashboard.lookAgain();
       const keeper = groups.keepers.find(({ name }) => name === action.group);
-      return keeper?.act(action, catalogue) ?? { ok: false, message: 'there is no such group' };
+      return keeper?.act(action, catalogue) ?? { ok: false, message: 'no such group' };
     },
     onTrails: (batch) => more.trails.take(batch),
     onUsage: (rows) => usage.take(rows),
@@ -260,7 +260,7 @@ function answerOf(
     const body = writtenUsage(answers, question.usage, question.format);
     return { body } satisfies WrittenUsage;
   } catch (error) {
-    log.error('usage cannot be read', { error });
+    log.error('cannot read usage', { error });
     return undefined;
   }
 }
@@ -297,7 +297,7 @@ function recallTokens(
     const used = usage.tokensOfDay(clock.memory.wallOf(nowMs));
     for (const client of limited) limits.addTokens(client, used.get(client.name) ?? 0, nowMs);
   } catch (error) {
-    log.warn('tokens that clients used today cannot be read: they count from now', { error });
+    log.warn('cannot read the tokens that clients used today; counting from zero', { error });
   }
 }
 
@@ -313,8 +313,9 @@ function descriptorLimit(): number {
 
 async function assertFree({ host, port }: { host: string; port: number }): Promise<void> {
   if (!(await isPortServed(host, port))) return;
-  const problem = `PORT: ${port} is already in use (address already in use)`;
-  throw new ConfigError([`${problem}; stop what listens there, or set another PORT`]);
+  throw new ConfigError([
+    `PORT: ${port} is already in use; stop the program that listens there, or set another PORT`,
+  ]);
 }
 
 /** SDKs read OPENAI_BASE_URL too: exported for them, it makes gpt-load call itself. */
@@ -325,7 +326,7 @@ function assertNoLoop({ host, port }: Config, { groups }: Grouping): void {
     return settings.upstreams
       .map((href) => new URL(href))
       .filter((url) => own.has(url.hostname) && Number(url.port || defaultPort(url)) === port)
-      .map((loop) => `${setting}: must not be this gpt-load itself, got "${loop.href}"`);
+      .map((loop) => `${setting}: must not point back to this gpt-load, got "${loop.href}"`);
   });
   if (problems.length > 0) throw new ConfigError(problems);
 }

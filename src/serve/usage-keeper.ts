@@ -115,7 +115,7 @@ export class UsageKeeper implements Disposable {
     } catch (error) {
       const why = error instanceof Error ? error.message : String(error);
       // Not at every question again.
-      if (why !== this.#pricesFlaw) this.#log.warn(`PRICES_FILE: cannot be used: ${why}`);
+      if (why !== this.#pricesFlaw) this.#log.warn(`PRICES_FILE: ${why}`);
       this.#pricesFlaw = why;
     }
     return this.#prices;
@@ -167,10 +167,10 @@ export class UsageKeeper implements Disposable {
         this.#purgedMs = nowMs;
         this.#store.purge(this.#state.database, Math.floor(nowMs / HOUR_MS));
       }
-      if (this.#isFailing) this.#log.info('usage can be written again');
+      if (this.#isFailing) this.#log.info('writing usage works again');
       this.#isFailing = false;
     } catch (error) {
-      if (!this.#isFailing) this.#log.warn('usage cannot be written; will try again', { error });
+      if (!this.#isFailing) this.#log.warn('cannot write usage; will retry', { error });
       this.#isFailing = true;
       if (this.#waiting.size > MAX_WAITING_ROWS) this.#waiting = withoutKeys(this.#waiting);
       this.#timer ??= setTimeout(() => this.#write(), 2 * WRITE_MS).unref();

@@ -133,7 +133,9 @@ export class WorkerFleet {
         if (message.kind === 'listening') resolve(message.port);
         else if (message.kind === 'listen_failed') reject(new Error(message.message));
       });
-      worker.once('exit', () => reject(new Error(`worker ${workerId} ended before it listened`)));
+      worker.once('exit', () =>
+        reject(new Error(`worker ${workerId} exited before it was listening`)),
+      );
     });
   }
 
@@ -226,7 +228,7 @@ export class WorkerFleet {
     const lived = Math.round(performance.now() - member.startedMs);
     member.deaths = lived > LIVED_LONG_MS ? 0 : member.deaths + 1;
     const delay = Math.min(RESTART_MAX_MS, RESTART_BASE_MS * 2 ** Math.min(member.deaths, 10));
-    this.#events.log.error('worker died; a new one takes its place', {
+    this.#events.log.error('worker died; starting a new one', {
       worker: workerId,
       lived_ms: lived,
     });

@@ -52,7 +52,7 @@ import type {
 import { secureServer } from './worker-tls.ts';
 
 const STRAY =
-  'the upstream sent bytes that nobody had asked for; its connections serve one request each for an hour';
+  'the upstream sent unsolicited bytes; its connections serve one request each for an hour';
 
 /** Wires one worker's request path; its lines are the path. */
 function startWorker(start: WorkerStart, port: MessagePort): void {

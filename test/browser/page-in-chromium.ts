@@ -115,11 +115,11 @@ test('what happens is seen within seconds, and a restart is got over', async () 
   await page.getByRole('dialog').getByText('success').waitFor();
   await page.keyboard.press('Escape');
   await proxy.stop();
-  await page.getByText('The connection is lost').waitFor({ timeout: 15_000 });
+  await page.getByText('Connection lost').waitFor({ timeout: 15_000 });
   await using again = await seeded({ PORT: String(proxy.port) });
   assert.equal(again.port, proxy.port);
   await page.getByText('live').waitFor({ timeout: 15_000 });
-  await page.getByText('The connection is lost').waitFor({ state: 'detached' });
+  await page.getByText('Connection lost').waitFor({ state: 'detached' });
   await page.close();
 });
 
@@ -128,7 +128,7 @@ test('the login keeps the key in the tab, and out of addresses', async () => {
   const { page } = await open(proxy, {});
   await page.getByLabel('AUTH_KEY').fill('wrong');
   await page.getByRole('button', { name: 'Sign in' }).click();
-  await page.getByText('That is not the AUTH_KEY').waitFor();
+  await page.getByText('Wrong AUTH_KEY').waitFor();
   await page.getByLabel('AUTH_KEY').fill('the-auth-key-of-this-test');
   await page.getByRole('button', { name: 'Sign in' }).click();
   await page.getByText('live').waitFor();
@@ -153,7 +153,7 @@ test('every action of the keys does what it says', async () => {
   await row('alice').getByRole('button', { name: 'Probe now' }).click();
   await page.getByText('the key works').waitFor();
   await row('invalid_key').getByRole('button', { name: 'Probe now' }).click();
-  await page.getByText('did not accept the key').waitFor();
+  await page.getByText('rejected the key').waitFor();
   await page.getByRole('button', { name: 'Add keys' }).click();
   await page.getByRole('textbox', { name: 'Add keys' }).fill('sk-new rpm=many');
   await page.getByRole('button', { name: 'Add', exact: true }).click();
@@ -162,7 +162,7 @@ test('every action of the keys does what it says', async () => {
     .getByRole('textbox', { name: 'Add keys' })
     .fill(`sk-new-key-0123 name=bob\n${keys[1]}`);
   await page.getByRole('button', { name: 'Add', exact: true }).click();
-  await page.getByText('1 key added, 1 was there already').waitFor();
+  await page.getByText('1 key added, 1 already there').waitFor();
   await row('bob').waitFor();
   const file = join(proxy.directory, 'keys.txt');
   assert.match(readFileSync(file, 'utf8'), /sk-new-key-0123 name=bob\n$/);

@@ -142,12 +142,12 @@ export class Dashboard {
     const text = await bodyOf(request);
     if (text === undefined) return sendError(response, TOO_LARGE);
     const action = actionOf(text);
-    if (action === undefined) return sendError(response, badQuery('this is no action of the page'));
+    if (action === undefined) return sendError(response, badQuery('unknown action'));
     if (this.#groupOf(action.group) === undefined) {
       return sendError(response, groupNotFound(action.group, undefined));
     }
     const report = await this.#parts.act(action).catch(() => undefined);
-    const told = report ?? { ok: false, message: 'gpt-load could not do it; its log says why' };
+    const told = report ?? { ok: false, message: 'gpt-load could not do it; see its log' };
     sendJson(response, told.ok ? 200 : 409, JSON.stringify(told));
   }
 

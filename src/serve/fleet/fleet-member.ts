@@ -289,7 +289,7 @@ export class FleetMember implements AsyncDisposable {
     this.#trouble = undefined;
     this.#told = undefined;
     const { name, server } = this.#options;
-    log.info(this.#joined === 1 ? 'joined the fleet' : 'back in the fleet', {
+    log.info(this.#joined === 1 ? 'joined the fleet' : 'rejoined the fleet', {
       fleet: name,
       server: server.places.join(','),
       instances: this.#others.length + 1,
@@ -313,8 +313,8 @@ export class FleetMember implements AsyncDisposable {
     this.#told = error.trouble;
     const message =
       error.trouble === 'other_secret'
-        ? 'REFUSED BY THE FLEET: this instance has another FLEET_SECRET (or AUTH_KEY); it goes on alone'
-        : 'the fleet is away: this instance goes on alone, and tries again';
+        ? 'REJECTED BY THE FLEET: this instance has a different FLEET_SECRET (or AUTH_KEY); it continues on its own'
+        : 'the fleet server is unavailable; this instance continues on its own and keeps retrying';
     log.warn(message, { fleet: this.#options.name, reason: error.message });
   }
 

@@ -67,7 +67,7 @@ export class KeySource {
   async onRequest(): Promise<void> {
     const { log, path } = this.#parts;
     const { ok, message } = await this.again();
-    if (ok) log.info('key file read again', { file: path, result: message });
+    if (ok) log.info('key file reloaded', { file: path, result: message });
   }
 
   /** Why the last reading changed nothing; '' when it was good. */
@@ -88,7 +88,7 @@ export class KeySource {
     const { path } = this.#parts;
     const report = await appendKeys(path, text);
     if (!report.ok) return report;
-    this.#parts.log.info('keys added by hand', { file: path, result: report.message });
+    this.#parts.log.info('keys added by an operator', { file: path, result: report.message });
     const read = await this.again();
     return read.ok ? report : read;
   }
@@ -98,8 +98,8 @@ export class KeySource {
     const report = await this.again();
     // A bad file keeps the old keys, and these can be reset all the same.
     forgetAll(this.#parts.table, this.#parts.now());
-    this.#parts.log.info('every key is ready again');
-    return report.ok ? { ok: true, message: 'all keys are ready again' } : report;
+    this.#parts.log.info('all keys are healthy again');
+    return report.ok ? { ok: true, message: 'all keys are healthy again' } : report;
   }
 
   #run(): Promise<ReloadReport> {
@@ -135,8 +135,12 @@ export class KeySource {
     if (duplicates > 0) {
       const first = result.toldDuplicates[0];
       const example = first && `line ${first.line} repeats line ${first.firstLine}`;
-      log.warn('duplicate keys are used once', { file: path, duplicates, example });
+      log.warn('duplicate keys in the key file; each is used once', {
+        file: path,
+        duplicates,
+        example,
+      });
     }
-    if (dropped > 0) log.error('the key table is full: keys were left out', { dropped });
+    if (dropped > 0) log.error('the key table is full; some keys were not loaded', { dropped });
   }
 }

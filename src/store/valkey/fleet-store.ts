@@ -219,7 +219,7 @@ function wholeNumber(word: string | undefined): number | undefined {
 function items(reply: Reply): readonly Reply[] {
   if (reply === null) return [];
   if (Array.isArray(reply)) return reply;
-  throw new LinkError('refused', 'the server gave an answer of another kind than was asked for');
+  throw new LinkError('refused', 'the server sent a reply of an unexpected type');
 }
 
 function texts(reply: Reply): string[] {
