@@ -104,8 +104,8 @@ async function run({ command, values, rest }: CommandLine, terminal: Terminal): 
       const { client } = await import('./cli/client.ts');
       const { usageQuery } = await import('./cli/usage-view.ts');
       const csv = values.csv === true;
-      const [by, groupBy, since] = [values.by, values['group-by'], values.since].map(text);
-      const query = usageQuery({ by, groupBy, since, csv });
+      const { by, 'group-by': groupBy, since, instance } = textsOf(values);
+      const query = usageQuery({ by, groupBy, since, instance, csv });
       return client(command, { url: text(values.url), json, query, plain: csv }, config, terminal);
     }
     case 'requests': {

@@ -7,13 +7,14 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Config } from '../config/config.ts';
 import type { VerdictKind } from '../policy/verdict.ts';
 import { type ClientCounts, OTHER_CLIENTS } from '../pool/counts/client-counts.ts';
-import { BUCKETS, type Histogram as Counted, type Counters } from '../pool/counts/counters.ts';
+import { BUCKETS, type Histogram as Counted } from '../pool/counts/counters.ts';
 import { DELAY_BOUNDS_MS, type Vitals, WorkerVitals } from '../pool/counts/worker-vitals.ts';
 import type { FleetFacts, FleetMemory } from '../pool/fleet-memory.ts';
 import type { GroupView } from '../pool/group-view.ts';
 import { summarise } from '../pool/keys/key-report.ts';
 import { QUOTA_KINDS } from '../pool/limits/key-quotas.ts';
 import type { TokenSeries } from '../proxy/usage-tally.ts';
+import type { LiveSources } from './dashboard/dashboard-state.ts';
 import {
   CONTENT_TYPE,
   exposition,
@@ -34,7 +35,7 @@ export async function sendMetrics(
   const format = negotiateFormat(request.headers.accept);
   // The coordinator's books; without them the rest is worth a scrape all the same.
   const tokens = await sources.tokens().catch(() => []);
-  const families = metricFamilies(metricsSnapshot(sources, Date.now()));
+  const families = metricFamilies(metricsSnapshot(sources, sources.now()));
   const body = exposition([...families, tokenFamily(tokens)], format);
   response.writeHead(200, {
     'Content-Type': CONTENT_TYPE[format],
@@ -52,19 +53,14 @@ const MAX_NAMED_CLIENTS = 256;
 const US_PER_SECOND = 1e6;
 
 /** Where the numbers are. */
-export interface MetricsSources {
+export interface MetricsSources extends LiveSources {
   readonly config: Config;
   readonly version: string;
-  /** As they are now. */
-  readonly groups: () => readonly GroupView[];
-  readonly counters: Counters;
   /** Names of the clients, and where they are counted. */
   readonly clients: () => readonly { readonly name: string; readonly place: number }[];
   readonly clientCounts: ClientCounts;
   /** Tokens since the start. */
   readonly tokens: () => Promise<readonly TokenSeries[]>;
-  /** Memory of all workers' vitals. */
-  readonly vitals: SharedArrayBuffer;
   readonly fleet: FleetMemory;
   /** Unix time in milliseconds. */
   readonly startedAtMs: number;

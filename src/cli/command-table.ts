@@ -127,6 +127,11 @@ const USAGE_OPTIONS = {
     value: 'TIME',
     about: 'A date, or a time span such as 12h (default: 7d)',
   },
+  instance: {
+    type: 'string',
+    value: 'NAME',
+    about: 'Only this instance of the fleet (default: all)',
+  },
   csv: { type: 'boolean', about: 'Print comma-separated values' },
 } as const;
 

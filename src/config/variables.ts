@@ -116,6 +116,10 @@ const KEYS = {
     en: 'Upper limit for a doubled cooldown',
     zh: '加倍后冷却时间的上限',
   }),
+  retryAfterMaxMs: variable('RETRY_AFTER_MAX', '86400', rule.seconds(1), {
+    en: 'Longest rest that the upstream may name, but for the end of a day or month of a quota',
+    zh: '上游可指明的最长冷却时间；配额的日、月周期结束不受此限',
+  }),
   deadKeyProbeMs: variable('DEAD_KEY_PROBE_INTERVAL', '10800', rule.seconds(1), {
     en: 'How often a blacklisted key is probed',
     zh: '每隔多久探测一次黑名单中的密钥',

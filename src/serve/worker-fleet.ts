@@ -148,7 +148,7 @@ export class WorkerFleet {
     const deaths = this.#members[workerId]?.deaths ?? 0;
     this.#members[workerId] = {
       worker,
-      startedMs: Date.now(),
+      startedMs: performance.now(),
       deaths,
       drained: false,
       restart: undefined,
@@ -225,7 +225,7 @@ export class WorkerFleet {
       this.#checkGone();
       return;
     }
-    const lived = Date.now() - member.startedMs;
+    const lived = Math.round(performance.now() - member.startedMs);
     member.deaths = lived > LIVED_LONG_MS ? 0 : member.deaths + 1;
     const delay = Math.min(RESTART_MAX_MS, RESTART_BASE_MS * 2 ** Math.min(member.deaths, 10));
     this.#events.log.error('worker died; starting a new one', {

@@ -4,12 +4,14 @@
 
 import assert from 'node:assert/strict';
 import { mkdirSync, readFileSync, rmSync } from 'node:fs';
+import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import axe from 'axe-core';
 import { type Browser, chromium, type Page } from 'playwright-core';
 import { startScriptedUpstream } from '../../src/demo/scripted-upstream.ts';
 import { eventually } from '../support/eventually.ts';
+import { freePort } from '../support/peer-process.ts';
 import { type GptLoad, startGptLoad } from '../support/start-gpt-load.ts';
 
 const CHROMIUM = process.env.CHROMIUM ?? '/usr/bin/chromium';
@@ -101,6 +103,27 @@ for (const colorScheme of ['light', 'dark'] as const) {
     });
   }
 }
+
+test('one of several instances says which it is, and what it cannot show, on a phone too', async () => {
+  const port = await freePort();
+  const env = { FLEET_URL: 'redis://127.0.0.1:1', FLEET_SECRET: 'page', PORT: String(port) };
+  await using proxy = await seeded(env);
+  const viewport = { width: 360, height: 740 };
+  const { page, faults } = await open(proxy, { viewport });
+  const name = `${hostname()}:${port}`;
+  await page.locator('header').getByText(name).waitFor();
+  await show(page, 'requests');
+  await page.getByText(`Requests of ${name}`).waitFor();
+  await show(page, 'usage');
+  await page.getByText(`The fleet is away: only what ${name} used.`).waitFor();
+  await page.getByLabel('Instance').selectOption(name);
+  await page.getByRole('cell', { name: 'gpt-4o' }).waitFor();
+  const wider = (await page.evaluate('document.documentElement.scrollWidth')) as number;
+  assert.ok(wider <= viewport.width, `${wider} wide`);
+  assert.deepEqual(faults, []);
+  await page.screenshot({ path: join(SHOTS, 'usage-fleet-phone.png') });
+  await page.close();
+});
 
 test('what happens is seen within seconds, and a restart is got over', async () => {
   const proxy = await seeded();

@@ -92,8 +92,8 @@ four requests in sequence; the names of the other scenarios say what they do. "L
 upstreams with their usual settings (\`test/faults/subject.ts\`); \`-\` marks what a plain reverse proxy cannot be compared on.
 A 200 that is \`cut\` is visibly incomplete to the client, who may retry.
 
-Not survived: when the wall clock is set back, a resting key rests that much longer, until \`/reset-keys\`; when it is set forward,
-the rest ends early. Requests that an upstream has begun to answer are not retried when the answer is cut short, here as elsewhere.
+Requests that an upstream has begun to answer are not retried when the answer is cut short, here as elsewhere. Setting the wall clock
+while a key rests changes nothing: the two requests meanwhile are told to wait, and the key is back when its rest is over.
 
 ${areas.map(table).join('\n')}`;
 }

@@ -155,6 +155,14 @@ export const USAGE_UNAVAILABLE: OwnError = {
   message: 'usage is unavailable; see the log',
 };
 
+/** What another instance used is known to the fleet's server alone. */
+export const FLEET_AWAY: OwnError = {
+  status: 503,
+  type: 'server_error',
+  code: 'fleet_away',
+  message: "the fleet's server cannot be asked now: only what this instance used is known",
+};
+
 /** /requests/ID names none of the last requests. */
 export function requestNotFound(id: string): OwnError {
   return {

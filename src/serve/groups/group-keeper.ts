@@ -19,21 +19,24 @@ export class GroupKeeper {
   readonly #keys: KeySource;
   readonly #suspicion: Suspicion;
   readonly #log: Logger;
+  readonly #now: () => number;
   #keyCount = 0;
 
-  constructor(group: GroupView, state: StateKeeper, log: Logger) {
+  /** @param now milliseconds by the steady clock */
+  constructor(group: GroupView, state: StateKeeper, log: Logger, now: () => number) {
     const { table, upstreams, settings } = group;
     const onAdded = (rows: readonly number[]): void => {
-      const remembered = state.restore(group, rows, Date.now());
+      const remembered = state.restore(group, rows);
       state.restoreResources(group);
       if (remembered > 0) log.info('key states restored from an earlier run', { keys: remembered });
     };
     this.#group = group;
     const { keysFile: path } = settings;
     const setting = group.name === DEFAULT_GROUP ? 'KEYS_FILE' : `[group.${group.name}] keys_file`;
-    this.#keys = new KeySource({ path, setting, table, upstreams, log, onAdded });
+    this.#keys = new KeySource({ path, setting, table, upstreams, log, now, onAdded });
     this.#suspicion = new Suspicion(table, upstreams);
     this.#log = log;
+    this.#now = now;
   }
 
   get name(): string {
@@ -83,7 +86,7 @@ export class GroupKeeper {
     const group = this.#group;
     const { row } = action;
     if (!isSameKey(group, action)) return GONE;
-    const nowMs = Date.now();
+    const nowMs = this.#now();
     const preview = previewKey(group.table.rows.key(row));
     this.#log.info(`${action.action} by an operator`, { group: group.name, key: preview });
     if (action.action === 'blacklist') return blacklist(group, row, nowMs);

@@ -19,6 +19,8 @@ export interface KeySourceParts {
   readonly table: KeyTable;
   readonly upstreams: UpstreamPool;
   readonly log: Logger;
+  /** Milliseconds by the steady clock. */
+  readonly now: () => number;
   /** Called with the rows of keys that are new in the table. */
   readonly onAdded: (rows: readonly number[]) => void;
 }
@@ -45,7 +47,7 @@ export class KeySource {
     const { path, setting } = this.#parts;
     const file = await readKeyFile(path);
     if (!file.ok) throw new ConfigError(file.problems.map((problem) => `${setting}: ${problem}`));
-    const result = this.#reload.apply(file.keys, Date.now(), startIndex);
+    const result = this.#reload.apply(file.keys, this.#parts.now(), startIndex);
     this.#parts.onAdded(result.addedRows);
     this.#tell('keys loaded', result);
     return result;
@@ -95,7 +97,7 @@ export class KeySource {
   async reset(): Promise<ReloadReport> {
     const report = await this.again();
     // A bad file keeps the old keys, and these can be reset all the same.
-    forgetAll(this.#parts.table, Date.now());
+    forgetAll(this.#parts.table, this.#parts.now());
     this.#parts.log.info('all keys are healthy again');
     return report.ok ? { ok: true, message: 'all keys are healthy again' } : report;
   }
@@ -118,7 +120,7 @@ export class KeySource {
       return { ok: false, message };
     }
     this.#problem = '';
-    const result = this.#reload.apply(file.keys, Date.now());
+    const result = this.#reload.apply(file.keys, this.#parts.now());
     if (result.added > 0 || result.removed > 0) {
       onAdded(result.addedRows);
       this.#tell('keys reloaded', result);

@@ -45,6 +45,8 @@ export interface InstanceFacts {
   readonly startedAtMs: number;
   readonly lagMs: number;
   readonly keys: number;
+  /** Its books of usage; '' where it keeps none. */
+  readonly book: string;
 }
 
 export interface Beat {
@@ -208,6 +210,7 @@ function parseFacts(text: string): Omit<InstanceFacts, 'id'> {
     startedAtMs: number(told.startedAtMs),
     lagMs: number(told.lagMs),
     keys: number(told.keys),
+    book: String(told.book ?? ''),
   };
 }
 
