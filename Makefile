@@ -18,6 +18,7 @@ export PATH := $(BIN):$(PATH)
 NPM       := PATH="$(OWN_PATH)" npm --loglevel=error --no-audit --no-fund --no-update-notifier
 INSTALLED := node_modules/.package-lock.json
 BINARY    := build/gpt-load
+PAGE      := dist/dashboard.json
 ALL_TESTS := test/**/*.test.ts
 TESTS     ?= $(ALL_TESTS)
 # What a test imports that starts another process.
@@ -44,10 +45,10 @@ $(INSTALLED): package-lock.json
 
 ##@ Use
 .PHONY: run demo validate-keys health stats blacklist reset-keys
-run: $(INSTALLED) ## Start the proxy with .env and keys.txt
+run: $(INSTALLED) $(PAGE) ## Start the proxy with .env and keys.txt
 	@node -- src/main.ts $(ARGS)
 
-demo: $(INSTALLED) ## Start the proxy with a built-in mock provider and demo keys; no API key needed
+demo: $(INSTALLED) $(PAGE) ## Start the proxy with a built-in mock provider and demo keys; no API key needed
 	@node -- src/main.ts demo $(ARGS)
 
 validate-keys: $(CLIENT_NEEDS) ## Check every key in the key file against its upstream
@@ -67,7 +68,7 @@ reset-keys: $(CLIENT_NEEDS) ## Mark every key healthy again and reload the key f
 
 ##@ Develop
 .PHONY: dev test test-fast test-binary test-browser screenshots page coverage fuzz soak faults bench lint fmt tidy env-docs monitoring
-dev: $(INSTALLED) ## Start the proxy and restart it when a source file changes
+dev: $(INSTALLED) $(PAGE) ## Start the proxy and restart it when a source file changes
 	@node --watch -- src/main.ts $(ARGS)
 
 test: $(INSTALLED) ## Run all tests, including the packed binary's (or some: TESTS=test/log.test.ts)
@@ -89,7 +90,9 @@ screenshots: test-browser ## Retake the README's screenshots of the page
 	@cp test/browser/screenshots/overview-light-desk.png docs/page-light.png
 	@cp test/browser/screenshots/keys-dark-desk.png docs/page-dark.png
 
-page: $(INSTALLED) ## Build the page of /dashboard for running from source
+page: $(PAGE) ## Build the page of /dashboard for running from source
+
+$(PAGE): $(INSTALLED) build/page.ts $(wildcard src/admin/dashboard/page/*)
 	@node build/page.ts
 
 coverage: $(INSTALLED) ## Run all tests, fail under 90 % of lines (more on the request path), write lcov.info
@@ -122,7 +125,7 @@ fmt: $(INSTALLED) ## Format the sources and fix what can be fixed safely
 tidy: $(INSTALLED) env-docs monitoring fmt ## Remove stray packages, regenerate generated files, format
 	@$(NPM) prune
 
-env-docs: $(INSTALLED) ## Generate .env.example and the READMEs' tables from the table of variables
+env-docs: $(INSTALLED) ## Generate .env.example and docs/configuration.md from the table of variables
 	@node build/env-docs.ts
 
 monitoring: $(INSTALLED) ## Generate the Grafana dashboard and Prometheus rules in deploy/ from the metrics
@@ -189,7 +192,7 @@ uninstall: ## Remove what `make install` installed
 	  '$(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/gpt-load.fish'
 
 ##@ Containers
-.PHONY: docker-build docker-run compose-up compose-down
+.PHONY: docker-build docker-run compose-up compose-down pin-images
 docker-build: ## Build the container image (IMAGE=gpt-load)
 	docker build -t $(IMAGE) \
 	  --build-arg GPT_LOAD_COMMIT="$$(git rev-parse --short=12 HEAD 2>/dev/null || echo unknown)" .
@@ -206,6 +209,9 @@ compose-up: ## Start with docker compose in the background
 
 compose-down: ## Stop the compose services
 	docker compose down
+
+pin-images: $(INSTALLED) ## Write today's digests behind the tags of all images that are used (needs docker)
+	@node build/pin-images.ts
 
 ##@ Help
 .PHONY: help

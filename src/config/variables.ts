@@ -1,6 +1,7 @@
 // The one table of environment variables: name, default, rule and meaning of each, in the order in
 // which people read them. It parses (config.ts), explains (cli/help.ts, check-config) and writes
-// .env.example and the READMEs' tables (build/env-docs.ts): a new variable is one edit, here.
+// .env.example and the tables of docs/configuration.md (build/env-docs.ts): a new variable is one
+// edit, here.
 
 import * as rule from './rules.ts';
 

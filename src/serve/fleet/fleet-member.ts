@@ -112,10 +112,9 @@ export class FleetMember implements AsyncDisposable {
     this.#parts = parts;
     this.#secret = new FleetSecret(options.name, options.secret);
     this.#news = new FleetNews(this.#secret, this.#id, parts.groups);
-    // Its days are the calendar's.
-    const now = () => parts.now() + parts.aheadMs();
     const { instance } = options;
-    this.#usage = new FleetUsage({ ...parts, now, secret: this.#secret, instance });
+    const wallMs = () => parts.now() + parts.aheadMs();
+    this.#usage = new FleetUsage({ ...parts, now: wallMs, secret: this.#secret, instance });
     parts.memory.state = 'away';
     this.#done = this.#live();
   }
@@ -128,13 +127,11 @@ export class FleetMember implements AsyncDisposable {
   report(): FleetReport {
     const { name, server, instance, version, startedAtMs } = this.#options;
     const { memory, now, aheadMs } = this.#parts;
-    const nowMs = now();
     const { counts: shared } = this.#news;
-    const { keys } = shared;
-    const facts = memory.facts(nowMs);
+    const facts = memory.facts(now());
     const lagMs = facts?.lag_ms ?? null;
-    const self = { id: this.#id, name: instance, version, lagMs: lagMs ?? 0, keys };
-    const serverMs = nowMs + this.#offsetMs;
+    const self = { id: this.#id, name: instance, version, lagMs: lagMs ?? 0, keys: shared.keys };
+    const serverMs = now() + this.#offsetMs;
     const own = { ...self, startedAtMs: startedAtMs + this.#offsetMs };
     return {
       name,
