@@ -36,8 +36,8 @@ const CHINESE: Language = {
 /** The whole of .env.example: every variable, commented out, with its default. */
 export function envExample(): string {
   const lines = [
-    '# Every variable with its default. Copy to .env, remove the # of what you change.',
-    '# Variables of the real environment win over this file.',
+    '# Every variable with its default. Copy this file to .env and uncomment what you change.',
+    '# Variables set in the environment take precedence over this file.',
   ];
   for (const { title, fields } of SECTIONS) {
     lines.push('', `# ${title.en}`);

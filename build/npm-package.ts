@@ -8,11 +8,14 @@ import { documents } from './documents.ts';
 import { run } from './node-base.ts';
 import { ROOT } from './targets.ts';
 
-/** Says what is missing before anything newer than the Node at hand is read. */
-const START = `#!/usr/bin/env -S node --disable-warning=ExperimentalWarning
+/**
+ * Says what is missing before anything newer than the Node at hand is read. The `--` keeps Node
+ * from taking the program's --env-file for its own.
+ */
+const START = `#!/usr/bin/env -S node --disable-warning=ExperimentalWarning --
 'use strict';
 if (Number(process.versions.node.split('.')[0]) < 24) {
-  console.error('gpt-load needs Node.js 24 or newer, this is ' + process.versions.node);
+  console.error('gpt-load requires Node.js 24 or newer; this is ' + process.version);
   process.exit(1);
 }
 require('./main.cjs');

@@ -80,7 +80,7 @@ for (const [at, code] of blocksOf('docs/clients.md', 'js').entries()) {
       here(code),
     ]);
     assert.equal(exit, 0, printed);
-    assert.match(printed, /^Hello from the scripted upstream\. You said: Hello\s*$/);
+    assert.match(printed, /^Hello from the mock provider\. You said: Hello\s*$/);
     assert.deepEqual(asked(), [ASKED[at]]);
   });
 }

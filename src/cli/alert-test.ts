@@ -14,16 +14,16 @@ export async function alertTest(config: Config, terminal: Terminal): Promise<num
   const refusal = await new Webhook(config).send({
     event: 'test',
     group: 'default',
-    summary: 'this is a test: alerts arrive here',
+    summary: 'this is a test: alerts will arrive here',
     details: [],
     at: new Date().toISOString(),
   });
   if (refusal !== undefined) {
     terminal.complain(
-      `gpt-load alert-test: ${hostname} did not take the message: ${refusal.why}\n`,
+      `gpt-load alert-test: ${hostname} did not accept the message: ${refusal.why}\n`,
     );
     return 1;
   }
-  terminal.write(`${hostname} has taken the message\n`);
+  terminal.write(`${hostname} accepted the message\n`);
   return 0;
 }

@@ -15,6 +15,9 @@ const MAX_STREAMS = 256;
 /** What a client may send ahead on one stream. */
 const STREAM_WINDOW_BYTES = 256 * 1024;
 
+/** How often it is seen whether a slow client has taken the end of an early answer. */
+const LOOK_AGAIN_MS = 10;
+
 const SESSION_OPTIONS = {
   settings: { maxConcurrentStreams: MAX_STREAMS, initialWindowSize: STREAM_WINDOW_BYTES },
   strictSingleValueFields: false,
@@ -81,7 +84,7 @@ export class H2Front {
     });
     request.on('response', (response) => {
       answer = response;
-      relay(response, stream, method === 'HEAD');
+      relay(response, stream, { isHead: method === 'HEAD', hasBody: from.hasBody });
     });
     request.on('error', (error) => stream.destroy(error));
     send(stream, request, from.hasBody);
@@ -109,18 +112,39 @@ function send(stream: ServerHttp2Stream, request: ClientRequest, hasBody: boolea
 }
 
 /** The answer; whatever ends it early resets the stream, so that truncation shows. */
-function relay(response: IncomingMessage, stream: ServerHttp2Stream, isHead: boolean): void {
+function relay(
+  response: IncomingMessage,
+  stream: ServerHttp2Stream,
+  to: { isHead: boolean; hasBody: boolean },
+): void {
   if (stream.destroyed) return;
   const { statusCode = 502 } = response;
-  const bodiless = isHead || statusCode === 204 || statusCode === 304;
+  const bodiless = to.isHead || statusCode === 204 || statusCode === 304;
+  const letGo = (): void => {
+    if (to.hasBody && !stream.readableEnded) setImmediate(closeOnceSent, stream);
+  };
   stream.respond(h2Head(response), bodiless ? { endStream: true } : { waitForTrailers: true });
-  stream.on('wantTrailers', () => stream.sendTrailers(response.trailers));
+  if (bodiless) response.on('end', letGo);
+  stream.on('wantTrailers', () => {
+    stream.sendTrailers(response.trailers);
+    letGo();
+  });
   response.on('data', (chunk: Buffer) => {
     if (!stream.write(chunk)) response.pause();
   });
   stream.on('drain', () => response.resume());
   response.on('end', () => stream.end());
   response.on('error', (error) => stream.destroy(error));
+}
+
+/**
+ * The rest of an upload that has been answered is not wanted, and its stream not kept (RFC 9113
+ * 8.1). A reset would overtake the end of the answer: it waits until that has been sent.
+ */
+function closeOnceSent(stream: ServerHttp2Stream): void {
+  if (stream.destroyed || stream.closed) return;
+  if (stream.state.localClose === 1) stream.close(http2().constants.NGHTTP2_NO_ERROR);
+  else setTimeout(closeOnceSent, LOOK_AGAIN_MS, stream);
 }
 
 /** Pseudo-header fields become the request line and Host (RFC 9113 8.3.1). */

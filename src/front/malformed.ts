@@ -30,7 +30,7 @@ export function refuseMalformed(error: ParserError, socket: Duplex): void {
 /** CONNECT asks for a tunnel; this is no forward proxy. */
 export function refuseConnect(socket: Duplex): void {
   socket.on('error', () => socket.destroy());
-  refuse(socket, '405 Method Not Allowed', 'method_not_allowed', 'CONNECT is not served here');
+  refuse(socket, '405 Method Not Allowed', 'method_not_allowed', 'CONNECT is not supported');
 }
 
 function refuse(socket: Duplex, status: string, code: string, message: string): void {

@@ -40,8 +40,8 @@ const MAX_OBJECTS = 8;
 export function tokenUsage(head: string, tail: string): TokenUsage | undefined {
   const last = lastUsage(tail);
   if (last === undefined) return head === tail ? undefined : usageFrom(lastUsage(head), undefined);
-  // A message's last event repeats some numbers of the first one, and leaves others out. No document
-  // is searched for it.
+  // A message's last event repeats some numbers of the first one, and leaves others out. No
+  // document is searched for it.
   const isMessage = head.charCodeAt(0) !== OPEN && head.includes('"message_start"');
   const first = isMessage ? firstUsage(head) : undefined;
   return usageFrom(last, first);

@@ -36,7 +36,7 @@ export interface LeaseRequest {
   readonly mustAvoid: boolean;
 }
 
-/** `retryAtMs`: Unix time at which the first key returns; null: none will by itself. */
+/** `retryAtMs`: when the first key returns, by the steady clock; null: none will by itself. */
 export interface Unavailable {
   readonly kind: 'unavailable';
   readonly retryAtMs: number | null;
@@ -254,16 +254,20 @@ export class KeyPool {
   }
 
   /**
-   * The row's era in a lane, with PROBE set when it is dead and this is its probe; GONE: not to be
-   * had.
+   * The row's era in a lane, with PROBE set when it is dead, or comes from a long rest, and this is
+   * its probe; GONE: not to be had.
    */
   #claim({ row, force }: Place, lane: number, nowTick: number): number {
     const { table } = this.#home.group;
-    const { words } = table.lane(lane);
+    const place = table.lane(lane);
+    const { words } = place;
     const low = words.low(row);
     const state = stateOf(low);
     if (state === READY) return generationOf(low);
-    if (state !== DEAD) return words.isAvailable(row, nowTick) ? generationOf(low) : GONE;
+    if (state !== DEAD) {
+      if (!words.isAvailable(row, nowTick)) return GONE;
+      if (!table.hasRestedLong(place, row)) return generationOf(low);
+    }
     // By the table's ticks, as the calendar of returns counts: due is due for both.
     const event = { kind: 'claim_probe', nowMs: nowTick * TICK_MS, force } as const;
     const change = table.apply(lane, row, event, { nowTick, reason: 'none' });

@@ -1,8 +1,9 @@
-// Reads a request's body once: kept for replay up to a limit, streamed through beyond it. Sending
-// is left to the transport.
+// Reads a request's body once: kept for replay up to a limit, streamed through beyond it; a long
+// one is outlined meanwhile. Sending is left to the transport.
 
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { trailerFields } from '../policy/trailers.ts';
+import { BodyOutline, SHORT_BODY_BYTES } from './body-outline.ts';
 
 /** A request's body as the attempts see it. */
 export interface RequestBody {
@@ -10,6 +11,8 @@ export interface RequestBody {
   chunks: Buffer[];
   /** Bytes in `chunks`. */
   bytes: number;
+  /** What `chunks` have, where they are more than a short body. */
+  outline: BodyOutline | undefined;
   /** The unread rest of a body too large to replay; such a request has exactly one attempt. */
   source: IncomingMessage | undefined;
   /** This turn's sockets have been read since the request came. */
@@ -23,6 +26,9 @@ export interface RequestBody {
  * unretried.
  */
 const MAX_REPLAY_TOTAL_BYTES = 512 * 1024 * 1024;
+
+/** A long body is looked into by so many of its chunks, of at most 64 KiB, at a time. */
+const CHUNKS_IN_TURN = 4;
 
 const NO_TRAILERS: readonly string[] = [];
 
@@ -65,11 +71,13 @@ function hasBody(request: IncomingMessage): boolean {
 /**
  * Reads the body up to the budget. Resolves to undefined when the client left before its end.
  * Bytes taken from the budget are the caller's to give back (`body.bytes`).
+ * @param huntsModel whether an outline is to say if a model may be named anywhere
  */
 export function readBody(
   request: IncomingMessage,
   response: ServerResponse,
   budget: ReplayBudget,
+  huntsModel: boolean,
 ): Promise<RequestBody | undefined> {
   if (!hasBody(request)) return Promise.resolve(unread(undefined));
   if (expectsContinue(request)) response.writeContinue();
@@ -77,7 +85,7 @@ export function readBody(
   if (length > 0 && !budget.fits(length, length)) {
     return Promise.resolve(unread(request));
   }
-  return arrived(request, length, budget);
+  return arrived(request, length, budget, huntsModel);
 }
 
 /** Settles once all that this turn of the event loop has to read was read; one for all who wait. */
@@ -101,16 +109,18 @@ async function arrived(
   request: IncomingMessage,
   length: number,
   budget: ReplayBudget,
+  huntsModel: boolean,
 ): Promise<RequestBody | undefined> {
   await turnIsOver();
   if (!request.complete || request.readableLength !== length) {
-    return request.destroyed ? undefined : collect(request, budget);
+    return request.destroyed ? undefined : collect(request, budget, huntsModel);
   }
   const chunk = request.read() as Buffer;
   budget.take(chunk.length);
   return {
     chunks: [chunk],
     bytes: chunk.length,
+    outline: undefined,
     isTurnOver: true,
     source: undefined,
     trailers: trailersOf(request),
@@ -119,7 +129,8 @@ async function arrived(
 
 /** A body of which nothing was read, or none at all. */
 function unread(source: IncomingMessage | undefined): RequestBody {
-  return { chunks: [], bytes: 0, source, isTurnOver: false, trailers: NO_TRAILERS };
+  const read = { chunks: [], bytes: 0, outline: undefined, trailers: NO_TRAILERS };
+  return { ...read, source, isTurnOver: false };
 }
 
 /** Without those that may be no trailers, credentials among them. */
@@ -131,10 +142,15 @@ function expectsContinue(request: IncomingMessage): boolean {
   return request.headers.expect?.toLowerCase() === '100-continue';
 }
 
-function collect(request: IncomingMessage, budget: ReplayBudget): Promise<RequestBody | undefined> {
+function collect(
+  request: IncomingMessage,
+  budget: ReplayBudget,
+  huntsModel: boolean,
+): Promise<RequestBody | undefined> {
   return new Promise((resolve) => {
     const chunks: Buffer[] = [];
     let bytes = 0;
+    let outline: BodyOutline | undefined;
     const stop = (body: RequestBody | undefined): void => {
       request.off('data', onData).off('end', onEnd).off('close', onClose).off('error', onClose);
       // The stream may still report that the client left: that must not be an unhandled error.
@@ -147,15 +163,27 @@ function collect(request: IncomingMessage, budget: ReplayBudget): Promise<Reques
       bytes += chunk.length;
       budget.take(chunk.length);
       chunks.push(chunk);
-      if (fits) return;
-      request.pause();
-      stop({ ...unread(request), chunks, bytes });
+      if (outline !== undefined) outline.push(chunk);
+      else if (bytes > SHORT_BODY_BYTES) {
+        outline = new BodyOutline(chunks, request.headers['content-type'], huntsModel);
+        for (const one of chunks) outline.push(one);
+      }
+      if (!fits) {
+        request.pause();
+        stop({ ...unread(request), chunks, bytes, outline });
+      } else if (outline !== undefined && chunks.length % CHUNKS_IN_TURN === 0) yieldTurn(request);
     };
     const onEnd = (): void =>
-      stop({ ...unread(undefined), chunks, bytes, trailers: trailersOf(request) });
+      stop({ ...unread(undefined), chunks, bytes, outline, trailers: trailersOf(request) });
     const onClose = (): void => stop(undefined);
     request.on('data', onData).on('end', onEnd).on('close', onClose).on('error', onClose);
   });
+}
+
+/** The other sockets have their turn: one that is read may bring 32 chunks before them. */
+function yieldTurn(request: IncomingMessage): void {
+  request.pause();
+  void turnIsOver().then(() => request.resume());
 }
 
 function ignore(): void {}

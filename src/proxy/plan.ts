@@ -19,9 +19,11 @@ import type { Lease } from '../pool/lease.ts';
 import { unlimited } from '../upstream/deadlines.ts';
 import type { UpstreamRequest } from '../upstream/transport.ts';
 import type { RequestBody } from './body.ts';
+import { BodyOutline, MAY_NAME_MODEL, type Span } from './body-outline.ts';
 import type { Exchange } from './exchange.ts';
 import {
   asksForStream,
+  type BodyContent,
   estimatedTokens,
   type ModelPlace,
   modelInBody,
@@ -33,12 +35,6 @@ import { sessionOf } from './session.ts';
 
 /** Methods whose requests define a body: without one they say Content-Length: 0 (RFC 9110 8.6). */
 const BODY_METHODS = new Set(['POST', 'PUT', 'PATCH']);
-const QUOTE = 0x22;
-/** Of a body too large to be kept, so much is looked into before the rest of what was read. */
-const HEAD_BYTES = 1024 * 1024;
-/** The name `model`, in any case and with any of its letters escaped. */
-const MAY_NAME_MODEL =
-  /(?:m|\\u00[46]d)(?:o|\\u00[46]f)(?:d|\\u00[46]4)(?:e|\\u00[46]5)(?:l|\\u00[46]c)/i;
 
 /** A request whose model has another name, wherever it stands. */
 interface Renamed {
@@ -67,7 +63,7 @@ export class Plan {
     this.#exchange = exchange;
     this.body = body;
     this.#head = requestHead(exchange.request.rawHeaders);
-    this.streamed = asksForStream(exchange.target.path, this.#readBody());
+    this.streamed = asksForStream(exchange.target.path, this.#content);
   }
 
   /** The model asked for, looked up when a decision first needs it; undefined: none was found. */
@@ -76,18 +72,11 @@ export class Plan {
     return this.#model;
   }
 
-  /**
-   * The same for the books: not worth a walk through a long body that nobody else has looked into.
-   */
-  get modelForUsage(): string | undefined {
-    return this.#model === null && this.body.bytes > HEAD_BYTES ? undefined : this.model;
-  }
-
   /** The conversation that it belongs to; undefined: nothing tells. */
   get session(): number | undefined {
     if (this.#session === null) {
       const { request, clientName } = this.#exchange;
-      this.#session = sessionOf(request.headers, this.#readBody(), clientName);
+      this.#session = sessionOf(request.headers, this.#content, clientName);
     }
     return this.#session;
   }
@@ -95,13 +84,13 @@ export class Plan {
   /** What it is likely to use of a key's tokens. */
   get tokens(): number {
     const announced = Number(this.#exchange.request.headers['content-length'] ?? this.body.bytes);
-    return estimatedTokens(announced, this.#readBody());
+    return estimatedTokens(announced, this.#content);
   }
 
   /** Which of a group's keys knows what the request names, if it names anything. */
   boundIn(group: Group): BoundTo {
     const { path } = this.#exchange.target;
-    return boundTo(group, path, () => this.#readBody());
+    return boundTo(group, path, () => this.#content);
   }
 
   /** The model as a group's upstreams know it. */
@@ -113,23 +102,20 @@ export class Plan {
   /** Whether there is a body in which a model may stand unread: a client's own way to spell it. */
   get hidesModel(): boolean {
     if (this.model !== undefined) return false;
-    const bytes = this.#readBody();
-    return bytes !== undefined && MAY_NAME_MODEL.test(bytes.toString('latin1'));
+    const content = this.#content;
+    if (content instanceof BodyOutline) return content.mayNameModel;
+    return content !== undefined && MAY_NAME_MODEL.test(content.toString('latin1'));
   }
 
   #findModel(): string | undefined {
     const { target } = this.#exchange;
     const inPath = modelInPath(target.path);
     if (inPath !== undefined) return decoded(inPath);
-    const type = fieldValue(this.#head.fields, 'content-type');
-    const bytes = this.#readBody();
-    if (bytes !== undefined) this.#place = modelInBody(bytes, type);
-    // Put together only where it is worth the copy.
-    if (this.#place === undefined && this.body.chunks.slice(1).some(mayNameModel)) {
-      this.#place = modelInBody(this.#readBody(Infinity) ?? Buffer.alloc(0), type);
+    const content = this.#content;
+    if (content !== undefined) {
+      this.#place = modelInBody(content, fieldValue(this.#head.fields, 'content-type'));
     }
-    if (this.#place !== undefined) return this.#place.name;
-    return modelInQuery(target.query);
+    return this.#place === undefined ? modelInQuery(target.query) : this.#place.name;
   }
 
   /**
@@ -215,39 +201,40 @@ export class Plan {
 
   #renamed(model: string): Renamed {
     const { target } = this.#exchange;
-    const { chunks, bytes } = this.body;
+    const { chunks, bytes, outline } = this.body;
     const place = this.#place;
-    const [whole] = chunks;
-    if (place === undefined || whole === undefined) {
+    if (place === undefined) {
       return { model, target: withModel(target, model), chunks, bytes, added: 0 };
     }
-    const isJson = whole[place.start] === QUOTE;
-    const name = Buffer.from(isJson ? JSON.stringify(model) : model);
+    const name = Buffer.from(place.isQuoted ? JSON.stringify(model) : model);
     const added = name.length - (place.end - place.start);
-    const parts = [whole.subarray(0, place.start), name, whole.subarray(place.end)];
-    const renamed = [Buffer.concat(parts), ...chunks.slice(1)];
+    const parts = exchanged(chunks, place, name);
+    // Of a short body the one piece leaves together with the head.
+    const renamed = outline === undefined ? [Buffer.concat(parts)] : parts;
     return { model, target, chunks: renamed, bytes: bytes + added, added };
   }
 
-  /**
-   * The body in one piece, of one that is streamed through its beginning; undefined without a body.
-   */
-  #readBody(limitBytes = this.body.source === undefined ? Infinity : HEAD_BYTES) {
+  /** What can be read of the body, a short one in one piece; undefined without a body. */
+  get #content(): BodyContent | undefined {
     const { body } = this;
-    let count = 0;
-    for (let bytes = 0; count < body.chunks.length && bytes < limitBytes; count += 1) {
-      bytes += body.chunks[count]?.length ?? 0;
-    }
-    if (count > 1) {
-      const head = Buffer.concat(body.chunks.slice(0, count));
-      body.chunks = [head, ...body.chunks.slice(count)];
-    }
+    if (body.outline !== undefined) return body.outline;
+    if (body.chunks.length > 1) body.chunks = [Buffer.concat(body.chunks)];
     return body.chunks[0];
   }
 }
 
-function mayNameModel(chunk: Buffer): boolean {
-  return chunk.includes('"model"', 0, 'latin1');
+/** The same bytes, but for those of one place. */
+function exchanged(chunks: readonly Buffer[], place: Span, bytes: Buffer): Buffer[] {
+  const parts: Buffer[] = [];
+  let offset = 0;
+  for (const chunk of chunks) {
+    const end = offset + chunk.length;
+    if (offset < place.start) parts.push(chunk.subarray(0, place.start - offset));
+    if (offset <= place.start && place.start < end) parts.push(bytes);
+    if (end > place.end) parts.push(chunk.subarray(Math.max(0, place.end - offset)));
+    offset = end;
+  }
+  return parts;
 }
 
 function withModel(target: RequestTarget, model: string): RequestTarget {

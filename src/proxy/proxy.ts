@@ -62,6 +62,8 @@ export interface ProxyParts {
   readonly usage: UsageTally | undefined;
   readonly clientLimits: ClientLimits;
   readonly deadlines: Deadlines;
+  /** Milliseconds by the steady clock, on which keys rest and limits count. */
+  readonly now: () => number;
   readonly log: Logger;
 }
 
@@ -95,7 +97,8 @@ export class RequestProxy {
     }
     counters.add('inFlight');
     try {
-      const body = await readBody(exchange.request, exchange.response, budget);
+      const hunts = exchange.client?.models !== undefined;
+      const body = await readBody(exchange.request, exchange.response, budget, hunts);
       if (body === undefined) return;
       countBytesIn(exchange, body);
       try {
@@ -128,7 +131,7 @@ export class RequestProxy {
     exchange.streamed = plan.streamed;
     const group = routing.groupFor(plan, exchange.client, forced);
     if ('code' in group) {
-      exchange.model = plan.modelForUsage;
+      exchange.model = plan.model;
       return this.#parts.answers.refuse(exchange, group);
     }
     const tries: Tries = {
@@ -146,7 +149,7 @@ export class RequestProxy {
       await this.#loop(exchange, tries);
     } finally {
       drop(tries.kept);
-      if (!exchange.isCounted) this.#count(exchange, plan.modelForUsage);
+      if (!exchange.isCounted) this.#count(exchange, plan.model);
     }
   }
 
@@ -156,7 +159,7 @@ export class RequestProxy {
     for (;;) {
       const { pool, name } = tries.group;
       exchange.groupName = name;
-      let lease = isCrowded(tries) ? BUSY : pool.lease(tries.history, Date.now());
+      let lease = isCrowded(tries) ? BUSY : pool.lease(tries.history, this.#parts.now());
       if (lease.kind === 'unavailable') {
         tries.none = firstToReturn(tries.none, lease);
         noteBusy(tries, lease);
@@ -204,8 +207,9 @@ export class RequestProxy {
     let last = none;
     const limitMs = group.settings.queueTimeoutMs;
     const isFree = () => group.pool.hasAvailable;
-    const lease = await inLine({ line, limitMs, exchange, isFree }, () => {
-      const found = group.pool.lease(history, Date.now());
+    const { now } = this.#parts;
+    const lease = await inLine({ line, limitMs, now, exchange, isFree }, () => {
+      const found = group.pool.lease(history, now());
       if (found.kind === 'lease') return { found };
       last = found;
       return found;
@@ -226,15 +230,13 @@ export class RequestProxy {
   }
 
   async #attempt(exchange: Exchange, tries: Tries, lease: Lease): Promise<Verdict> {
-    const { attempts, counters, deadlines, log } = this.#parts;
+    const { attempts, counters, deadlines, now, log } = this.#parts;
     const startMs = deadlines.touch();
     try {
       const judged = await attempts.make(exchange, tries.plan, lease);
       const { verdict, fault, held } = judged;
       const changes =
-        verdict.kind === 'success'
-          ? lease.answerBegan(Date.now())
-          : lease.settle(verdict, Date.now());
+        verdict.kind === 'success' ? lease.answerBegan(now()) : lease.settle(verdict, now());
       logConsequences(log, lease, changes);
       lease.group.attempts.add(lease.upstream.index, verdict.kind);
       if (exchange.attempts.length > 0) counters.add('retries');
@@ -279,7 +281,7 @@ export class RequestProxy {
     });
   }
 
-  /** Waits before the next attempt; false when the client left meanwhile. */
+  /** Waits before the next attempt; false when the client disconnected meanwhile. */
   async #pause(exchange: Exchange, delayMs: number): Promise<boolean> {
     if (delayMs > 0) {
       const { promise, resolve } = Promise.withResolvers<void>();
@@ -303,7 +305,7 @@ export class RequestProxy {
     const { held, lease } = kept;
     exchange.reader = readerFor(exchange, held, this.#parts.usage !== undefined);
     if (exchange.reader !== undefined) rememberHeld(exchange, lease, held);
-    const { answers, counters, deadlines, tunnels, log } = this.#parts;
+    const { answers, counters, deadlines, tunnels, now, log } = this.#parts;
     // An answer that waited for later attempts has its time from now on.
     const startMs = latestKept ? kept.startMs : deadlines.touch();
     const isTunnel = held.answer.status === 101;
@@ -320,9 +322,9 @@ export class RequestProxy {
     const broke = fault !== undefined && fault !== 'client_left';
     if (fault !== undefined) exchange.ended = broke ? `truncated ${fault}` : 'client_left';
     this.#endReading(exchange, tries.plan, lease);
-    logConsequences(log, lease, lease.answerEnded(broke, Date.now()));
+    logConsequences(log, lease, lease.answerEnded(broke, now()));
     if (!broke || fault === undefined) return;
-    log.warn('answer broke off', {
+    log.warn('answer cut short', {
       upstream: lease.upstream.href,
       fault: faultMessage(fault),
       id: exchange.id,
@@ -342,18 +344,18 @@ export class RequestProxy {
       const usage = tokenUsage(head, tail);
       exchange.usage = usage;
       if (usage !== undefined) lease.settleTokens(usage.input + usage.output);
-      this.#count(exchange, plan.modelForUsage ?? modelInAnswer(head));
+      this.#count(exchange, plan.model ?? modelInAnswer(head));
       exchange.isReading = false;
       exchange.whenRead?.();
     });
   }
 
   #count(exchange: Exchange, model: string | undefined): void {
-    const { usage: tally, clientLimits } = this.#parts;
+    const { usage: tally, clientLimits, now } = this.#parts;
     exchange.model = model;
     const { client, clientName, groupName, keyRow, usage, ended, response } = exchange;
     if (client !== undefined && usage !== undefined) {
-      clientLimits.addTokens(client, usage.input + usage.output, Date.now());
+      clientLimits.addTokens(client, usage.input + usage.output, now());
     }
     const failed = ended !== undefined || response.statusCode >= 400;
     const of = { client: clientName, group: groupName, model, row: keyRow };
@@ -369,7 +371,7 @@ export class RequestProxy {
       tries.latestKept = false;
       return this.#relayKept(exchange, tries);
     }
-    this.#parts.answers.refuse(exchange, withoutKey(none, tries.plan.model, Date.now()));
+    this.#parts.answers.refuse(exchange, withoutKey(none, tries.plan.model, this.#parts.now()));
   }
 }
 

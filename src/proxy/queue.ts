@@ -5,7 +5,7 @@
 import type { WaitingLine } from '../pool/limits/waiting-line.ts';
 import type { Exchange } from './exchange.ts';
 
-/** What was wanted, or when (Unix milliseconds) it may be free; null: nobody knows. */
+/** What was wanted, or when it may be free, by the clock of the wait; null: nobody knows. */
 export type Look<T> = { readonly found: T } | { readonly retryAtMs: number | null };
 
 /** How long, in which line, and who. */
@@ -14,6 +14,8 @@ export interface Wait {
   readonly isFree?: () => boolean;
   readonly line: WaitingLine;
   readonly limitMs: number;
+  /** Milliseconds by the steady clock. */
+  readonly now: () => number;
   readonly exchange: Exchange;
 }
 
@@ -22,8 +24,8 @@ export interface Wait {
  * too long, or the client has left.
  */
 export async function inLine<T>(wait: Wait, look: () => Look<T>): Promise<T | undefined> {
-  const { line, limitMs, exchange } = wait;
-  const startMs = Date.now();
+  const { line, limitMs, now, exchange } = wait;
+  const startMs = now();
   if (!line.enter()) return undefined;
   const { promise: left, resolve } = Promise.withResolvers<void>();
   using _ = exchange.whenClientLeaves(resolve);
@@ -40,7 +42,7 @@ export async function inLine<T>(wait: Wait, look: () => Look<T>): Promise<T | un
         line.expect(seen.retryAtMs ?? 0);
       }
       mayLook = true;
-      const nowMs = Date.now();
+      const nowMs = now();
       const leftMs = startMs + limitMs - nowMs;
       if (leftMs <= 0 || exchange.clientLeft) return undefined;
       const untilMs = line.retryAtMs > nowMs ? line.retryAtMs - nowMs : leftMs;
@@ -48,6 +50,6 @@ export async function inLine<T>(wait: Wait, look: () => Look<T>): Promise<T | un
     }
   } finally {
     line.leave();
-    exchange.waitedMs += Date.now() - startMs;
+    exchange.waitedMs += now() - startMs;
   }
 }

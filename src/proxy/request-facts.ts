@@ -1,6 +1,9 @@
 // What the proxy needs to know of a request's body: the model's name and whether a stream was asked
 // for, and where the name stands, so that it can be exchanged. Found by walking over the bytes, on
-// demand; the body itself is never parsed as a whole.
+// demand; the body itself is never parsed as a whole. A long one has an outline instead, made while
+// it arrived.
+
+import { BodyOutline, FORM_MODEL, type OutlinedName, type Span } from './body-outline.ts';
 
 /** Longer names are no model's. */
 const MAX_MODEL_BYTES = 256;
@@ -12,11 +15,19 @@ const BACKSLASH = 0x5c;
 /** A model in a path: Gemini's `/models/NAME:generateContent`, Azure's `/deployments/NAME`. */
 const MODEL_IN_PATH = /(\/(?:models|deployments)\/)([^/:?]+)(?=[:/]|$)/;
 
+/** A request's body: a short one in one piece, a long one's outline. */
+export type BodyContent = Buffer | BodyOutline;
+
+/** Of a member of a long body, so much is looked into. */
+const MAX_MEMBER_BYTES = 256 * 1024;
+/** A form's field has its value within so many bytes of its name. */
+const MAX_FIELD_BYTES = 4 * 1024;
+
 /** A model's name and the bytes of the body that spell it, quotes included. */
-export interface ModelPlace {
+export interface ModelPlace extends Span {
   readonly name: string;
-  readonly start: number;
-  readonly end: number;
+  /** As a JSON string. */
+  readonly isQuoted: boolean;
 }
 
 /** The model that a path names. */
@@ -35,26 +46,45 @@ export function withModelInPath(path: string, model: string): string {
  * (RFC 8259 4), or multipart's field of this name.
  */
 export function modelInBody(
-  bytes: Buffer,
+  body: BodyContent,
   contentType: string | undefined,
 ): ModelPlace | undefined {
-  if (contentType?.startsWith('multipart/form-data')) return multipartModel(bytes);
-  const value = lastTopLevel(bytes, 'model');
-  if (value === undefined || bytes[value.start] !== QUOTE) return undefined;
-  if (value.end - value.start > MAX_MODEL_BYTES) return undefined;
-  const name = parseString(bytes.toString('utf8', value.start, value.end));
-  return name === undefined ? undefined : { name, ...value };
+  if (contentType?.startsWith('multipart/form-data')) return formModel(body);
+  const value = placeOf(body, 'model');
+  if (value === undefined || value.end - value.start > MAX_MODEL_BYTES) return undefined;
+  const text = textOf(body, value, 'utf8');
+  if (!text.startsWith('"')) return undefined;
+  const name = parseString(text);
+  return name === undefined ? undefined : { name, isQuoted: true, ...value };
 }
 
 /**
  * Whether a request asks for a streamed answer, as OpenAI, Anthropic (body) and Gemini (URL) spell
  * it.
  */
-export function asksForStream(url: string, bytes: Buffer | undefined): boolean {
+export function asksForStream(url: string, body: BodyContent | undefined): boolean {
   if (url.includes(':stream')) return true;
-  if (bytes === undefined) return false;
-  const value = lastTopLevel(bytes, 'stream');
-  return value !== undefined && bytes.toString('latin1', value.start, value.end) === 'true';
+  if (body === undefined) return false;
+  const value = placeOf(body, 'stream');
+  if (value === undefined || value.end - value.start !== 4) return false;
+  return textOf(body, value, 'latin1') === 'true';
+}
+
+function placeOf(body: BodyContent, name: OutlinedName): Span | undefined {
+  return body instanceof BodyOutline ? body.find(name) : lastTopLevel(body, name);
+}
+
+function textOf(body: BodyContent, { start, end }: Span, encoding: 'utf8' | 'latin1'): string {
+  if (body instanceof BodyOutline) return body.bytes(start, end).toString(encoding);
+  return body.toString(encoding, start, end);
+}
+
+/** The raw bytes of a body's top-level member; of a long body, the beginning of a long value. */
+export function topMemberOf(body: BodyContent, name: OutlinedName): Buffer | undefined {
+  if (!(body instanceof BodyOutline)) return memberOf(body, name);
+  const value = body.find(name);
+  if (value === undefined) return undefined;
+  return body.bytes(value.start, Math.min(value.end, value.start + MAX_MEMBER_BYTES));
 }
 
 /** The raw bytes of a top-level member's value; undefined when there is none. */
@@ -64,34 +94,35 @@ export function memberOf(bytes: Buffer, name: string): Buffer | undefined {
 }
 
 /** What bounds an answer's length is called so, by OpenAI (three times), Anthropic and Mistral. */
-const LENGTH_LIMITS = ['max_tokens', 'max_completion_tokens', 'max_output_tokens'];
+const LENGTH_LIMITS = ['max_tokens', 'max_completion_tokens', 'max_output_tokens'] as const;
 
 /**
  * The tokens that a request is likely to use at most: a quarter of its bytes, which is right for
  * English text, and as many as it lets the answer have.
  */
-export function estimatedTokens(bytes: number, body: Buffer | undefined): number {
+export function estimatedTokens(bytes: number, body: BodyContent | undefined): number {
   return Math.ceil(bytes / 4) + (body === undefined ? 0 : answerTokens(body));
 }
 
-function answerTokens(body: Buffer): number {
+function answerTokens(body: BodyContent): number {
   for (const name of LENGTH_LIMITS) {
-    const limit = Number(memberOf(body, name)?.toString('latin1'));
+    const limit = Number(topMemberOf(body, name)?.toString('latin1'));
     if (limit > 0) return limit;
   }
-  const gemini = memberOf(body, 'generationConfig');
+  const gemini = topMemberOf(body, 'generationConfig');
   const limit = gemini && Number(memberOf(gemini, 'maxOutputTokens')?.toString('latin1'));
   return limit !== undefined && limit > 0 ? limit : 0;
 }
 
-/** The raw bytes of a JSON list's first elements, at most so many. */
+/** The raw bytes of a JSON list's first elements, at most so many; the last one may be cut off. */
 export function firstElements(list: Buffer, most: number): Buffer[] {
   const found: Buffer[] = [];
   if (list[0] !== 0x5b) return found;
   for (let at = 1; found.length < most; ) {
     const start = skipSpace(list, at);
     if (start >= list.length || list[start] === 0x5d) break;
-    const end = endOfValue(list, start);
+    const whole = endOfValue(list, start);
+    const end = whole < 0 ? list.length : whole;
     if (end <= start) break;
     found.push(list.subarray(start, end));
     at = skipSpace(list, end);
@@ -101,15 +132,22 @@ export function firstElements(list: Buffer, most: number): Buffer[] {
   return found;
 }
 
+function formModel(body: BodyContent): ModelPlace | undefined {
+  if (!(body instanceof BodyOutline)) return multipartModel(body);
+  const at = body.formModelAt;
+  const place = at < 0 ? undefined : multipartModel(body.bytes(at, at + MAX_FIELD_BYTES));
+  return place && { ...place, start: at + place.start, end: at + place.end };
+}
+
 function multipartModel(bytes: Buffer): ModelPlace | undefined {
-  const at = bytes.indexOf('name="model"');
+  const at = bytes.indexOf(FORM_MODEL);
   if (at < 0) return undefined;
   const head = bytes.indexOf('\r\n\r\n', at);
   if (head < 0) return undefined;
   const start = head + 4;
   const end = bytes.indexOf('\r\n', start);
   if (end < 0 || end - start > MAX_MODEL_BYTES || end === start) return undefined;
-  return { name: bytes.toString('utf8', start, end), start, end };
+  return { name: bytes.toString('utf8', start, end), start, end, isQuoted: false };
 }
 
 function parseString(json: string): string | undefined {
@@ -133,14 +171,14 @@ function parsed(json: string): unknown {
  * the last place where the name stands at all. Of bytes that are cut off or no JSON, what was found
  * before that counts.
  */
-function lastTopLevel(bytes: Buffer, name: string): { start: number; end: number } | undefined {
+function lastTopLevel(bytes: Buffer, name: string): Span | undefined {
   const quoted = `"${name}"`;
   // A name may be spelt with escapes, in any place.
   const last = bytes.includes('\\u00', 0, 'latin1')
     ? bytes.length
     : bytes.lastIndexOf(quoted, undefined, 'latin1');
   if (last < 0) return undefined;
-  let found: { start: number; end: number } | undefined;
+  let found: Span | undefined;
   let at = skipSpace(bytes, hasBom(bytes) ? 3 : 0);
   if (bytes[at] !== 0x7b) return undefined;
   at += 1;

@@ -7,7 +7,9 @@ import type { Lease } from '../pool/lease.ts';
 import { resourceId } from '../pool/resource-keys.ts';
 import { AnswerReader } from './answer/answer-reader.ts';
 import type { HeldAnswer } from './answer/held-answer.ts';
+import { BodyOutline } from './body-outline.ts';
 import type { Exchange } from './exchange.ts';
+import type { BodyContent } from './request-facts.ts';
 
 /** A request's tie to a key of a group. */
 export interface BoundTo {
@@ -29,7 +31,7 @@ const MAX_HEAD_BYTES = 4 * 1024;
 const MAX_SEARCHED_BYTES = 256 * 1024;
 
 /** Which key of a group a request belongs to. */
-export function boundTo(group: Group, path: string, body: () => Buffer | undefined): BoundTo {
+export function boundTo(group: Group, path: string, body: () => BodyContent | undefined): BoundTo {
   const inPath = MAY_NAME.test(path) ? namesInPath(path) : [];
   const { resources } = group;
   if (resources.made === 0) return inPath.length > 0 ? { boundRow: -1, isSearching: true } : FREE;
@@ -43,11 +45,11 @@ export function boundTo(group: Group, path: string, body: () => Buffer | undefin
   return { boundRow: -1, isSearching: inPath.length > 0 };
 }
 
-function namesIn(body: Buffer | undefined): string[] {
-  if (body === undefined || !MARKS.some((mark) => body.includes(mark, 0, 'latin1'))) return [];
-  if (body.length <= 2 * MAX_SEARCHED_BYTES) return namesInBody(body.toString('latin1'));
-  const head = body.toString('latin1', 0, MAX_SEARCHED_BYTES);
-  return namesInBody(`${head} ${body.toString('latin1', body.length - MAX_SEARCHED_BYTES)}`);
+function namesIn(body: BodyContent | undefined): string[] {
+  if (body === undefined) return [];
+  const parts = body instanceof BodyOutline ? body.ends(MAX_SEARCHED_BYTES) : [body];
+  if (!parts.some((part) => MARKS.some((mark) => part.includes(mark, 0, 'latin1')))) return [];
+  return namesInBody(parts.map((part) => part.toString('latin1')).join(' '));
 }
 
 function rowOf({ resources, table }: Group, name: string): number {

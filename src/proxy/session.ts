@@ -2,7 +2,7 @@
 // or in the body, else by how the conversation begins. The body is walked over, not parsed.
 
 import type { IncomingHttpHeaders } from 'node:http';
-import { firstElements, memberOf } from './request-facts.ts';
+import { type BodyContent, firstElements, memberOf, topMemberOf } from './request-facts.ts';
 
 /** In this order: Claude Code's, Codex', and what others agreed on. */
 const HEADERS = ['x-claude-code-session-id', 'session-id', 'x-session-id'] as const;
@@ -21,7 +21,7 @@ const END_BYTES = 2048;
  */
 export function sessionOf(
   headers: IncomingHttpHeaders,
-  body: Buffer | undefined,
+  body: BodyContent | undefined,
   scope: string,
 ): number | undefined {
   for (const name of HEADERS) {
@@ -29,30 +29,29 @@ export function sessionOf(
     if (typeof id === 'string' && id !== '') return hashed(Buffer.from(id), hashed(scope));
   }
   if (body === undefined) return undefined;
-  const id = named(body, 'prompt_cache_key') ?? userId(body);
+  const id = idIn(topMemberOf(body, 'prompt_cache_key')) ?? userId(body);
   if (id !== undefined) return hashed(id, hashed(scope));
   return beginningOf(body, scope);
 }
 
 /** Claude Code puts account and session into `metadata.user_id`. */
-function userId(body: Buffer): Buffer | undefined {
-  const metadata = memberOf(body, 'metadata');
-  return metadata === undefined ? undefined : named(metadata, 'user_id');
+function userId(body: BodyContent): Buffer | undefined {
+  const metadata = topMemberOf(body, 'metadata');
+  return metadata === undefined ? undefined : idIn(memberOf(metadata, 'user_id'));
 }
 
 /** A string that is not empty. */
-function named(body: Buffer, name: string): Buffer | undefined {
-  const value = memberOf(body, name);
+function idIn(value: Buffer | undefined): Buffer | undefined {
   return value?.[0] === 0x22 && value.length > 2 ? value : undefined;
 }
 
-function beginningOf(body: Buffer, scope: string): number | undefined {
+function beginningOf(body: BodyContent, scope: string): number | undefined {
   for (const name of MESSAGES) {
-    const messages = memberOf(body, name);
+    const messages = topMemberOf(body, name);
     if (messages === undefined) continue;
     let session = hashed(scope);
     for (const place of SYSTEM) {
-      const system = memberOf(body, place);
+      const system = topMemberOf(body, place);
       if (system !== undefined) session = hashed(system, session);
     }
     const [first, second] = firstElements(messages, 2);

@@ -22,7 +22,7 @@ test('out of descriptors: 503, nobody is blamed, and it goes on', { skip }, asyn
     env: { STATE_FILE: '' },
     openFiles: 60,
   });
-  await proxy.waitForLog(/limit of open files is too low for MAX_CONCURRENT_REQUESTS/);
+  await proxy.waitForLog(/open file limit is too low for MAX_CONCURRENT_REQUESTS/);
   // More connections than there are descriptors: the first ones are accepted, and nothing is left
   // for the way to the upstream.
   for (let i = 0; i < 60; i += 1) {

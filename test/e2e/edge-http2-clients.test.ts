@@ -9,6 +9,17 @@ import type { AddressInfo } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { test } from 'node:test';
 import { eventually } from '../support/eventually.ts';
+import {
+  DATA,
+  END_HEADERS,
+  END_STREAM,
+  type Frame,
+  frame,
+  frameClient,
+  HEADERS,
+  postFields,
+  RST_STREAM,
+} from '../support/h2-frames.ts';
 import { rawAnswer } from '../support/raw-faults.ts';
 import { startRawUpstream } from '../support/raw-upstream.ts';
 import { startGptLoad } from '../support/start-gpt-load.ts';
@@ -66,7 +77,7 @@ test('an HTTP/2 client that leaves ends its request, whatever it was doing', asy
     },
     waitUntilReady: false,
   });
-  await app.waitForLog(/listens on/);
+  await app.waitForLog(/listening on/);
   const dial = async (): Promise<ClientHttp2Session> => {
     const session = connect(`https://localhost:${app.port}`, { ca: testCa });
     session.on('error', () => undefined);
@@ -118,7 +129,7 @@ test('an HTTP/2 client gets the fields of Early Hints, but for those of one conn
     env: { TLS_CERT_FILE: fixturePath('server.pem'), TLS_KEY_FILE: fixturePath('server.key') },
     waitUntilReady: false,
   });
-  await app.waitForLog(/listens on/);
+  await app.waitForLog(/listening on/);
   const session = connect(`https://localhost:${app.port}`, { ca: testCa });
   try {
     const stream = session.request({ ':path': '/v1/models' });
@@ -127,6 +138,56 @@ test('an HTTP/2 client gets the fields of Early Hints, but for those of one conn
     assert.equal(hints.link, '</a>, </b>');
     assert.equal(hints['x-hop'], undefined);
     assert.equal(await text(stream), 'ok');
+  } finally {
+    session.destroy();
+  }
+});
+
+test('an HTTP/2 client whose upload is answered early gets its answer and keeps no stream', async () => {
+  const size = 300_000;
+  const head = `HTTP/1.1 413 Too Large\r\nContent-Length: ${size}\r\n\r\n`;
+  await using upstream = await startRawUpstream(async ({ send, socket }) => {
+    await send(head + 'x'.repeat(size));
+    socket.resume();
+  });
+  await using app = await startGptLoad({
+    keys: [KEY],
+    upstreams: [upstream.url],
+    env: {
+      TLS_CERT_FILE: fixturePath('server.pem'),
+      TLS_KEY_FILE: fixturePath('server.key'),
+      AUTH_KEY: 'auth-0123456789abcdef',
+      MAX_REPLAY_BODY_MB: '1',
+    },
+    waitUntilReady: false,
+  });
+  await app.waitForLog(/listens on/, 30_000);
+  using client = await frameClient(app.port);
+  // More of them than a client may have open at a time, and none ever ends its upload.
+  for (let stream = 1; stream < 600; stream += 2) {
+    const fields = postFields('/v1/files', 'Bearer wrong');
+    client.socket.write(frame(HEADERS, stream, fields, END_HEADERS));
+    client.socket.write(frame(DATA, stream, Buffer.from('the beginning')));
+    const isReset = (of: Frame) => of.stream === stream && of.type === RST_STREAM;
+    const reset = await client.next(`the end of stream ${stream}`, isReset);
+    // NO_ERROR, after an answer that is whole: the rest is not wanted (RFC 9113 8.1).
+    assert.equal(reset.payload.readUInt32BE(), 0);
+    const [last, before] = client.frames.filter((of) => of.stream === stream).reverse();
+    assert.equal(last, reset);
+    assert.equal((before?.flags ?? 0) & END_STREAM, END_STREAM);
+  }
+  const session = connect(`https://localhost:${app.port}`, { ca: testCa });
+  try {
+    const authorization = 'Bearer auth-0123456789abcdef';
+    const fields = { ...POST, ':path': '/v1/files', authorization };
+    const stream = session.request({ ...fields, 'content-length': '5000000000' });
+    stream.write(STREAMED);
+    let bytes = 0;
+    stream.on('data', (chunk: Buffer) => {
+      bytes += chunk.length;
+    });
+    await once(stream, 'close', { signal: AbortSignal.timeout(10_000) });
+    assert.equal(bytes, size);
   } finally {
     session.destroy();
   }

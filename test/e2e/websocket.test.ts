@@ -3,8 +3,8 @@
 
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { createServer, type IncomingMessage } from 'node:http';
-import { type AddressInfo, connect } from 'node:net';
+import { createServer, request as httpRequest, type IncomingMessage } from 'node:http';
+import { type AddressInfo, connect, type Socket } from 'node:net';
 import { test } from 'node:test';
 import { createServer as createTlsServer } from 'node:tls';
 import OpenAI from 'openai';
@@ -233,4 +233,63 @@ test('an offer of h2c is declined and the request answered', async () => {
   const [answer] = await once(socket, 'data');
   assert.match(String(answer), /^HTTP\/1\.1 200 OK/);
   socket.destroy();
+});
+
+/** An http proxy as most are: CONNECT opens a tunnel, other requests lose what is hop by hop. */
+async function forwardProxy(): Promise<{ url: string; asked: string[] } & AsyncDisposable> {
+  const asked: string[] = [];
+  const tunnels = new Set<Socket>();
+  const proxy = createServer((request, response) => {
+    asked.push(`${request.method} ${request.url}`);
+    const { upgrade: _u, connection: _c, ...headers } = request.headers;
+    const onward = httpRequest(request.url ?? '', { method: request.method, headers }, (answer) => {
+      response.writeHead(answer.statusCode ?? 0, answer.headers);
+      answer.pipe(response);
+    });
+    onward.on('error', () => response.destroy()).end();
+  });
+  proxy.on('connect', (request, socket: Socket) => {
+    asked.push(`${request.method} ${request.url} ${request.headers['proxy-authorization']}`);
+    const onward = connect(Number(request.url?.split(':')[1]), '127.0.0.1', () => {
+      socket.write('HTTP/1.1 200 Connection established\r\n\r\n');
+      socket.pipe(onward).pipe(socket);
+    });
+    for (const one of [socket, onward]) tunnels.add(one.on('error', () => onward.destroy()));
+  });
+  proxy.listen(0, '127.0.0.1');
+  await once(proxy, 'listening');
+  return {
+    url: `http://me:s3cret@127.0.0.1:${(proxy.address() as AddressInfo).port}`,
+    asked,
+    [Symbol.asyncDispose]: async () => {
+      for (const one of tunnels) one.destroy();
+      proxy.closeAllConnections();
+      proxy.close();
+      await once(proxy, 'close');
+    },
+  };
+}
+
+test('behind an http proxy a WebSocket to an http upstream goes through a tunnel of its own', async () => {
+  await using upstream = await realtimeUpstream();
+  await using proxy = await forwardProxy();
+  const env = { http_proxy: proxy.url };
+  await using app = await startGptLoad({ keys: KEYS, upstreams: [upstream.url], env });
+  const { host } = new URL(upstream.url);
+  // What is no upgrade goes in absolute form, as before.
+  assert.equal((await app.ask('/v1/models')).status, 426);
+  assert.deepEqual(proxy.asked, [`GET ${upstream.url}/v1/models`]);
+  const ws = new WebSocket(`${app.url.replace('http', 'ws')}/v1/realtime?model=gpt-realtime`);
+  await once(ws, 'open');
+  ws.send('through the tunnel');
+  assert.equal(await message(ws), 'through the tunnel');
+  ws.close();
+  await once(ws, 'close');
+  const credentials = `Basic ${Buffer.from('me:s3cret').toString('base64')}`;
+  for (const line of proxy.asked.slice(1)) assert.equal(line, `CONNECT ${host} ${credentials}`);
+  assert.ok(proxy.asked.length > 1);
+  // The proxy's password is the proxy's: no upstream has seen it.
+  assert.ok(upstream.handshakes.every(({ headers }) => !headers['proxy-authorization']));
+  assert.equal((await app.ask('/v1/models')).status, 426);
+  assert.equal(proxy.asked.at(-1), `GET ${upstream.url}/v1/models`);
 });

@@ -92,8 +92,8 @@ whole 200. "Well again" is the time from the end of the fault to the first of th
 same upstreams with their usual settings (\`test/faults/subject.ts\`); \`-\` is where a plain reverse proxy cannot be asked the same.
 A 200 that is \`cut\` looks cut to the client, who may ask again.
 
-Not survived today: a wall clock that is set back lengthens the rest of a key by as much, until \`/reset-keys\`, and one that is
-set forward ends it early. Requests that an upstream has begun to answer are not asked again when it breaks off, here as elsewhere.
+Requests that an upstream has begun to answer are not asked again when it breaks off, here as elsewhere. A wall clock that is set
+while a key rests changes nothing: the two requests meanwhile are told to wait, and the key is back when its rest is over.
 
 ${areas.map(table).join('\n')}`;
 }

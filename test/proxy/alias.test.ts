@@ -40,6 +40,7 @@ function sent(url: string, body: string | undefined, type = 'application/json', 
   const plan = new Plan(exchange, {
     chunks,
     bytes: bytes.length,
+    outline: undefined,
     source: undefined,
     isTurnOver: false,
     trailers: [],

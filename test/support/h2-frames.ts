@@ -3,8 +3,9 @@
 
 import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
-import { createServer, type TLSSocket } from 'node:tls';
-import { certificate } from './tls-fixture.ts';
+import { connect, createServer, type TLSSocket } from 'node:tls';
+import { eventually } from './eventually.ts';
+import { certificate, testCa } from './tls-fixture.ts';
 
 export const DATA = 0;
 export const HEADERS = 1;
@@ -20,7 +21,7 @@ export const ACK = 0x1;
 /** `:status: 200` from HPACK's static table (RFC 7541 appendix A, index 8). */
 export const STATUS_200 = Buffer.of(0x88);
 
-const PREFACE_BYTES = 24;
+const PREFACE = 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n';
 const FRAME_HEADER_BYTES = 9;
 
 export interface Frame {
@@ -61,26 +62,7 @@ export async function frameServer(onFrame: OnFrame): Promise<FrameServer> {
     sockets.push(socket);
     socket.on('error', () => undefined);
     socket.write(frame(SETTINGS, 0, Buffer.alloc(0)));
-    let waiting = Buffer.alloc(0);
-    let offset = PREFACE_BYTES;
-    socket.on('data', (chunk) => {
-      waiting = Buffer.concat([waiting, chunk]);
-      for (;;) {
-        const end = offset + FRAME_HEADER_BYTES;
-        if (waiting.length < end) return;
-        const length = waiting.readUIntBE(offset, 3);
-        if (waiting.length < end + length) return;
-        const received: Frame = {
-          type: waiting[offset + 3] as number,
-          flags: waiting[offset + 4] as number,
-          stream: waiting.readUInt32BE(offset + 5),
-          payload: waiting.subarray(end, end + length),
-        };
-        offset = end + length;
-        if (received.type !== SETTINGS) onFrame(received, socket);
-        else if (received.flags !== ACK) socket.write(frame(SETTINGS, 0, Buffer.alloc(0), ACK));
-      }
-    });
+    readFrames(socket, PREFACE.length, onFrame);
   });
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
@@ -93,4 +75,76 @@ export async function frameServer(onFrame: OnFrame): Promise<FrameServer> {
       await once(server, 'close');
     },
   };
+}
+
+/**
+ * Hands over every frame but SETTINGS, which are acknowledged.
+ * @param skip bytes before the first one
+ */
+function readFrames(socket: TLSSocket, skip: number, onFrame: OnFrame): void {
+  let waiting = Buffer.alloc(0);
+  let toSkip = skip;
+  socket.on('data', (chunk) => {
+    waiting = Buffer.concat([waiting, chunk]);
+    for (;;) {
+      const end = toSkip + FRAME_HEADER_BYTES;
+      if (waiting.length < end) return;
+      const length = waiting.readUIntBE(toSkip, 3);
+      if (waiting.length < end + length) return;
+      const received: Frame = {
+        type: waiting[toSkip + 3] as number,
+        flags: waiting[toSkip + 4] as number,
+        stream: waiting.readUInt32BE(toSkip + 5),
+        payload: waiting.subarray(end, end + length),
+      };
+      waiting = waiting.subarray(end + length);
+      toSkip = 0;
+      if (received.type !== SETTINGS) onFrame(received, socket);
+      else if (received.flags !== ACK) socket.write(frame(SETTINGS, 0, Buffer.alloc(0), ACK));
+    }
+  });
+}
+
+export interface FrameClient extends Disposable {
+  readonly socket: TLSSocket;
+  /** Every frame but SETTINGS that came, oldest first. */
+  readonly frames: readonly Frame[];
+  /** The first of these that has come, or comes in time. */
+  readonly next: (what: string, is: (frame: Frame) => boolean) => Promise<Frame>;
+}
+
+/** A client that opens a connection and leaves all frames but SETTINGS to the test. */
+export async function frameClient(port: number): Promise<FrameClient> {
+  const socket = connect({
+    port,
+    host: '127.0.0.1',
+    servername: 'localhost',
+    ca: testCa,
+    ALPNProtocols: ['h2'],
+  });
+  await once(socket, 'secureConnect');
+  const frames: Frame[] = [];
+  socket.on('error', () => undefined);
+  socket.write(PREFACE);
+  socket.write(frame(SETTINGS, 0, Buffer.alloc(0)));
+  readFrames(socket, 0, (received) => void frames.push(received));
+  return {
+    socket,
+    frames,
+    next: (what, is) => eventually(what, () => frames.find(is)),
+    [Symbol.dispose]: () => void socket.destroy(),
+  };
+}
+
+/** The fields of a POST, spelt by HPACK's static table without its dynamic one (RFC 7541 6.2.2). */
+export function postFields(path: string, authorization: string): Buffer {
+  const literal = (index: number[], value: string) =>
+    Buffer.from([...index, value.length, ...Buffer.from(value)]);
+  // :method POST, :scheme https, then :path, :authority and authorization with their values.
+  return Buffer.concat([
+    Buffer.of(0x83, 0x87),
+    literal([0x04], path),
+    literal([0x01], 'localhost'),
+    literal([0x0f, 0x08], authorization),
+  ]);
 }

@@ -6,14 +6,14 @@ export const SUSPICIOUS = '"\'`,=';
 
 /** What is wrong with a word in the place of a key; undefined: nothing. */
 export function keyMistake(word: string): string | undefined {
-  if (/^["'`]|["'`],?$/.test(word)) return 'the key stands in quotes; write it without them';
-  if (word.endsWith(',')) return 'a comma follows the key; leave it out';
+  if (/^["'`]|["'`],?$/.test(word)) return 'the key is in quotes; remove them';
+  if (word.endsWith(',')) return 'there is a comma after the key; remove it';
   if (word.includes(',')) {
-    return 'several keys stand here with commas between them; write one key per line';
+    return 'several keys separated by commas; write one key per line';
   }
   // Base64 ends with equals signs; nothing follows those.
   if (/^[A-Z_][A-Z0-9_]*=[^=]/.test(word)) {
-    return 'a name and an equals sign stand before the key; write the key alone';
+    return 'there is a name and an equals sign before the key; write only the key';
   }
   return undefined;
 }

@@ -50,7 +50,7 @@ export class AlertWatch {
     });
   }
 
-  /** What there is to tell now: a pass over the keys of each group. */
+  /** What there is to tell at `nowMs`, by the steady clock: a pass over the keys of each group. */
   look(groups: readonly GroupView[], nowMs: number): Alert[] {
     const alerts: Alert[] = [];
     const names = new Set(groups.map(({ name }) => name));
@@ -58,7 +58,7 @@ export class AlertWatch {
     for (const group of groups) {
       const seen = this.#seen.get(group.name) ?? this.#first(group, nowMs);
       const tell = (event: AlertEvent, summary: string, details: readonly string[] = []): void => {
-        const at = new Date(nowMs).toISOString();
+        const at = new Date(group.table.clock.wallOf(nowMs)).toISOString();
         alerts.push({ event, group: group.name, summary, details, at });
       };
       const look = { nowMs, quietMs: this.#quietMs, tell };
@@ -104,7 +104,7 @@ function lookAtKeys(group: GroupView, seen: Seen, { nowMs, quietMs, tell }: Look
   if (blacklisted === seen.blacklisted || nowMs - seen.blacklistedAtMs < quietMs) return;
   if (blacklisted > seen.blacklisted) {
     const fresh = listBlacklisted(group.table, Number.POSITIVE_INFINITY).filter((key) => {
-      return key.blacklistAtMs > seen.toldUntilMs;
+      return group.table.clock.steadyOf(key.blacklistAtMs) > seen.toldUntilMs;
     });
     const lines = fresh.slice(0, MAX_NAMED).map(({ preview, name, reason }) => {
       return `${preview}${name === '' ? '' : ` (${name})`}: ${reasonText(reason)}`;

@@ -31,15 +31,14 @@ export async function appendKeys(path: string, text: string): Promise<ReloadRepo
       names.add(name);
     }
     if (lines.length > 0) await write(path, before, lines);
-    const told =
-      duplicates === 0 ? '' : `, ${duplicates} ${duplicates === 1 ? 'was' : 'were'} there already`;
+    const told = duplicates === 0 ? '' : `, ${duplicates} already there`;
     return {
       ok: true,
       message: `${lines.length} ${lines.length === 1 ? 'key' : 'keys'} added${told}`,
     };
   } catch (error) {
     const code = error instanceof Error && 'code' in error ? String(error.code) : 'an error';
-    return { ok: false, message: `the key file cannot be written (${code})` };
+    return { ok: false, message: `cannot write the key file (${code})` };
   }
 }
 

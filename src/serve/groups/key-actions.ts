@@ -28,7 +28,7 @@ export function release({ table }: GroupView, row: number, nowMs: number): Actio
   for (const lane of [ACCOUNT, ...table.directory.active()]) {
     table.apply(lane, row, { kind: 'reset' }, cause);
   }
-  return { ok: true, message: 'the key is used again' };
+  return { ok: true, message: 'the key is back in rotation' };
 }
 
 /** Takes a key out until it is released. */

@@ -225,16 +225,14 @@ export class StateStore {
       // Reading goes on while the disk is full: only a write shows that it is not any more.
       if (this.#complained && verb === 'write') {
         this.#complained = false;
-        this.#log.info(`state file ${this.#path}: can be written again`);
+        this.#log.info(`state file ${this.#path}: is written again`);
       }
       return result;
     } catch (error) {
       if (isDamage(error)) this.#replace(error);
       else if (!this.#complained) {
         this.#complained = true;
-        this.#log.warn(
-          `state file ${this.#path}: cannot ${verb}: ${messageOf(error)}; will try again`,
-        );
+        this.#log.warn(`state file ${this.#path}: cannot ${verb}: ${messageOf(error)}; will retry`);
       }
       return undefined;
     }

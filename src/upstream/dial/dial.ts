@@ -4,7 +4,8 @@
 //
 // A plain http destination behind an http proxy is not tunnelled: such proxies usually allow
 // CONNECT to port 443 alone (tinyproxy's ConnectPort, squid's SSL_ports). As curl does, the request
-// goes to the proxy in absolute form, see `forwarding`.
+// goes to the proxy in absolute form, see `forwarding`; but not a WebSocket's: proxies take the
+// upgrade off, and RFC 6455 4.1 asks for a tunnel.
 
 import type { Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
@@ -39,6 +40,8 @@ export interface DialOptions {
 export interface DialTarget extends Destination {
   /** Protocols to offer over TLS, the preferred one first (RFC 7301). */
   readonly alpn: readonly string[];
+  /** Through an http proxy only by CONNECT, whatever the protocol. */
+  readonly tunnel?: boolean;
 }
 
 export interface DialedSocket {
@@ -116,7 +119,7 @@ export class Dialer {
    * absolute form, `prefix` and then the path (RFC 9112 section 3.2.2), and carry `authorization`
    * as Proxy-Authorization.
    */
-  forwarding(target: Destination): { prefix: string; authorization: string | null } | null {
+  forwarding(target: DialTarget): { prefix: string; authorization: string | null } | null {
     const proxy = this.#proxies.for(target);
     if (proxy === null || !forwards(proxy, target)) return null;
     return { prefix: `http://${authorityOf(target)}`, authorization: proxyAuthorization(proxy) };
@@ -219,8 +222,9 @@ function sharedTls(authorities: readonly string[] | undefined): TlsShared {
   return { context, sessions: new TlsSessionCache() };
 }
 
-function forwards(proxy: OutgoingProxy, target: Destination): boolean {
-  return target.protocol === 'http:' && (proxy.scheme === 'http' || proxy.scheme === 'https');
+function forwards(proxy: OutgoingProxy, { protocol, tunnel }: DialTarget): boolean {
+  if (protocol !== 'http:' || tunnel === true) return false;
+  return proxy.scheme === 'http' || proxy.scheme === 'https';
 }
 
 function asDialed(result: Socket | Fault): Dialed {
@@ -232,7 +236,7 @@ function asDialed(result: Socket | Fault): Dialed {
 /** Node advises an option of its own; here a variable does the same. */
 function ownAdvice(message: string): string {
   const [what = '', advice] = message.split(/; if the root CA is installed locally/);
-  return advice === undefined ? what : `${what}; name its authority in EXTRA_CA_FILE`;
+  return advice === undefined ? what : `${what}; set EXTRA_CA_FILE to its CA certificate`;
 }
 
 /** That there are no descriptors left is nobody's fault but ours. */

@@ -23,7 +23,7 @@ const SPOKE_FIRST: Fault = {
   kind: 'fault',
   code: 'protocol',
   sent: false,
-  message: 'the upstream answered before it was asked',
+  message: 'the upstream answered before it got a request',
 };
 
 export interface PoolOptions {
@@ -33,6 +33,8 @@ export interface PoolOptions {
   readonly idleTimeoutMs: number;
   /** The upstream sent bytes that nobody had asked for; `isNews`: for the first time in an hour. */
   readonly onStray: (upstream: Upstream, isNews: boolean) => void;
+  /** For requests that an http proxy must not see, but pass. */
+  readonly tunnel?: boolean;
 }
 
 /** Gets a connection that was dialled for it. */
@@ -55,7 +57,8 @@ export class ConnectionPool implements ConnectionOwner {
   constructor(upstream: Upstream, options: PoolOptions) {
     const { protocol, hostname, port, proxy } = upstream;
     this.#upstream = upstream;
-    this.#target = { protocol, hostname, port, proxy, alpn: ['http/1.1'] };
+    const { tunnel = false } = options;
+    this.#target = { protocol, hostname, port, proxy, tunnel, alpn: ['http/1.1'] };
     this.#options = options;
     this.forwarding = options.dialer.forwarding(this.#target);
   }

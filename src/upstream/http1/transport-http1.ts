@@ -26,6 +26,8 @@ const LARGE_BODY_BYTES = 1024 * 1024;
 /** HTTP/1.1 for all upstreams of one worker. */
 export class Http1Transport implements Transport {
   readonly #pools = new Map<string, ConnectionPool>();
+  /** For upgrades, to upstreams whose other requests go to an outgoing proxy in absolute form. */
+  readonly #tunnels = new Map<string, ConnectionPool>();
   readonly #dialer: Dialer;
   readonly #deadlines: Deadlines;
   readonly #idleTimeoutMs: number;
@@ -48,23 +50,28 @@ export class Http1Transport implements Transport {
   }
 
   send(upstream: Upstream, request: UpstreamRequest): UpstreamCall {
-    return new Http1Call(this.#poolOf(upstream), request, this.#deadlines);
+    let pool = this.#poolOf(upstream, this.#pools);
+    if (request.upgrade && pool.forwarding !== null) pool = this.#poolOf(upstream, this.#tunnels);
+    return new Http1Call(pool, request, this.#deadlines);
   }
 
   close(): void {
-    for (const pool of this.#pools.values()) pool.close();
+    for (const pools of [this.#pools, this.#tunnels]) {
+      for (const pool of pools.values()) pool.close();
+    }
   }
 
-  #poolOf(upstream: Upstream): ConnectionPool {
-    const known = this.#pools.get(upstream.route);
+  #poolOf(upstream: Upstream, pools: Map<string, ConnectionPool>): ConnectionPool {
+    const known = pools.get(upstream.route);
     if (known !== undefined) return known;
     const pool = new ConnectionPool(upstream, {
       dialer: this.#dialer,
       deadlines: this.#deadlines,
       idleTimeoutMs: this.#idleTimeoutMs,
       onStray: this.#onStray,
+      tunnel: pools === this.#tunnels,
     });
-    this.#pools.set(upstream.route, pool);
+    pools.set(upstream.route, pool);
     return pool;
   }
 }
@@ -220,7 +227,9 @@ class Http1Call extends UpstreamCall implements ConnectionUser, ConnectionClaim 
     this.#stopUpload?.();
     if (!this.request.upgrade) {
       socket.destroy();
-      this.settle(this.#fault('protocol', 'the upstream switched protocols unasked'));
+      this.settle(
+        this.#fault('protocol', 'the upstream switched protocols without being asked to'),
+      );
       return;
     }
     this.settle({

@@ -230,7 +230,7 @@ test('another secret is refused in clear words and shares nothing', needsRedis, 
   await using a = startInstance({ url: redis.url, keys: ['key-0'] });
   await a.connected();
   await using b = startInstance({ url: redis.url, keys: ['key-0'], secret: 'two' });
-  await eventually('b is told', () => /REFUSED BY THE FLEET.*FLEET_SECRET/.test(b.output()));
+  await eventually('b is told', () => /REJECTED BY THE FLEET.*FLEET_SECRET/.test(b.output()));
   a.answer(DEAD_KEY);
   await sleep(200);
   assert.equal(b.state(), 'ready');

@@ -76,6 +76,16 @@ test(
   },
 );
 
+test('a plain http target that wants a tunnel gets one', needs('tinyproxy'), async () => {
+  const web = createServer((socket) => socket.end('hello'));
+  await using upstream = await listen(web);
+  await using proxy = await tinyproxy();
+  const client = dialer(`http://127.0.0.1:${proxy.port}`);
+  const to = { ...target(upstream.port, 'http:'), tunnel: true };
+  assert.equal(client.forwarding(to), null);
+  assert.equal(await greeting(client, to), 'hello');
+});
+
 test('a dead proxy is a route fault, whatever it speaks', async () => {
   const closed = await freePort();
   for (const scheme of ['http', 'https', 'socks4', 'socks4a', 'socks5', 'socks5h']) {

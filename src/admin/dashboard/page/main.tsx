@@ -48,6 +48,7 @@ function Page() {
       </a>
       <header>
         <h1>gpt-load</h1>
+        {whole.value?.instance !== undefined && <span>{whole.value.instance}</span>}
         <nav aria-label="gpt-load">
           {NAMES.map((one) => (
             <a key={one} href={`#${one}`} aria-current={one === name ? 'page' : undefined}>

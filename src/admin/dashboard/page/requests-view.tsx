@@ -3,7 +3,7 @@
 
 import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
 import { grouped, span } from './format.ts';
-import { askJson, language, pause, t } from './state.tsx';
+import { askJson, language, pause, t, whole } from './state.tsx';
 
 interface Attempt {
   readonly key: string;
@@ -110,6 +110,9 @@ export function RequestsView() {
           {t('onlyErrors')}
         </label>
       </div>
+      {whole.value?.instance !== undefined && (
+        <p class="empty">{t('onlyOf', { name: whole.value.instance })}</p>
+      )}
       {trails === undefined && <p class="empty">{t('loading')}</p>}
       {trails !== undefined && shown.length === 0 && <p class="empty">{t('noRequests')}</p>}
       {shown.length > 0 && <TrailList trails={shown} open={setOpen} />}

@@ -49,6 +49,8 @@ export interface Live {
 
 export interface Whole extends Live {
   readonly version: string;
+  /** How the instance that answers is called, where it is one of several. */
+  readonly instance?: string;
   readonly started: number;
   readonly workers: number;
 }
