@@ -184,7 +184,13 @@ function text(value: string | boolean | undefined): string | undefined {
 /** The process ends when nothing is left to do; a timer sees to it that it does end. */
 function end(code: number): void {
   process.exitCode = code;
-  setTimeout(() => process.exit(code), EXIT_GRACE_MS).unref();
+  setTimeout(() => {
+    // A file system that hangs keeps a thread, and exit() would wait for it: the signal that asks
+    // for the end does not.
+    const hangs = process.getActiveResourcesInfo().some((name) => name.startsWith('FSReq'));
+    if (hangs) process.kill(process.pid, 'SIGTERM');
+    process.exit(code);
+  }, EXIT_GRACE_MS).unref();
 }
 
 const colour = wantsColour(process.env, process.stdout);

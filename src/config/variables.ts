@@ -307,8 +307,8 @@ const LOGS = {
     zh: '同时写入 LOG_FILE_PATH',
   }),
   logFilePath: variable('LOG_FILE_PATH', 'logs/app.log', rule.path, {
-    en: 'Log file; reopened on SIGHUP',
-    zh: '日志文件；收到 SIGHUP 时重新打开',
+    en: 'Log file; reopened on SIGHUP. If it fails or hangs, only log lines are lost',
+    zh: '日志文件；收到 SIGHUP 时重新打开；写不进去或无响应时只丢失日志行',
   }),
 } as const;
 

@@ -1,9 +1,11 @@
 // Where log lines go: standard output or a file, one write at a time, bounded, and never thrown
-// about. A disk that fails costs lines, never requests: they are dropped and counted, and that is
-// said once.
+// about. A disk that fails, or never answers, costs lines, never requests or the start: they are
+// dropped and counted, and that is said once.
 
-import { closeSync, constants, mkdirSync, openSync, write } from 'node:fs';
+import { close, constants, open, write } from 'node:fs';
 import { dirname } from 'node:path';
+import { promisify } from 'node:util';
+import { makeDirectory } from './make-directory.ts';
 
 /** Most text that waits for a slow disk or reader; beyond it lines are dropped and counted. */
 export const MAX_QUEUED_CHARS = 4 * 1024 * 1024;
@@ -17,6 +19,9 @@ const RETRY_MS = 100;
 /** Without waiting for the reader of a named pipe; Windows has neither. */
 const APPEND =
   constants.O_WRONLY | constants.O_CREAT | constants.O_APPEND | (constants.O_NONBLOCK ?? 0);
+
+/** Lines wait this long for a file to open: a network drive that is gone says neither yes nor no. */
+const MAX_OPEN_MS = 2_000;
 
 /** How long flush() waits for a reader that does not read. */
 const MAX_FLUSH_MS = 1000;
@@ -37,17 +42,26 @@ export interface LogSink {
   readonly dropped: number;
 }
 
+/** Opens a file for a sink; resolves to its descriptor. */
+export type OpenFile = (path: string) => Promise<number>;
+
 /**
- * Appends to `path`, creating it (mode 0640) and its directory. `warn` hears of the first failure
- * in a row.
+ * Appends to `path`, creating it (mode 0640) and its directory, while the caller goes on. `warn`
+ * hears of the first failure in a row.
  */
-export function openLogFile(path: string, warn: (message: string) => void): LogSink {
-  const open = () => {
-    mkdirSync(dirname(path), { recursive: true });
-    return openSync(path, APPEND, 0o640);
-  };
+export function openLogFile(
+  path: string,
+  warn: (message: string) => void,
+  openFile: OpenFile = openForAppend,
+): LogSink {
   const complain = (error: Error) => warn(`log lines are lost: ${path}: ${error.message}`);
-  return new Sink(open, complain);
+  return new Sink(undefined, () => openFile(path), complain);
+}
+
+async function openForAppend(path: string): Promise<number> {
+  await makeDirectory(dirname(path));
+  // Not a FileHandle, which closes itself once nobody refers to it.
+  return await promisify(open)(path, APPEND, 0o640);
 }
 
 /**
@@ -55,28 +69,37 @@ export function openLogFile(path: string, warn: (message: string) => void): LogS
  * a word.
  */
 export function openLogStream(descriptor: number): LogSink {
-  return new Sink(
-    () => descriptor,
-    () => {},
-  );
+  return new Sink(descriptor, undefined, () => {});
 }
 
 class Sink implements LogSink {
   dropped = 0;
-  readonly #open: () => number;
+  /** undefined: a stream, which is never opened anew. */
+  readonly #open: (() => Promise<number>) | undefined;
   readonly #complain: (error: Error) => void;
   #descriptor: number | undefined;
   #queue: string[] = [];
   #queuedChars = 0;
   #busy = false;
-  #stale = true;
+  /** It is to be opened, anew or for the first time. */
+  #stale: boolean;
+  /** A call is under way that opens it: one at a time, for it may never end. */
+  #opening = false;
+  /** What it brought, until the write before is done. */
+  #opened: number | undefined;
   #failing = false;
   #idle: (() => void)[] = [];
 
-  constructor(open: () => number, complain: (error: Error) => void) {
+  constructor(
+    descriptor: number | undefined,
+    open: (() => Promise<number>) | undefined,
+    complain: (error: Error) => void,
+  ) {
+    this.#descriptor = descriptor;
     this.#open = open;
+    this.#stale = open !== undefined;
     this.#complain = complain;
-    this.#openAnew();
+    this.#wake();
   }
 
   write(line: string): void {
@@ -86,15 +109,13 @@ class Sink implements LogSink {
     }
     this.#queue.push(line);
     this.#queuedChars += line.length;
-    if (this.#busy) return;
-    this.#busy = true;
-    setImmediate(() => this.#writeBatch());
+    this.#wake();
   }
 
   reopen(): void {
-    this.#stale = true;
     // Never under a write in progress: its descriptor's number may already be another file's.
-    if (!this.#busy) this.#openAnew();
+    this.#stale = this.#open !== undefined;
+    this.#wake();
   }
 
   async flush(): Promise<void> {
@@ -106,8 +127,19 @@ class Sink implements LogSink {
     clearTimeout(timer);
   }
 
+  #wake(): void {
+    if (this.#busy || (this.#queue.length === 0 && !this.#stale)) return;
+    this.#busy = true;
+    setImmediate(() => this.#writeBatch());
+  }
+
   #writeBatch(): void {
-    if (this.#stale) this.#openAnew();
+    if (this.#open !== undefined && this.#stale && !this.#opening) this.#openAnew(this.#open);
+    else this.#writeQueued();
+  }
+
+  #writeQueued(): void {
+    this.#takeOpened();
     const lines = this.#queue;
     this.#queue = [];
     this.#queuedChars = 0;
@@ -115,7 +147,8 @@ class Sink implements LogSink {
       this.#rest();
     } else if (this.#descriptor === undefined) {
       this.dropped += lineCount(lines.join(''));
-      this.#later();
+      if (this.#opening) this.#rest();
+      else this.#later();
     } else {
       this.#writeAll(this.#descriptor, Buffer.from(lines.join('')));
     }
@@ -145,21 +178,45 @@ class Sink implements LogSink {
 
   /** The file does not open: queue for a while, then try again. */
   #later(): void {
-    this.#stale = true;
     for (const settle of this.#idle.splice(0)) settle();
     setTimeout(() => this.#writeBatch(), RETRY_MS);
   }
 
-  #openAnew(): void {
-    const old = this.#descriptor;
-    try {
-      this.#descriptor = this.#open();
-      this.#stale = false;
-      if (old !== undefined && old !== this.#descriptor) closeSync(old);
-    } catch (error) {
-      // The old file, though renamed, still takes lines.
-      this.#fail(error as Error);
-    }
+  /** Lines wait until it is open, or has failed, or has taken too long; until then it is busy. */
+  #openAnew(open: () => Promise<number>): void {
+    this.#stale = false;
+    this.#opening = true;
+    let isLate = false;
+    const goOn = (): void => {
+      if (!isLate) this.#writeQueued();
+    };
+    const timer = setTimeout(() => {
+      this.#fail(new Error(`it has not opened for ${MAX_OPEN_MS / 1000} s`));
+      goOn();
+      isLate = true;
+    }, MAX_OPEN_MS);
+    const done = (error?: Error): void => {
+      clearTimeout(timer);
+      this.#opening = false;
+      if (error !== undefined) {
+        // The old file, though renamed, still takes lines.
+        this.#stale = true;
+        this.#fail(error);
+      }
+      goOn();
+    };
+    open().then((descriptor) => {
+      this.#opened = descriptor;
+      done();
+    }, done);
+  }
+
+  #takeOpened(): void {
+    if (this.#opened === undefined) return;
+    // Whoever does not answer would hold up the closing as well.
+    if (this.#descriptor !== undefined) close(this.#descriptor, () => {});
+    this.#descriptor = this.#opened;
+    this.#opened = undefined;
   }
 
   #fail(error: Error): void {

@@ -3,13 +3,22 @@
 
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdtempSync, readFileSync, renameSync, rmSync, statSync } from 'node:fs';
+import {
+  existsSync,
+  mkdtempSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { type AccessFields, accessLine } from '../../src/log/access-log.ts';
 import { createLogger, type Logger, type LoggerOptions } from '../../src/log/log.ts';
 import { MAX_QUEUED_CHARS, openLogFile } from '../../src/log/log-sink.ts';
+import { eventually } from '../support/eventually.ts';
 
 const KEY = 'sk-proj-0123456789abcdefghijklmnop';
 const AT_MS = Date.UTC(2026, 0, 31, 12);
@@ -238,6 +247,36 @@ test('a pipe that nobody reads costs lines, and holds nobody up', {
   assert.equal(file.dropped, 1);
   assert.equal(told.length, 1);
   rmSync(path);
+});
+
+test('a file that neither opens nor fails costs lines and is told of; opened late, it takes them', async (t) => {
+  const told: string[] = [];
+  const path = join(temporaryDirectory(t), 'app.log');
+  const opening = Promise.withResolvers<number>();
+  let asked = 0;
+  const file = openLogFile(
+    path,
+    (message) => told.push(message),
+    () => {
+      asked += 1;
+      return opening.promise;
+    },
+  );
+  const startMs = performance.now();
+  file.write('lost\nlost\n');
+  assert.ok(performance.now() - startMs < 100);
+  await eventually('it is told', () => told.length === 1);
+  assert.match(told[0] ?? '', /app\.log: it has not opened for 2 s/);
+  file.write('lost\n');
+  file.reopen();
+  await file.flush();
+  assert.deepEqual([file.dropped, asked], [3, 1]);
+  opening.resolve(openSync(path, 'a'));
+  await opening.promise;
+  file.write('kept\n');
+  await file.flush();
+  assert.equal(readFileSync(path, 'utf8'), 'kept\n');
+  assert.equal(told.length, 1);
 });
 
 test('what waits for a slow disk is bounded, and what is lost is counted', async (t) => {

@@ -56,8 +56,11 @@ export interface GptLoad {
   readonly rssBytes: () => number;
   /** The exit code, once it has ended; null when a signal ended it. */
   readonly exited: Promise<number | null>;
-  /** SIGTERM, then the exit code, which must be the expected one (0), then the leak check. */
-  readonly stop: (expectedCode?: number) => Promise<void>;
+  /**
+   * SIGTERM, then the exit code, which must be the expected one (0; null: a signal ended it), then
+   * the leak check.
+   */
+  readonly stop: (expectedCode?: number | null) => Promise<void>;
   readonly [Symbol.asyncDispose]: () => Promise<void>;
 }
 
@@ -83,7 +86,7 @@ export async function startGptLoad(options: StartOptions): Promise<GptLoad> {
   const url = `http://127.0.0.1:${port}`;
   const leakFetch = checkedFetch(leaks);
 
-  const stop = async (expectedCode = 0) => {
+  const stop = async (expectedCode: number | null = 0) => {
     if (child.exitCode === null && child.signalCode === null) child.kill('SIGTERM');
     const timer = setTimeout(() => child.kill('SIGKILL'), stopTimeoutMs);
     const code = await exited;

@@ -195,7 +195,7 @@ test('an upstream that fails for every tenth key is asked for all, and not said 
     script: ({ key }) =>
       key.endsWith('0') ? { kind: 'refuse', refusal: 'broken' } : { kind: 'good' },
   });
-  const { code, out } = await run(folder(t), manyKeys(400), { url, timeout: '1' });
+  const { code, out } = await run(folder(t), manyKeys(400), { url, timeout: '10' });
   assert.equal(code, 2);
   assert.match(out, /^not checked +40 /m);
   assert.equal(new Set(records.map(({ request }) => request.key)).size, 400);

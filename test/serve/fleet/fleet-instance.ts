@@ -38,7 +38,8 @@ export function startInstance({
   books = NO_BOOKS,
 }: InstanceSetup) {
   const pool = makePool({ keys, limits, capacity });
-  const now = () => NOW + skewMs + performance.now() - startedMs;
+  let jumpedMs = 0;
+  const now = () => NOW + skewMs + jumpedMs + performance.now() - startedMs;
   const group = groupOf(pool.table, pool.upstreams);
   const memory = pool.table.fleet;
   const server = parseServerUrl(url);
@@ -60,6 +61,10 @@ export function startInstance({
   return {
     ...pool,
     now,
+    /** Its clock goes on from somewhere else. */
+    jump: (ms: number) => {
+      jumpedMs += ms;
+    },
     memory: memory as FleetMemory,
     output: () => output,
     report: () => member.report(),
