@@ -5,6 +5,7 @@ import { test } from 'node:test';
 import { Worker } from 'node:worker_threads';
 import fc from 'fast-check';
 import { Semaphore } from '../../src/pool/semaphore.ts';
+import { atEveryStep, Death, type Scene } from '../support/interleave.ts';
 
 test('there are as many permits as asked for, and each is given once', () => {
   const buffer = Semaphore.create(3);
@@ -45,6 +46,12 @@ test('a dead worker’s permits come back, and only those', () => {
   assert.equal(slots.filter((slot) => slot >= 0).length, 7);
 });
 
+test('a dead worker that held every permit gives back every permit', () => {
+  const { buffer, two } = stage([5, 0], 0);
+  assert.equal(two.reclaim(0), 5);
+  assertExact(buffer, []);
+});
+
 test('any order of taking and giving back agrees with a plain count', () => {
   const step = fc.record({ worker: fc.nat(2), take: fc.boolean(), which: fc.nat() });
   fc.assert(
@@ -69,6 +76,106 @@ test('any order of taking and giving back agrees with a plain count', () => {
       }
     }),
   );
+});
+
+/** Permits, of which the first view holds some, and the second one some; `free` are left. */
+function stage(holds: readonly [number, number], free: number) {
+  const buffer = Semaphore.create(holds[0] + holds[1] + free);
+  const [one, two] = [new Semaphore(buffer, 0), new Semaphore(buffer, 1)] as const;
+  const take = (view: Semaphore, count: number) =>
+    Array.from({ length: count }, () => view.acquire());
+  return { buffer, one, two, own: take(one, holds[0]), others: take(two, holds[1]) };
+}
+
+/** Every permit has one owner, and the count says how many are taken. */
+function assertExact(buffer: SharedArrayBuffer, held: readonly number[]): void {
+  const third = new Semaphore(buffer, 2);
+  const taken = held.filter((slot) => slot >= 0);
+  assert.equal(new Set(taken).size, taken.length, `${taken} are held by two`);
+  assert.equal(third.inUse(), taken.length);
+  const rest = Array.from({ length: third.permits + 1 }, () => third.acquire());
+  assert.equal(rest.filter((slot) => slot >= 0).length, third.permits - taken.length);
+}
+
+for (const permits of [1, 2, 3]) {
+  test(`of ${permits} free permits each is given once, wherever another worker takes its turn`, () => {
+    for (let wanted = 1; wanted <= permits; wanted += 1) {
+      const places = atEveryStep((): Scene => {
+        const { buffer, one, two } = stage([0, 0], permits);
+        const held: number[] = [];
+        return {
+          run: () => held.push(one.acquire()),
+          meanwhile: () => {
+            for (let i = 0; i < wanted; i += 1) held.push(two.acquire());
+          },
+          check: () => assertExact(buffer, held),
+        };
+      });
+      assert.ok(places > 0);
+    }
+  });
+}
+
+test('a permit that was just given back is given once, wherever another worker takes its turn', () => {
+  // The view tries first what it gave back last: another one may have it by then.
+  atEveryStep((): Scene => {
+    const { buffer, one, two, own } = stage([1, 1], 0);
+    one.release(own[0] ?? -1);
+    const held = [1 - (own[0] ?? 0)];
+    return {
+      run: () => held.push(one.acquire()),
+      meanwhile: () => held.push(two.acquire()),
+      check: () => assertExact(buffer, held),
+    };
+  });
+});
+
+test('giving back and taking meet in any order, and none is lost or doubled', () => {
+  atEveryStep((): Scene => {
+    const { buffer, one, two, own, others } = stage([1, 1], 0);
+    const held = [...others];
+    return {
+      run: () => one.release(own[0] ?? -1),
+      meanwhile: () => held.push(two.acquire()),
+      check: () => assertExact(buffer, held),
+    };
+  });
+});
+
+const DEEDS: Readonly<Record<string, (view: Semaphore, own: readonly number[]) => void>> = {
+  taking: (view) => void view.acquire(),
+  'giving back': (view, own) => view.release(own[0] ?? -1),
+};
+
+for (const [what, deed] of Object.entries(DEEDS)) {
+  test(`a worker that dies anywhere in ${what} leaves nothing behind`, () => {
+    const places = atEveryStep((): Scene => {
+      const { buffer, one, two, own, others } = stage([2, 1], 2);
+      return {
+        run: () => deed(one, own),
+        meanwhile: () => {
+          throw new Death();
+        },
+        check: () => {
+          two.reclaim(0);
+          assertExact(buffer, others);
+        },
+      };
+    });
+    assert.ok(places > 1);
+  });
+}
+
+test('what a dead worker held is given once, wherever another one takes its turn', () => {
+  atEveryStep((): Scene => {
+    const { buffer, two, others } = stage([2, 1], 0);
+    const held = [...others];
+    return {
+      run: () => void new Semaphore(buffer, 3).reclaim(0),
+      meanwhile: () => held.push(two.acquire(), two.acquire()),
+      check: () => assertExact(buffer, held),
+    };
+  });
 });
 
 /**

@@ -29,6 +29,8 @@ export interface StartOptions {
   readonly withoutKeysFile?: boolean;
   /** The limit of open files, where it is not to be the machine's. */
   readonly openFiles?: number;
+  /** The same, which the program may raise. */
+  readonly softOpenFiles?: number;
   /** Not the packed binary, which loads nothing else: for preloads by NODE_OPTIONS. */
   readonly fromSources?: boolean;
   /** Default `['serve']`. */
@@ -138,8 +140,11 @@ function launch(options: StartOptions, directory: string, own: Record<string, st
   const binary = options.fromSources === true ? undefined : process.env.GPT_LOAD_BINARY;
   const [command, ...first] = binary ? [binary] : [process.execPath, mainFile];
   const whole = [command ?? '', ...first, ...(options.args ?? ['serve'])];
-  const limited = ['sh', '-c', `ulimit -n ${options.openFiles}; exec "$@"`, 'sh', ...whole];
-  const [program = '', ...args] = options.openFiles === undefined ? whole : limited;
+  const { openFiles, softOpenFiles } = options;
+  const limit = softOpenFiles ?? openFiles;
+  const soft = softOpenFiles === undefined ? '-' : '-S';
+  const limited = ['sh', '-c', `ulimit ${soft}n ${limit}; exec "$@"`, 'sh', ...whole];
+  const [program = '', ...args] = limit === undefined ? whole : limited;
   const child = spawn(program, args, {
     cwd: directory,
     env: {

@@ -15,6 +15,7 @@ import { authorityOf, connectTunnel, proxyAuthorization } from './connect-tunnel
 import { connectTcp } from './dial-tcp.ts';
 import { secure, type TlsPeer, type TlsShared } from './dial-tls.ts';
 import type { DnsCache } from './dns-cache.ts';
+import { isDescriptorError, isOutOfDescriptors } from './out-of-descriptors.ts';
 import {
   type Destination,
   type OutgoingProxy,
@@ -146,7 +147,7 @@ export class Dialer {
     signal: AbortSignal | undefined,
   ): Promise<Socket | Fault> {
     const tcp = await this.#tcp(proxy, signal);
-    if ('kind' in tcp) return routeFault(proxy, tcp);
+    if ('kind' in tcp) return tcp.code === 'descriptors' ? tcp : routeFault(proxy, tcp);
     let socket: Socket = tcp;
     if (proxy.scheme === 'https') {
       const hop = { hostname: proxy.hostname, port: proxy.port, alpn: ['http/1.1'] };
@@ -183,7 +184,7 @@ export class Dialer {
       );
     }
     const addresses = await within(this.#dns.lookup(target.hostname), limit.signal);
-    if (addresses instanceof Error) return fault('dns', addresses.message);
+    if (addresses instanceof Error) return lookupFault(addresses);
     const ipv4 = addresses.find((address) => address.family === 4);
     const host = (ipv4 ?? addresses[0])?.address ?? target.hostname;
     return await connectSocks(socket, proxy, { host, port: target.port }, limit.signal);
@@ -195,7 +196,7 @@ export class Dialer {
   ): Promise<Socket | Fault> {
     using limit = timeLimit(signal, this.#connectTimeoutMs, 'connecting');
     const addresses = await within(this.#dns.lookup(hostname), limit.signal);
-    if (addresses instanceof Error) return fault('dns', addresses.message);
+    if (addresses instanceof Error) return lookupFault(addresses);
     const socket = await connectTcp(addresses, port, limit.signal);
     if (!(socket instanceof Error)) return socket;
     this.#dns.expire(hostname);
@@ -240,8 +241,13 @@ function ownAdvice(message: string): string {
 }
 
 /** That there are no descriptors left is nobody's fault but ours. */
-function connectFault({ code }: NodeJS.ErrnoException): FaultCode {
-  return code === 'EMFILE' || code === 'ENFILE' ? 'descriptors' : 'connect';
+function connectFault(error: NodeJS.ErrnoException): FaultCode {
+  return isDescriptorError(error) ? 'descriptors' : 'connect';
+}
+
+function lookupFault(error: Error): Fault {
+  const isOurs = isDescriptorError(error) || isOutOfDescriptors();
+  return fault(isOurs ? 'descriptors' : 'dns', error.message);
 }
 
 function routeFault(proxy: OutgoingProxy, error: { readonly message: string }): Fault {

@@ -228,3 +228,42 @@ describe('a fault without an answer', () => {
     }
   });
 });
+
+describe('a stream that begins with an error of the request passes on, once', () => {
+  const failed = (code: string) => ({ type: 'response.failed', response: { error: { code } } });
+  const event = (code: string | number) => ({
+    event_type: 'error',
+    error: { code, message: 'no' },
+  });
+  // The codes of a response's error, by OpenAI's API description, and of Gemini's interactions.
+  const ofRequest = [
+    failed('invalid_prompt'),
+    failed('invalid_image'),
+    failed('invalid_image_format'),
+    failed('invalid_base64_image'),
+    failed('invalid_image_url'),
+    failed('invalid_image_mode'),
+    failed('image_too_large'),
+    failed('image_too_small'),
+    failed('image_parse_error'),
+    failed('image_content_policy_violation'),
+    failed('image_file_too_large'),
+    failed('image_file_not_found'),
+    failed('unsupported_image_media_type'),
+    failed('empty_image_file'),
+    failed('failed_to_download_image'),
+    event('invalid_request'),
+    event('not_found'),
+    event('failed_precondition'),
+  ];
+  for (const body of ofRequest) {
+    test(JSON.stringify(body), () => assert.equal(judge(200, body, true).kind, 'client_fault'));
+  }
+  for (const code of ['server_error', 'vector_store_timeout', 'internal', 'unavailable']) {
+    test(`but not ${code}`, () => {
+      for (const body of [failed(code), event(code)]) {
+        assert.equal(judge(200, body, true).kind, 'upstream_fault');
+      }
+    });
+  }
+});
