@@ -20,7 +20,7 @@ const RETRY_MS = 100;
 const APPEND =
   constants.O_WRONLY | constants.O_CREAT | constants.O_APPEND | (constants.O_NONBLOCK ?? 0);
 
-/** Lines wait this long for a file to open: a network drive that is gone says neither yes nor no. */
+/** Lines wait this long for a file to open: a network drive that is gone gives no answer. */
 const MAX_OPEN_MS = 2_000;
 
 /** How long flush() waits for a reader that does not read. */
