@@ -85,8 +85,8 @@ function writeControl(stage: string, { arch }: Target): void {
     'Section: net',
     'Priority: optional',
     `Description: ${description}`,
-    ' Takes turns among keys and upstreams, retries where one fails, and learns which',
-    ' keys are dead, resting or fine.',
+    ' Rotates keys and upstreams, retries when one fails, and learns which keys are',
+    ' healthy, resting or blacklisted.',
     '',
   ];
   writeFileSync(join(folder, 'control'), control.join('\n'));

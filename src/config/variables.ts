@@ -118,8 +118,8 @@ const KEYS = {
     zh: '加倍后冷却时间的上限',
   }),
   retryAfterMaxMs: variable('RETRY_AFTER_MAX', '86400', rule.seconds(1), {
-    en: 'Longest rest that the upstream may name, but for the end of a day or month of a quota',
-    zh: '上游可指明的最长冷却时间；配额的日、月周期结束不受此限',
+    en: 'Longest cooldown that an upstream may name, except for the end of a daily or monthly quota',
+    zh: '上游指明的冷却时间的上限；按日、按月的配额重置时间不受此限',
   }),
   deadKeyProbeMs: variable('DEAD_KEY_PROBE_INTERVAL', '10800', rule.seconds(1), {
     en: 'How often a blacklisted key is probed',
@@ -131,7 +131,7 @@ const KEYS = {
   }),
   affinity: variable('AFFINITY', 'off', rule.choice(['off', 'session']), {
     en: 'session: requests of one conversation prefer the same key, for prompt cache hits',
-    zh: 'session：同一会话的请求优先使用同一密钥，以命中提示词缓存',
+    zh: 'session：同一会话的请求优先使用同一密钥，以命中提示缓存',
   }),
   keyRpm: variable('KEY_RPM', '0', rule.integer(0, 1e9), {
     en: 'Requests per minute for each key without a limit of its own; 0: no limit',

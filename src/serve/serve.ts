@@ -71,8 +71,7 @@ export async function serve(given: Config, runtime: ServeRuntime): Promise<numbe
   const shared = createShared(config);
   const clock = new SteadyClock(shared.clock).anchor(readings());
   using state = new StateKeeper(config.stateFile, clock, log);
-  const common = { workers: config.workers, fleet: shared.fleet, clock };
-  using groups = new GroupSet(state, common, log);
+  using groups = new GroupSet(state, { workers: config.workers, fleet: shared.fleet, clock }, log);
   using alerts = Alerts.of(config, log, clock.now());
   using usage = usageKeeper(config, state, groups, log);
   let fleet: WorkerFleet | undefined;

@@ -86,7 +86,7 @@ const noInstall =
 
 test('the Debian package is installed, keeps edited keys, and is purged', noInstall, () => {
   const file = smallPackage();
-  assert.match(output('dpkg', ['--install', file]), /write your keys into \/etc\/gpt-load\/keys/);
+  assert.match(output('dpkg', ['--install', file]), /put your keys into \/etc\/gpt-load\/keys/);
   try {
     assert.match(output('/usr/bin/gpt-load', []), /of a test/);
     assert.match(
@@ -213,7 +213,7 @@ test('the notes of a release are its section of the changelog', () => {
   const text = '# C\n\n## [1.1.0] - now\n\n- new\n\n## [1.0.0] - then\n\n- old\n';
   assert.equal(releaseNotes(text, '1.1.0'), '- new\n');
   assert.equal(releaseNotes(text, '1.0.0'), '- old\n');
-  assert.throws(() => releaseNotes(text, '2.0.0'), /says nothing of 2\.0\.0/);
+  assert.throws(() => releaseNotes(text, '2.0.0'), /has no notes for 2\.0\.0/);
   assert.match(releaseNotes(readFileSync(join(ROOT, 'CHANGELOG.md'), 'utf8'), version()), /^- /m);
 });
 

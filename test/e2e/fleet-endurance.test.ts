@@ -1,6 +1,7 @@
-// What a fleet promises of long times: a server that is frozen under load costs no request anything,
-// a partition loses no blacklisting, a limit holds in every minute, the share of one that was killed
-// comes back. Short here; GPT_LOAD_LONG_TESTS=1 takes the times at full length, some nine minutes.
+// What a fleet promises of long times: a server that is frozen under load costs no request
+// anything, a partition loses no blacklisting, a limit holds in every minute, the share of one that
+// was killed comes back. Short here; GPT_LOAD_LONG_TESTS=1 takes the times at full length, some
+// nine minutes.
 
 import assert from 'node:assert/strict';
 import { Agent, request } from 'node:http';

@@ -1,5 +1,5 @@
-// Kinds of servers that a fleet may have, Redis and Valkey where they are installed: a user with few
-// rights, a cluster, Sentinels.
+// Kinds of servers that a fleet may have, Redis and Valkey where they are installed: a user with
+// few rights, a cluster, Sentinels.
 
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
