@@ -1,6 +1,6 @@
 // `gpt-load serve`: the coordinator thread. Reads the keys, makes the memory that workers share,
-// starts them, writes their log, obeys signals, and sees to it that what runs may end. Requests
-// never pass here.
+// starts them, writes their log, obeys signals, and lets running requests finish. Requests never
+// pass through here.
 
 import { readFileSync } from 'node:fs';
 import { availableParallelism, uptime } from 'node:os';
