@@ -184,6 +184,15 @@ test('the tables of error codes and endpoints name nothing that the code lacks',
   assert.deepEqual(paths.sort(), endpoints.toSorted());
 });
 
+test('examples of `why` explain in the words of the program', () => {
+  const said = found(english + chinese, /^ {3}(\S.+) \[rule \w+\]$/gm, 3);
+  const program = read('src/policy/reason.ts') + read('src/cli/trail-views.ts');
+  assert.deepEqual(
+    said.filter((sentence) => !program.includes(sentence)),
+    [],
+  );
+});
+
 function hasWord(text: string, word: string): boolean {
   return new RegExp(`(?<![\\w-])${word}(?![\\w-])`).test(text);
 }

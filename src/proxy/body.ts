@@ -1,9 +1,10 @@
 // Reads a request's body once: kept for replay up to a limit, streamed through beyond it; a long
 // one is outlined meanwhile. Sending is left to the transport.
 
-import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { IncomingMessage } from 'node:http';
 import { trailerFields } from '../policy/trailers.ts';
 import { BodyOutline, SHORT_BODY_BYTES } from './body-outline.ts';
+import type { Exchange } from './exchange.ts';
 
 /** A request's body as the attempts see it. */
 export interface RequestBody {
@@ -69,23 +70,32 @@ function hasBody(request: IncomingMessage): boolean {
 }
 
 /**
- * Reads the body up to the budget. Resolves to undefined when the client left before its end.
- * Bytes taken from the budget are the caller's to give back (`body.bytes`).
- * @param huntsModel whether an outline is to say if a model may be named anywhere
+ * Reads the body up to the budget, and counts what comes of it. Resolves to undefined when the
+ * client left before its end. Bytes taken from the budget are the caller's to give back
+ * (`body.bytes`).
  */
 export function readBody(
-  request: IncomingMessage,
-  response: ServerResponse,
+  exchange: Exchange,
   budget: ReplayBudget,
-  huntsModel: boolean,
 ): Promise<RequestBody | undefined> {
+  const { request, response } = exchange;
   if (!hasBody(request)) return Promise.resolve(unread(undefined));
   if (expectsContinue(request)) response.writeContinue();
   const length = Number(request.headers['content-length'] ?? Number.NaN);
   if (length > 0 && !budget.fits(length, length)) {
-    return Promise.resolve(unread(request));
+    // It flows when an attempt takes it, and not because it is counted.
+    request.pause();
+    return Promise.resolve(passing(exchange, {}));
   }
-  return arrived(request, length, budget, huntsModel);
+  return arrived(exchange, length, budget);
+}
+
+/** A body, or its rest, that is counted as it passes. */
+function passing(exchange: Exchange, read: Partial<RequestBody>): RequestBody {
+  exchange.request.on('data', (chunk: Buffer) => {
+    exchange.bytesIn += chunk.length;
+  });
+  return { ...unread(exchange.request), ...read };
 }
 
 /** Settles once all that this turn of the event loop has to read was read; one for all who wait. */
@@ -106,17 +116,18 @@ function turnIsOver(): Promise<void> {
  * read takes it, and nobody has to listen for its parts.
  */
 async function arrived(
-  request: IncomingMessage,
+  exchange: Exchange,
   length: number,
   budget: ReplayBudget,
-  huntsModel: boolean,
 ): Promise<RequestBody | undefined> {
   await turnIsOver();
+  const { request } = exchange;
   if (!request.complete || request.readableLength !== length) {
-    return request.destroyed ? undefined : collect(request, budget, huntsModel);
+    return request.destroyed ? undefined : collect(exchange, budget);
   }
   const chunk = request.read() as Buffer;
   budget.take(chunk.length);
+  exchange.bytesIn = chunk.length;
   return {
     chunks: [chunk],
     bytes: chunk.length,
@@ -142,11 +153,9 @@ function expectsContinue(request: IncomingMessage): boolean {
   return request.headers.expect?.toLowerCase() === '100-continue';
 }
 
-function collect(
-  request: IncomingMessage,
-  budget: ReplayBudget,
-  huntsModel: boolean,
-): Promise<RequestBody | undefined> {
+function collect(exchange: Exchange, budget: ReplayBudget): Promise<RequestBody | undefined> {
+  const { request } = exchange;
+  const huntsModel = exchange.client?.models !== undefined;
   return new Promise((resolve) => {
     const chunks: Buffer[] = [];
     let bytes = 0;
@@ -156,6 +165,7 @@ function collect(
       // The stream may still report that the client left: that must not be an unhandled error.
       request.on('error', ignore);
       if (body === undefined) budget.giveBack(bytes);
+      exchange.bytesIn = bytes;
       resolve(body);
     };
     const onData = (chunk: Buffer): void => {
@@ -170,7 +180,7 @@ function collect(
       }
       if (!fits) {
         request.pause();
-        stop({ ...unread(request), chunks, bytes, outline });
+        stop(passing(exchange, { chunks, bytes, outline }));
       } else if (outline !== undefined && chunks.length % CHUNKS_IN_TURN === 0) yieldTurn(request);
     };
     const onEnd = (): void =>

@@ -97,10 +97,8 @@ export class RequestProxy {
     }
     counters.add('inFlight');
     try {
-      const hunts = exchange.client?.models !== undefined;
-      const body = await readBody(exchange.request, exchange.response, budget, hunts);
+      const body = await readBody(exchange, budget);
       if (body === undefined) return;
-      countBytesIn(exchange, body);
       try {
         await this.#serve(exchange, routing, new Plan(exchange, body), forced);
       } finally {
@@ -378,14 +376,4 @@ export class RequestProxy {
 /** Faults of upstreams, and the one of this process that its operator can mend. */
 function isTold(verdict: Verdict, fault: Fault): boolean {
   return verdict.kind === 'upstream_fault' || fault.code === 'descriptors';
-}
-
-/** An upload of no announced length is counted as it passes; it was paused, and stays so. */
-function countBytesIn(exchange: Exchange, { bytes, source }: RequestBody): void {
-  const length = exchange.request.headers['content-length'];
-  exchange.bytesIn = source === undefined || length === undefined ? bytes : Number(length);
-  if (length !== undefined) return;
-  source?.on('data', (chunk: Buffer) => {
-    exchange.bytesIn += chunk.length;
-  });
 }

@@ -3,7 +3,7 @@
 // decoded from a copy, off the event loop. What the bytes mean is the caller's affair.
 
 import type { Transform } from 'node:stream';
-import zlib from 'node:zlib';
+import { decoderOf } from './decoder.ts';
 
 /** Of the beginning: what a stream says first, and the id of what was made. */
 const HEAD_BYTES = 4 * 1024;
@@ -12,6 +12,7 @@ const TAIL_BYTES = 16 * 1024;
 /** Memory of readers that have finished, for the next ones: to make it costs more than its use. */
 const MAX_SPARE = 64;
 const spare: Buffer[] = [];
+const NOTHING = Buffer.alloc(0);
 /** Encoded bytes that wait to be decoded; with more the reading is given up. */
 const MAX_WAITING_BYTES = 1024 * 1024;
 /** Decoded bytes of one answer; beyond it the reading is given up. */
@@ -38,7 +39,7 @@ export class AnswerReader {
   /** @returns undefined when the codings are not to be understood */
   static of(codings: readonly string[]): AnswerReader | undefined {
     if (codings.length === 0) return new AnswerReader(undefined);
-    const decoder = codings.length === 1 ? decoderOf(codings[0] ?? '') : undefined;
+    const decoder = codings.length === 1 ? decoderOf(codings[0] ?? '', NOTHING, false) : undefined;
     return decoder === undefined ? undefined : new AnswerReader(decoder);
   }
 
@@ -124,22 +125,5 @@ export class AnswerReader {
     this.#isLost = true;
     this.#release();
     this.#decoder?.destroy();
-  }
-}
-
-function decoderOf(coding: string): Transform | undefined {
-  const { Z_SYNC_FLUSH, BROTLI_OPERATION_FLUSH, ZSTD_e_flush } = zlib.constants;
-  switch (coding) {
-    case 'gzip':
-    case 'x-gzip':
-      return zlib.createGunzip({ finishFlush: Z_SYNC_FLUSH });
-    case 'deflate':
-      return zlib.createInflate({ finishFlush: Z_SYNC_FLUSH });
-    case 'br':
-      return zlib.createBrotliDecompress({ finishFlush: BROTLI_OPERATION_FLUSH });
-    case 'zstd':
-      return zlib.createZstdDecompress({ finishFlush: ZSTD_e_flush });
-    default:
-      return undefined;
   }
 }

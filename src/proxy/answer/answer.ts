@@ -2,7 +2,6 @@
 // request id, compression) and keeps an echoed key from going out; the bytes themselves are the
 // relay's.
 
-import type { Transform } from 'node:stream';
 import type { Config } from '../../config/config.ts';
 import { fieldValue, responseFields } from '../../policy/headers.ts';
 import { redactExact, writtenForms } from '../../policy/redact.ts';
@@ -11,9 +10,10 @@ import type { Lease } from '../../pool/lease.ts';
 import { type Deadlines, unlimited } from '../../upstream/deadlines.ts';
 import type { Exchange } from '../exchange.ts';
 import type { Cors } from './cors.ts';
-import { createGzip, gzipChoice, MIN_GZIP_BYTES, markGzipped } from './gzip.ts';
+import { filterFor, isMaskedInPassing, isUnreadable } from './filter.ts';
+import { gzipChoice, MIN_GZIP_BYTES, markGzipped } from './gzip.ts';
 import type { HeldAnswer } from './held-answer.ts';
-import { KeyMask } from './key-mask.ts';
+import { masked } from './key-mask.ts';
 import { type OwnError, sendError } from './own-answer.ts';
 import { unreadableError } from './own-errors.ts';
 import { Relay } from './relay.ts';
@@ -63,7 +63,7 @@ export class Answers {
     const { key } = lease;
     const { status, statusMessage, rawHeaders } = held.answer;
     let fields = responseFields(rawHeaders);
-    if (held.refusal && isUnreadable(held)) {
+    if (isUnreadable(held)) {
       held.discard();
       const error = unreadableError(status);
       exchange.ended = error.code;
@@ -85,7 +85,11 @@ export class Answers {
     if (this.#draining) response.shouldKeepAlive = false;
     if (!takesTrailers(exchange, status, fields)) dropField(fields, 'trailer');
     response.writeHead(status, reasonPhrase(statusMessage, key), fields);
-    const filter = filterFor(held, key, compress);
+    const onBroken = (): void => {
+      held.discard();
+      response.destroy();
+    };
+    const filter = filterFor(held, key, { compress, onBroken });
     if (filter === undefined && isSmallWhole(exchange, held, fields)) {
       exchange.firstByteMs = this.#deadlines.touch() - exchange.startMs;
       exchange.bytesOut += held.bytes;
@@ -177,34 +181,6 @@ function bodyLength(fields: readonly string[]): number {
   return length === undefined ? Number.NaN : Number(length);
 }
 
-/** Where bytes go in, and where they come out towards the client. */
-interface Filter {
-  readonly first: Transform;
-  readonly last: Transform;
-}
-
-/**
- * What stands between an answer and its client: the mask, for an error that is longer than what was
- * held of it, and behind it the compressor.
- */
-function filterFor(held: HeldAnswer, key: string, compress: boolean): Filter | undefined {
-  const mask = held.refusal && !held.ended ? new KeyMask(key) : undefined;
-  const gzip = compress ? createGzip() : undefined;
-  if (mask !== undefined && gzip !== undefined) {
-    mask.pipe(gzip);
-    mask.on('close', () => {
-      if (!mask.readableEnded) gzip.destroy();
-    });
-  }
-  const [first, last] = [mask ?? gzip, gzip ?? mask];
-  return first === undefined || last === undefined ? undefined : { first, last };
-}
-
-/** An encoded error of which it cannot be known what the client would read in it. */
-function isUnreadable(held: HeldAnswer): boolean {
-  return held.codings.length > 0 && held.decodedWhole() === undefined;
-}
-
 /** Whether a field has the key, as it is or as it may be written. */
 function quotes(fields: readonly string[], key: string): boolean {
   const forms = writtenForms(key);
@@ -240,19 +216,34 @@ function withoutKey(fields: string[], held: HeldAnswer, key: string): string[] {
   if (quotes(fields, key)) {
     clean = fields.map((value) => redactExact(value, [key]));
   }
+  if (isMaskedInPassing(held) && held.codings.length > 0) return without(clean, OF_OLD_BYTES);
   if (!held.refusal || !held.ended) return clean;
-  const text = held.decodedWhole()?.toString('utf8');
-  const redacted = text === undefined ? text : redactExact(text, [key]);
-  if (redacted === undefined || redacted === text) return clean;
-  const body = Buffer.from(redacted);
+  const whole = held.decodedWhole();
+  if (whole === undefined) return clean;
+  const body = withoutKeyIn(whole, key);
+  if (body === whole) return clean;
   held.replaceWith(body);
+  return [...without(clean, OF_OLD_BYTES), 'Content-Length', String(body.length)];
+}
+
+/** The same bytes where they do not have the key. */
+function withoutKeyIn(whole: Buffer, key: string): Buffer {
+  const text = whole.toString('utf8');
+  const redacted = redactExact(text, [key]);
+  if (redacted !== text) return Buffer.from(redacted);
+  // UTF-16 has a zero in every letter of a key.
+  return whole.includes(0) ? masked(whole, key) : whole;
+}
+
+/** What was true of the bytes as they came. */
+const OF_OLD_BYTES = new Set(['content-length', 'content-encoding', 'content-md5', 'etag']);
+
+function without(fields: readonly string[], names: ReadonlySet<string>): string[] {
   const kept: string[] = [];
-  for (let i = 0; i < clean.length; i += 2) {
-    const name = (clean[i] as string).toLowerCase();
-    if (name === 'content-length' || name === 'content-encoding' || name === 'etag') continue;
-    kept.push(clean[i] as string, clean[i + 1] as string);
+  for (let i = 0; i < fields.length; i += 2) {
+    if (names.has((fields[i] as string).toLowerCase())) continue;
+    kept.push(fields[i] as string, fields[i + 1] as string);
   }
-  kept.push('Content-Length', String(body.length));
   return kept;
 }
 

@@ -161,6 +161,8 @@ export class HeldAnswer extends Waiter {
 
   #decode(strict: boolean): Buffer | undefined {
     let bytes: Buffer | undefined = this.raw();
+    // An answer to HEAD tells the coding of a body that it does not have.
+    if (bytes.length === 0) return bytes;
     const { codings } = this;
     if (codings.length > MAX_CODINGS) return undefined;
     for (let i = codings.length - 1; i >= 0 && bytes !== undefined; i -= 1) {
@@ -193,7 +195,7 @@ export class HeldAnswer extends Waiter {
 /** A decoded copy grows no larger than this; error bodies are far smaller. */
 const MAX_DECODED_BYTES = 1024 * 1024;
 /** Nobody encodes more often in earnest. */
-const MAX_CODINGS = 3;
+export const MAX_CODINGS = 3;
 
 /**
  * Undoes one coding of a copy.

@@ -4,6 +4,7 @@
 
 import { readFileSync } from 'node:fs';
 import { type ServerUrl, urlOf } from '../../config/server-url.ts';
+import { redisClient } from './redis-client.ts';
 
 /** Where the server is, and who we are there. */
 export interface LinkOptions {
@@ -75,7 +76,7 @@ export class ValkeyLink implements Disposable {
 
   /** The same at one of several places, whatever is there. */
   static async #openAt(place: string, options: LinkOptions): Promise<ValkeyLink> {
-    const { createClient } = await import('@redis/client');
+    const { createClient } = await redisClient();
     const link = new ValkeyLink(
       createClient({
         url: urlOf(options.server, place),

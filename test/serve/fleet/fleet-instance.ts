@@ -68,6 +68,7 @@ export function startInstance({
     memory: memory as FleetMemory,
     output: () => output,
     report: () => member.report(),
+    usage: (...asked: Parameters<FleetMember['usage']>) => member.usage(...asked),
     /** Settles a lease of the key that is next, as of now. */
     answer: (verdict: Parameters<typeof pool.use>[0], request = ANY) =>
       pool.use(verdict, now(), request),

@@ -9,52 +9,14 @@ import { createLogger } from '../../../src/log/log.ts';
 import { FleetSecret } from '../../../src/serve/fleet/fleet-secret.ts';
 import { FleetUsage, MAX_SHARED_ROWS } from '../../../src/serve/fleet/fleet-usage.ts';
 import { OthersBooks } from '../../../src/serve/fleet/others-usage.ts';
-import { type StoredUsage, UsageStore } from '../../../src/store/sqlite/usage-store.ts';
 import { SharedUsage } from '../../../src/store/valkey/shared-usage.ts';
 import { ValkeyLink } from '../../../src/store/valkey/valkey-link.ts';
 import { needsRedis, type Redis, startRedis } from '../../support/start-redis.ts';
+import { MemoryBooks as Books, usageRow as row } from './memory-books.ts';
 
 const HOUR_MS = 3_600_000;
 const NOW_HOUR = Math.floor(Date.now() / HOUR_MS);
 const TODAY = Math.floor(NOW_HOUR / 24);
-const SUMS = { failed: 0, unknown: 0, cached: 0, cacheWrite: 0, output: 0, reasoning: 0 };
-
-function row(of: Partial<StoredUsage> = {}): StoredUsage {
-  const names = {
-    client: 'ci',
-    group: 'default',
-    model: 'gpt-4o',
-    keyId: 'k',
-    keyPreview: 'sk-a...wxyz',
-  };
-  return { hour: NOW_HOUR, ...names, requests: 1, input: 10, ...SUMS, ...of };
-}
-
-/** Books in memory, and what was written since it was asked for last. */
-class Books {
-  readonly #store = new UsageStore();
-  #hours = new Set<number>();
-
-  add(...rows: StoredUsage[]): void {
-    this.#store.add(null, rows);
-    for (const { hour } of rows) this.#hours.add(hour);
-  }
-
-  get book() {
-    return this.#store.bookOf(null);
-  }
-
-  takeHours() {
-    const hours = this.#hours;
-    this.#hours = new Set();
-    return hours;
-  }
-
-  rows(...asked: Parameters<UsageStore['ask']> extends [unknown, ...infer Rest] ? Rest : never) {
-    return this.#store.ask(null, ...asked);
-  }
-}
-
 async function member(redis: Redis, name: string, books = new Books(), word = 'one') {
   const server = parseServerUrl(redis.url);
   if (server === undefined) throw new Error(`no server: ${redis.url}`);
