@@ -158,7 +158,7 @@ function readings(): Readings {
 function tendClock(clock: SteadyClock, { views }: GroupSet, log: Logger): void {
   const setMs = clock.tend(readings());
   if (setMs === 0) return;
-  log.warn('the wall clock was set: rests and limits go on as they were', { by_ms: setMs });
+  log.warn('the wall clock was changed; rests and limits are not affected', { by_ms: setMs });
   for (const { table } of views) table.aside?.reconsiderAll(clock.now());
 }
 
