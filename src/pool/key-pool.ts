@@ -2,21 +2,14 @@
 // the moment at which to come back. One per worker, over memory that all workers share; nothing
 // here waits.
 
+import { KeyTexts } from './key-texts.ts';
 import { Lease, type LeaseHome } from './lease.ts';
 import { NO_WAY, pickRow, type Rank, type Search, type Weights } from './pick.ts';
 import { SessionRing } from './session-ring.ts';
 import { type Shortage, type Survey, survey } from './survey.ts';
 import { NO_PROXY, UNPINNED } from './table/key-rows.ts';
 import { ACCOUNT } from './table/lane-directory.ts';
-import {
-  DEAD,
-  generationOf,
-  NEVER_TICK,
-  READY,
-  stateOf,
-  TICK_MS,
-  VACANT,
-} from './table/status-word.ts';
+import { DEAD, generationOf, NEVER_TICK, READY, stateOf, TICK_MS } from './table/status-word.ts';
 import type { UpstreamChoice } from './upstreams/upstream-pool.ts';
 
 /** What one attempt needs. */
@@ -62,6 +55,7 @@ export class KeyPool {
   /** Made when a session is first asked for, and again when keys came or went. */
   #ring: SessionRing | undefined;
 
+  readonly #texts = new KeyTexts();
   #weights: Weights = { heaviest: 1, weight: () => 1 };
 
   constructor(home: LeaseHome) {
@@ -208,11 +202,9 @@ export class KeyPool {
       table.publish(lane, row, nowTick);
       return null;
     }
-    const key = table.rows.key(row);
     const generation = whole & ~PROBE;
-    // The same era before its bytes were read and after: they belong together.
-    const low = table.account.words.low(row);
-    if (stateOf(low) === VACANT || generationOf(low) !== generation) return null;
+    const text = this.#texts.of(table, row, generation);
+    if (text === undefined) return null;
     const choice = this.#upstreamFor(row, request, nowMs);
     if (choice === null) return null;
     const { quotas } = table;
@@ -224,7 +216,7 @@ export class KeyPool {
     const admission = quotas === undefined ? undefined : { quotas, tokens, atMs: nowMs };
     const origin = {
       row,
-      key,
+      text,
       model,
       choice,
       generation,

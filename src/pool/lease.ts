@@ -4,10 +4,10 @@
 
 import type { KeyEvent } from '../policy/key-breaker.ts';
 import type { Reason } from '../policy/reason.ts';
-import { previewKey } from '../policy/redact.ts';
 import type { Verdict } from '../policy/verdict.ts';
 import type { TotalName, WorkerCounters } from './counts/counters.ts';
 import type { GroupView } from './group-view.ts';
+import type { KeyText } from './key-texts.ts';
 import type { KeyQuotas } from './limits/key-quotas.ts';
 import type { WaitingLine } from './limits/waiting-line.ts';
 import { ACCOUNT, LANES_FOR_RATE_LIMITS } from './table/lane-directory.ts';
@@ -52,7 +52,7 @@ export interface Admission {
 /** Where a lease came from, and the eras it belongs to. */
 export interface LeaseOrigin {
   readonly row: number;
-  readonly key: string;
+  readonly text: KeyText;
   readonly model: string | undefined;
   readonly choice: UpstreamChoice;
   readonly generation: number;
@@ -110,11 +110,11 @@ export class Lease {
 
   /** The whole key: for the credential header, and for nothing that anyone reads. */
   get key(): string {
-    return this.#origin.key;
+    return this.#origin.text.key;
   }
 
   get keyPreview(): string {
-    return previewKey(this.#origin.key);
+    return this.#origin.text.preview;
   }
 
   get upstream(): Upstream {
