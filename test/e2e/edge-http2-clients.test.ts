@@ -161,7 +161,7 @@ test('an HTTP/2 client whose upload is answered early gets its answer and keeps 
     },
     waitUntilReady: false,
   });
-  await app.waitForLog(/listens on/, 30_000);
+  await app.waitForLog(/listening on/, 30_000);
   using client = await frameClient(app.port);
   // More of them than a client may have open at a time, and none ever ends its upload.
   for (let stream = 1; stream < 600; stream += 2) {
