@@ -1,6 +1,6 @@
-// The endpoints of our own: which paths they are, who may see them, and what they say. None of them
-// ever shows a key. They are answered outside the concurrency limit; their numbers come from shared
-// memory.
+// gpt-load's own endpoints: which paths they are, who may see them, and what they answer. None of
+// them ever shows a key. They are answered outside the concurrency limit; their numbers come from
+// shared memory.
 
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { effectiveConfig } from '../config/config.ts';

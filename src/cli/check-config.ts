@@ -1,5 +1,5 @@
-// `gpt-load check-config`: what is in force, without secrets, and whether the files that it names
-// can be used. Whether the values themselves are right was decided by parseConfig before.
+// `gpt-load check-config`: the effective configuration, without secrets, and whether the files that
+// it names can be used. The values themselves have already been checked by parseConfig.
 
 import { accessSync, constants } from 'node:fs';
 import { type Config, effectiveConfig, type Shown } from '../config/config.ts';

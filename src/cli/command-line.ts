@@ -1,5 +1,5 @@
-// From the words of a command line to a command and its options, or to what is wrong with them.
-// What exists is data in command-table.ts; running it is main.ts.
+// Parses a command line into a command and its options, or into what is wrong with it. The commands
+// are data in command-table.ts; main.ts runs them.
 
 import { type ParseArgsConfig, parseArgs } from 'node:util';
 import { nearest } from '../config/nearest.ts';

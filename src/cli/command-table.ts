@@ -1,6 +1,6 @@
 // The command line as data: every command, its options, its exit codes and what to say about them.
-// command-line.ts parses by it; help.ts, manual.ts and completion.ts print it. What a command does
-// is its own file.
+// command-line.ts parses with it; help.ts, manual.ts and completion.ts print it. What a command
+// does is in its own file.
 
 export interface Option {
   readonly type: 'string' | 'boolean';

@@ -1,5 +1,5 @@
-// Whether what a group's keys may be asked is enough for those who ask: sums that a person would
-// have to add up. Warnings only; who needs how much, nobody knows in advance.
+// Whether the limits of a group's keys are enough for its clients: sums that a person would have to
+// add up. Warnings only; nobody knows in advance who needs how much.
 
 import type { GroupConfig, Grouping } from '../config/grouping.ts';
 import { type ParsedKeys, readKeyFile } from '../pool/keys/key-file.ts';

@@ -1,5 +1,5 @@
-// What `gpt-load top` shows: from the answers of one second after the other to one screen. Keeps
-// the window that rates and latencies are taken from; asking and drawing are top.ts.
+// What `gpt-load top` shows: turns one answer per second into one screen. Keeps the window from
+// which rates and latencies are computed; polling and drawing are in top.ts.
 
 import type { JsonObject } from './client-views.ts';
 import { type Cell, counted, grouped, heads, painted, span, table, toned } from './table.ts';

@@ -1,5 +1,6 @@
 // How the trails of requests look to a person: a table with one line each, and the story of one.
-// Wording only; what is in a trail is admin/shown-trail.ts. Answers may be of another version.
+// Wording only; what is in a trail is decided by admin/shown-trail.ts. The instance that answers
+// may be of another version.
 
 import { REASONS, type Reason, reasonText } from '../policy/reason.ts';
 import type { JsonObject } from './client-views.ts';

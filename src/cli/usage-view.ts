@@ -66,7 +66,7 @@ export function usageView(answer: JsonObject, columns: number | undefined): stri
 function scopeOf({ fleet, instances }: JsonObject): string {
   const names = Array.isArray(instances) ? instances.map(String) : [];
   if (fleet === 'away')
-    return `the fleet is away; this is the usage of ${names.join(', ')} alone\n`;
+    return `fleet unavailable; this is the usage of ${names.join(', ')} alone\n`;
   if (fleet === undefined) return '';
   return names.length === 1
     ? `usage of ${names[0]}\n`

@@ -1,4 +1,4 @@
-// Reads the .env file and lays the real environment over it. What the variables mean is config.ts.
+// Reads the .env file and lets the environment override it. What the variables mean is config.ts.
 
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';

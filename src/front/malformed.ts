@@ -1,5 +1,5 @@
-// What a connection is told whose bytes never became a request: malformed, too large, too late, or
-// CONNECT. Written to the socket itself; the connection ends with it.
+// The answer to bytes that never became a request: malformed, too large, too late, or CONNECT. It
+// is written to the socket directly, and the connection is closed after it.
 
 import type { ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';

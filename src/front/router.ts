@@ -1,6 +1,6 @@
 // Where a request goes: an endpoint of our own, a preflight, or the proxy; and whether it may. Its
-// lines are the order in which these are asked. Also the last net: whatever is thrown below becomes
-// a 500, and the worker goes on.
+// lines are the order in which these are decided. Also the last net: whatever is thrown below
+// becomes a 500, and the worker goes on.
 
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Admin } from '../admin/admin.ts';

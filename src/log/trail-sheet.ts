@@ -1,6 +1,6 @@
 // Trails written down as numbers and the texts that they share: what is sent from thread to thread
-// and kept. Six times as cheap to write as JSON, and nothing of it is an object that the collection
-// of garbage would have to copy. A record's places are those of writeHead and writeAttempt.
+// and kept. Six times as cheap to write as JSON, and without objects that the garbage collector
+// would have to copy. A record's places are those of writeHead and writeAttempt.
 
 import { Remembered } from './remembered.ts';
 import { shownText, type Trail, type TrailAttempt, type TrailChange } from './trail.ts';

@@ -1,6 +1,5 @@
-// Waiting instead of an immediate 429: a request stands in line for a place among the concurrent
-// ones, or for a key that has reached a limit of its own (QUEUE_TIMEOUT). A client that leaves
-// leaves the line.
+// Waiting instead of an immediate 429: a request queues for a free slot, or for a key that has
+// reached a limit of its own (QUEUE_TIMEOUT). A client that disconnects leaves the queue.
 
 import type { WaitingLine } from '../pool/limits/waiting-line.ts';
 import type { Exchange } from './exchange.ts';

@@ -1,5 +1,5 @@
-// What is said at the start: where it listens, for which upstreams, with how many keys; and,
-// loudly, when anybody could use these keys. Wording only.
+// What is logged at startup: where it listens, for which upstreams, with how many keys; and,
+// loudly, when anyone could use these keys. Wording only.
 
 import type { Config } from '../config/config.ts';
 import type { Grouping } from '../config/grouping.ts';

@@ -1,5 +1,5 @@
-// What the page shows of the past: one point every five seconds for an hour and one a minute for a
-// day, and what changed lately. A read of counters each five seconds, whether anybody looks or not.
+// What the page shows of the past: one point every five seconds for an hour and one per minute for
+// a day, and recent changes. Counters are read every five seconds, whether anybody looks or not.
 
 import type { Alert } from '../policy/alert-message.ts';
 import { BUCKETS, type Counters, type Histogram } from '../pool/counts/counters.ts';

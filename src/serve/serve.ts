@@ -1,6 +1,6 @@
 // `gpt-load serve`: the coordinator thread. Reads the keys, makes the memory that workers share,
-// starts them, writes their log, obeys signals, and sees to it that what runs may end. Requests
-// never pass here.
+// starts them, writes their log, obeys signals, and lets running requests finish. Requests never
+// pass through here.
 
 import { readFileSync } from 'node:fs';
 import { availableParallelism, uptime } from 'node:os';
@@ -158,7 +158,7 @@ function readings(): Readings {
 function tendClock(clock: SteadyClock, { views }: GroupSet, log: Logger): void {
   const setMs = clock.tend(readings());
   if (setMs === 0) return;
-  log.warn('the wall clock was set: rests and limits go on as they were', { by_ms: setMs });
+  log.warn('the wall clock was changed; rests and limits are not affected', { by_ms: setMs });
   for (const { table } of views) table.aside?.reconsiderAll(clock.now());
 }
 

@@ -33,7 +33,9 @@ for (const setS of [-HOUR_S, HOUR_S]) {
     assert.equal(await status(), 429);
     const restsSinceMs = performance.now();
     writeFileSync(join(own.directory, 'clock-shift'), String(setS * 1_000));
-    await own.waitForLog(new RegExp(`wall clock was set.*by_ms=${setS < 0 ? '-' : ''}(36|35)\\d+`));
+    await own.waitForLog(
+      new RegExp(`wall clock was changed.*by_ms=${setS < 0 ? '-' : ''}(36|35)\\d+`),
+    );
     const { resting_keys: resting } = JSON.parse((await own.ask('/blacklist')).body);
     const shownS = Date.parse(resting[0]?.until) / 1_000 - setS - Date.now() / 1_000;
     assert.ok(shownS > 0 && shownS < REST_S + 1, `${shownS} s to go, as it is shown`);

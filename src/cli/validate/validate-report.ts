@@ -1,5 +1,5 @@
-// How the outcome of validate-keys is told: a summary table for people, JSON for programs. Shows
-// previews of keys only; whole keys go into the lists (validate-lists.ts) and nowhere else.
+// How the outcome of validate-keys is reported: a summary table for people, JSON for programs.
+// Shows previews of keys only; whole keys go into the lists (validate-lists.ts) and nowhere else.
 
 import { previewKey } from '../../policy/redact.ts';
 import { splitAttribute } from '../../pool/keys/key-attributes.ts';
@@ -150,7 +150,7 @@ function pruneText(prune: PruneReport | undefined): string {
   return `${counted(prune.removed, 'line')} removed from the key file; backup: ${prune.backup}\n`;
 }
 
-/** For programs, in pieces: one object, one line a key. */
+/** For programs, in pieces: one object, one line per key. */
 export function* jsonReport(findings: Findings, written: Written): Generator<string, void> {
   const { entries, results, duplicates, interrupted, down, elapsedMs } = findings;
   const head = {

@@ -1,5 +1,5 @@
-// What people write into a key file that is no key but looks like one: a line of a shell script, of
-// JSON, of a list. Each is told in words that say what to do, and never repeat the key.
+// What people write into a key file that looks like a key but is not: a line of a shell script, of
+// JSON, of a list. Each message says what to do, and never repeats the key.
 
 /** Bytes that no provider's key has within it, or that are worth a closer look. */
 export const SUSPICIOUS = '"\'`,=';

@@ -1,4 +1,4 @@
-// What clients may ask for: requests in any minute, and at once. Exact over all workers. Who a
+// The limits of clients: requests per minute, and concurrent ones. Exact across all workers. Who a
 // client is, and how many it may, come with the request.
 
 import { ClockMemory } from '../clock-memory.ts';

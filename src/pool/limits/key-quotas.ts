@@ -1,5 +1,5 @@
-// What each key may be asked: requests and tokens in any minute, requests in a UTC day, requests at
-// once. In shared memory, exact over all workers, without a lock, and given back when a worker
+// The limits of each key: requests and tokens per minute, requests per UTC day, concurrent
+// requests. In shared memory, exact over all workers, without a lock, and given back when a worker
 // dies. Whether a key that has reached a limit is still offered is the table's affair
 // (key-table.ts).
 

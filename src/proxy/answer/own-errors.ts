@@ -160,7 +160,7 @@ export const FLEET_AWAY: OwnError = {
   status: 503,
   type: 'server_error',
   code: 'fleet_away',
-  message: "the fleet's server cannot be asked now: only what this instance used is known",
+  message: 'the fleet server is unavailable; only the usage of this instance is known',
 };
 
 /** /requests/ID names none of the last requests. */

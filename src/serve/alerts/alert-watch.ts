@@ -1,6 +1,6 @@
-// Notices what an operator wants to be told: a group without a usable key, keys newly blacklisted,
-// an upstream gone, and the end of each. Changes of state only, and each kind of a group at most
-// once a minute: what flaps in between is told as it stands then. Sending is alert-sender.ts.
+// Notices what an operator wants to know: a group without a usable key, newly blacklisted keys, an
+// upstream that is down, and each recovery. Changes of state only, and each kind per group at most
+// once a minute: what flaps in between is reported as it stands then. Sending is alert-sender.ts.
 
 import type { Alert, AlertEvent } from '../../policy/alert-message.ts';
 import { reasonText } from '../../policy/reason.ts';

@@ -1,5 +1,5 @@
-// What an operator is told by webhook: looks once a second, sends what is news. Without
-// ALERT_WEBHOOK_URL there is none of it.
+// Alerts by webhook: looks once a second and sends what is news. Without ALERT_WEBHOOK_URL nothing
+// of it exists.
 
 import type { Config } from '../../config/config.ts';
 import type { Logger } from '../../log/log.ts';

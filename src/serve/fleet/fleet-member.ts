@@ -173,7 +173,7 @@ export class FleetMember implements AsyncDisposable {
       return { ...read, instances: [...new Set([...living, ...read.instances])].sort() };
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error);
-      this.#parts.log.debug('usage of the fleet cannot be read', { reason });
+      this.#parts.log.debug('cannot read the usage of the fleet', { reason });
       return undefined;
     }
   }

@@ -1,6 +1,6 @@
-// What instances of one fleet have in common and nobody else knows: names of keys that tell nothing
-// about the keys, a mark by which one with another secret is told, and a seal on previews, which
-// nobody else can read.
+// What instances of one fleet share and nobody else knows: names that reveal nothing about their
+// keys, a mark that exposes an instance with another secret, and encrypted previews that nobody
+// else can read.
 
 import { createCipheriv, createDecipheriv, createHmac } from 'node:crypto';
 

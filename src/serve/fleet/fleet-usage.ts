@@ -104,7 +104,7 @@ export class FleetUsage {
     if (holder === undefined || nowMs - this.#takenMs < COPY_MS || this.#hasToldOfCopy) return;
     this.#hasToldOfCopy = true;
     this.#parts.log.warn(
-      'usage is not shared: STATE_FILE is a copy of that of another instance; give each its own',
+      'usage is not shared: STATE_FILE was copied from another instance; give each its own',
       { instance: holder.name },
     );
   }
@@ -150,7 +150,7 @@ export class FleetUsage {
     const reason = error instanceof Error ? error.message : String(error);
     const kind = isLink ? error.trouble : reason;
     if (kind !== this.#complaint) {
-      this.#parts.log.warn('usage is not shared with the fleet; will try again', { reason });
+      this.#parts.log.warn('cannot share usage with the fleet; will retry', { reason });
     }
     this.#complaint = kind;
     return false;

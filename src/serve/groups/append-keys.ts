@@ -1,5 +1,5 @@
-// Adds lines to a key file by hand: each is held to the file's own rules, the file as it was is
-// kept beside it, and the new one takes its place as a whole.
+// Adds lines to a key file for an operator: each must follow the file's own rules, a backup of the
+// file is kept next to it, and the new file replaces the old one atomically.
 
 import { copyFile, open, readFile, rename, stat } from 'node:fs/promises';
 import { keyAt, parseKeys } from '../../pool/keys/key-file.ts';

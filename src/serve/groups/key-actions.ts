@@ -1,6 +1,5 @@
-// What an operator does to a single key by hand: blacklist it, release it, ask whether it works
-// now. Rows are named with the life that the operator saw: a key that has left meanwhile is left
-// alone.
+// What an operator does to a single key: blacklist it, release it, probe it. Rows are named
+// together with the life that the operator saw: a key that has left in the meantime is left alone.
 
 import type { ActionReport, KeyAction } from '../../admin/dashboard/dashboard.ts';
 import type { GroupView } from '../../pool/group-view.ts';

@@ -1,6 +1,6 @@
-// What was learned about each key, kept in a SQLite file so that a restart or `kill -9` forgets
-// nothing. A file that cannot be used is set aside or left alone, and the proxy runs from memory.
-// When to write is up to state-writer.ts, what a row means to the pool.
+// What was learned about each key, kept in a SQLite file so that it survives a restart or `kill
+// -9`. A file that cannot be used is set aside or left alone, and the proxy runs from memory. When
+// to write is up to state-writer.ts, what a row means to the pool.
 
 import { hash, randomBytes } from 'node:crypto';
 import type { DatabaseSync, SQLInputValue } from 'node:sqlite';

@@ -1,7 +1,7 @@
 // What instances used, as their fleet's server keeps it: for each day an index of the books that
-// have something of it, and for each book and day two hashes of sums, by hour and by day. A row
-// is told as the whole sum that its book has, never as what came in addition: what is told twice
-// counts once. When to tell and how to add up is serve/fleet/fleet-usage.ts.
+// have something of it, and for each book and day two hashes of sums, by hour and by day. A row is
+// sent as the whole sum that its book has, never as an increment, so that sending it twice counts
+// once. When to send and how to add up is serve/fleet/fleet-usage.ts.
 
 import { LinkError, type Reply, type ValkeyLink } from './valkey-link.ts';
 

@@ -1,5 +1,5 @@
-// Keys: how many are in which state over the whole file, and single ones with why, until when and what
-// can be done about it.
+// Keys: how many are in which state over the whole file, and individual ones with the reason, the
+// end of their state and the actions for them.
 
 import { useEffect, useRef, useState } from 'preact/hooks';
 import { grouped } from './format.ts';

@@ -1,4 +1,4 @@
-// The page: its head with the views, the login, and the view that is looked at.
+// The page: its header with the views, the login, and the current view.
 
 import { render } from 'preact';
 import { useState } from 'preact/hooks';

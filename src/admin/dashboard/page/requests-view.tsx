@@ -1,5 +1,5 @@
-// Requests: the last ones as they come, and of each every attempt with whose fault it was. Ten thousand
-// rows are scrolled through, of which only those that are seen exist.
+// Requests: the latest ones as they finish, each with its attempts and whose fault they were. The
+// list scrolls through ten thousand rows, of which only the visible ones are rendered.
 
 import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
 import { grouped, span } from './format.ts';

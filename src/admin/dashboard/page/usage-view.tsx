@@ -1,4 +1,4 @@
-// Usage: who used what, by day or hour, and the same as a file.
+// Usage: who used what, by day or hour, also as a CSV file.
 
 import { useMemo, useState } from 'preact/hooks';
 import { grouped } from './format.ts';

@@ -95,7 +95,7 @@ export const EN = {
   noUsage: 'No usage in this period. Tokens appear once an answer reports them.',
   csv: 'CSV',
   instance: 'Instance',
-  fleetAway: 'The fleet is away: only what {name} used.',
+  fleetAway: 'Fleet unavailable: usage of {name} only.',
   onlyOf: 'Requests of {name}; other instances have their own.',
   value: 'Value',
   origin: 'Origin',
