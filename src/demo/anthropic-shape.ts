@@ -9,6 +9,7 @@ import {
   answerText,
   audioBytes,
   binaryBytes,
+  calledTool,
   mockTokens,
   type ProviderShape,
   pieces,
@@ -119,7 +120,7 @@ function message(request: ScriptedRequest): Reply {
   const body = (request.json ?? {}) as MessagesBody;
   const content = body.messages?.at(-1)?.content;
   const answered = Array.isArray(content) && content[0]?.type === 'tool_result';
-  const tool = answered ? undefined : body.tools?.[0];
+  const tool = answered ? undefined : calledTool(body.tools);
   const block: ContentBlock = tool
     ? {
         type: 'tool_use',

@@ -8,6 +8,7 @@ import {
   answerText,
   audioBytes,
   binaryBytes,
+  calledTool,
   embedding,
   imageBase64,
   mockTokens,
@@ -136,7 +137,7 @@ function partsOf(request: ScriptedRequest): unknown[] {
   const body = (request.json ?? {}) as GenerateBody;
   const parts = body.contents?.at(-1)?.parts ?? [];
   const answered = parts.some((part) => part.functionResponse !== undefined);
-  const tool = answered ? undefined : body.tools?.[0]?.functionDeclarations?.[0];
+  const tool = answered ? undefined : calledTool(calledTool(body.tools)?.functionDeclarations);
   if (tool !== undefined) {
     const args = toolArguments(tool.parametersJsonSchema ?? tool.parameters);
     return [{ functionCall: { name: tool.name, args } }];

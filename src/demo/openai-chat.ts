@@ -3,6 +3,7 @@
 
 import {
   answerText,
+  calledTool,
   createdS,
   mockTokens,
   pieces,
@@ -25,7 +26,7 @@ const id = 'chatcmpl-scripted0001';
 export function chatCompletion(request: ScriptedRequest): Reply {
   const body = (request.json ?? {}) as ChatBody;
   const last = body.messages?.at(-1);
-  const tool = last?.role === 'tool' ? undefined : body.tools?.[0]?.function;
+  const tool = last?.role === 'tool' ? undefined : calledTool(body.tools)?.function;
   const call = tool && {
     id: 'call_scripted0001',
     type: 'function',

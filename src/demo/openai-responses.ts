@@ -3,6 +3,7 @@
 
 import {
   answerText,
+  calledTool,
   createdS,
   mockTokens,
   pieces,
@@ -53,10 +54,9 @@ export function modelResponse(request: ScriptedRequest): Reply {
   return jsonReply(200, responseObject(body, [item], usage), 2);
 }
 
-/** The first tool that is a function is called. */
 function functionCall({ tools }: ResponsesBody): FunctionCall | undefined {
-  const tool = tools?.find(({ type, name }) => type === 'function' && name !== undefined);
-  if (tool?.name === undefined) return undefined;
+  const tool = calledTool(tools);
+  if (tool?.type !== 'function' || tool.name === undefined) return undefined;
   return { name: tool.name, arguments: JSON.stringify(toolArguments(tool.parameters)) };
 }
 

@@ -46,6 +46,14 @@ export function textOf(content: unknown): string {
 }
 
 /**
+ * The tool that the pretended model calls: the only one that it is offered. Agents offer many, a
+ * shell among them, and would run what was made up.
+ */
+export function calledTool<Tool>(tools: readonly Tool[] | undefined): Tool | undefined {
+  return tools?.length === 1 ? tools[0] : undefined;
+}
+
+/**
  * Arguments that satisfy a tool's JSON schema in shape: the first allowed value, or one of the
  * type.
  */

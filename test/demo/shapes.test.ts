@@ -73,6 +73,10 @@ test('OpenAI: the Responses API calls a tool, then answers, streamed and not', a
   const output = { type: 'function_call_output' as const, call_id: item.call_id, output: '20 C' };
   const after = await client.responses.create({ ...asked, input: [item, output] });
   assert.match(after.output_text, /^Hello from/);
+  // An agent offers many, and would run them.
+  const many = [...tools, { ...tools[0], name: 'shell' }] as typeof tools;
+  const spoken = await client.responses.create({ ...asked, tools: many });
+  assert.match(spoken.output_text, /^Hello from/);
 });
 
 test('Anthropic: counting tokens, and batches with their results', async (t) => {
