@@ -149,7 +149,10 @@ test('usage is that of the fleet, or of one instance, over kill -9', needsRedis,
   assert.equal(unknown.status, 400);
   assert.match(unknown.body, new RegExp(`instance: must be one of .*${nameOfA}`));
   assert.match(command('usage', a), new RegExp(`of 2 instances: .*${nameOfB}`));
-  assert.match(command('usage', a, '--instance', nameOfB ?? ''), new RegExp(`\\nof ${nameOfB}\n`));
+  assert.match(
+    command('usage', a, '--instance', nameOfB ?? ''),
+    new RegExp(`\\nusage of ${nameOfB}\n`),
+  );
   assert.equal((await asked(a, '/dashboard/state')).instance, nameOfA);
 
   b.signal('SIGKILL');
@@ -170,7 +173,10 @@ test('usage is that of the fleet, or of one instance, over kill -9', needsRedis,
   const csv = await a.fetch(`${a.url}/usage?format=csv`, { headers });
   assert.equal(csv.headers.get('x-gpt-load-fleet'), 'away');
   await csv.text();
-  assert.match(command('usage', a), new RegExp(`the fleet is away: only what ${nameOfA} used`));
+  assert.match(
+    command('usage', a),
+    new RegExp(`fleet unavailable; this is the usage of ${nameOfA} alone`),
+  );
 });
 
 test('what was used just before the end is told at the end', needsRedis, async () => {
