@@ -1,5 +1,6 @@
 # syntax=docker/dockerfile:1
 
+# The images are named by tag; `make pin-images` writes the digests that the registries name today.
 # Builds on the machine's own platform, for whichever platform the image is: the executable is packed,
 # not compiled, so nothing has to be emulated.
 FROM --platform=$BUILDPLATFORM node:24-bookworm-slim AS build

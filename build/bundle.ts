@@ -1,8 +1,9 @@
 // Makes the one JavaScript file that every executable carries: the worker thread's program as a
-// string inside the main program, version and commit written in. How it is packed onto Node is
-// decided in package.ts.
+// string inside the main program, the fleet's client packed, version and commit written in. How it
+// is packed onto Node is decided in package.ts.
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { brotliCompressSync } from 'node:zlib';
 import { build } from 'esbuild';
 import { assertCompiledIn, LEFT_OUT } from './compiled-in.ts';
 import { run } from './node-base.ts';
@@ -15,6 +16,9 @@ export interface BundlePaths {
   readonly worker: string;
   readonly output: string;
 }
+
+/** Set for the main program; see src/store/valkey/redis-client.ts. */
+const REDIS_CLIENT = join(ROOT, 'node_modules/@redis/client/dist/index.js');
 
 /** The program of this tree. */
 export const PROGRAM: BundlePaths = {
@@ -79,8 +83,11 @@ export async function bundle(paths: BundlePaths = PROGRAM): Promise<number> {
   };
   const page = JSON.stringify(await buildPage());
   const worker = await compile(paths.worker, { ...identity, __DASHBOARD__: page });
+  // As part of the program it would cost those who have no fleet 5 MB and the time to parse it.
+  const client = brotliCompressSync(await compile(REDIS_CLIENT, {})).toString('base64');
   const main = await compile(paths.main, {
     ...identity,
+    __REDIS_CLIENT__: JSON.stringify(client),
     __WORKER_SOURCE__: JSON.stringify(worker),
   });
   mkdirSync(dirname(paths.output), { recursive: true });

@@ -18,6 +18,7 @@ import { SHELLS, type Shell } from '../src/cli/command-table.ts';
 import { completionScript } from '../src/cli/completion.ts';
 import { manualPage } from '../src/cli/manual.ts';
 import { version } from './bundle.ts';
+import { documents } from './documents.ts';
 import { run } from './node-base.ts';
 import { hostTarget, ROOT, type Target } from './targets.ts';
 
@@ -60,11 +61,10 @@ function fill(stage: string, executable: string): void {
   put('usr/share/man/man1/gpt-load.1.gz', gzipSync(manualPage(version()), { level: 9 }));
   for (const shell of SHELLS) put(COMPLETIONS[shell], completionScript(shell));
   for (const name of CONFFILES) put(`etc/gpt-load/${name}`, read(`deploy/debian/${name}`), 0o640);
-  const documents = 'usr/share/doc/gpt-load';
-  put(`${documents}/copyright`, read('LICENSE'));
-  put(`${documents}/changelog.gz`, gzipSync(read('CHANGELOG.md'), { level: 9 }));
-  put(`${documents}/README.md`, read('README.md'));
-  put(`${documents}/env.example`, read('.env.example'));
+  const place = 'usr/share/doc/gpt-load';
+  put(`${place}/copyright`, read('LICENSE'));
+  put(`${place}/changelog.gz`, gzipSync(read('CHANGELOG.md'), { level: 9 }));
+  for (const path of documents()) put(`${place}/${path}`, readFileSync(join(ROOT, path)));
   mkdirSync(join(stage, 'usr/bin'), { mode: 0o755 });
   copyFileSync(executable, join(stage, 'usr/bin/gpt-load'));
   chmodSync(join(stage, 'usr/bin/gpt-load'), 0o755);
@@ -85,8 +85,8 @@ function writeControl(stage: string, { arch }: Target): void {
     'Section: net',
     'Priority: optional',
     `Description: ${description}`,
-    ' Takes turns among keys and upstreams, retries where one fails, and learns which',
-    ' keys are dead, resting or fine.',
+    ' Rotates keys and upstreams, retries when one fails, and learns which keys are',
+    ' healthy, resting or blacklisted.',
     '',
   ];
   writeFileSync(join(folder, 'control'), control.join('\n'));

@@ -1,8 +1,8 @@
 // Writes what people read about environment variables, from the table that parses them:
-// .env.example, and the tables of README.md and README_CN.md between their marks.
+// .env.example, and the tables of docs/configuration.md and its Chinese twin between their marks.
 // `--check` writes nothing and fails when something differs.
 
-import { readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Meaning, SECTIONS, VARIABLES } from '../src/config/variables.ts';
 
@@ -20,14 +20,14 @@ interface Language {
 }
 
 const ENGLISH: Language = {
-  file: 'README.md',
+  file: 'docs/configuration.md',
   code: 'en',
   head: ['Variable', 'Default', 'Meaning'],
   none: 'none',
 };
 
 const CHINESE: Language = {
-  file: 'README_CN.md',
+  file: 'docs/configuration_CN.md',
   code: 'zh',
   head: ['变量', '默认值', '含义'],
   none: '无',
@@ -36,8 +36,8 @@ const CHINESE: Language = {
 /** The whole of .env.example: every variable, commented out, with its default. */
 export function envExample(): string {
   const lines = [
-    '# Every variable with its default. Copy to .env, remove the # of what you change.',
-    '# Variables of the real environment win over this file.',
+    '# Every variable with its default. Copy this file to .env and uncomment what you change.',
+    '# Variables set in the environment take precedence over this file.',
   ];
   for (const { title, fields } of SECTIONS) {
     lines.push('', `# ${title.en}`);
@@ -49,7 +49,7 @@ export function envExample(): string {
   return `${lines.join('\n')}\n`;
 }
 
-/** The table of one README, without its marks. */
+/** The table of one page, without its marks. */
 function table({ head, code, none }: Language): string {
   return SECTIONS.map(({ title, fields }) => {
     const rows = fields.map((field) => {
@@ -61,35 +61,31 @@ function table({ head, code, none }: Language): string {
   }).join('\n');
 }
 
-/** `text` with the table between its marks up to date; unchanged when it has no marks. */
+/** `text` with the table between its marks up to date. */
 function withTable(text: string, language: Language): string {
   const begin = text.indexOf(BEGIN);
   const end = text.indexOf(END, begin);
-  if (begin === -1 || end === -1) return text;
+  if (begin === -1 || end === -1) throw new Error(`${language.file} has lost a mark of its table`);
   return `${text.slice(0, begin + BEGIN.length)}\n\n${table(language)}\n${text.slice(end)}`;
 }
 
-/** What each generated file must hold; READMEs that do not exist yet are left out. */
+/** What each generated file must hold. Throws when a page, or one of its marks, is not there. */
 export function envDocs(): { readonly file: string; readonly text: string }[] {
-  const readmes = [ENGLISH, CHINESE].flatMap((language) => {
-    const now = readIfThere(language.file);
-    return now === undefined ? [] : [{ file: language.file, text: withTable(now, language) }];
-  });
-  return [{ file: '.env.example', text: envExample() }, ...readmes];
+  const pages = [ENGLISH, CHINESE].map((language) => ({
+    file: language.file,
+    text: withTable(read(language.file), language),
+  }));
+  return [{ file: '.env.example', text: envExample() }, ...pages];
 }
 
-function readIfThere(file: string): string | undefined {
-  try {
-    return readFileSync(join(ROOT, file), 'utf8');
-  } catch {
-    return undefined;
-  }
+function read(file: string): string {
+  return readFileSync(join(ROOT, file), 'utf8');
 }
 
 function main(): void {
   const check = process.argv.includes('--check');
   for (const { file, text } of envDocs()) {
-    if (readIfThere(file) === text) continue;
+    if (existsSync(join(ROOT, file)) && read(file) === text) continue;
     if (check) {
       console.error(`${file} differs from the table of variables; run \`make env-docs\``);
       process.exitCode = 1;

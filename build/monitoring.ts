@@ -45,7 +45,7 @@ const PANELS: readonly Panel[] = [
     queries: { 'in flight': `sum(gpt_load_requests_in_flight{${i}})` },
   },
   {
-    title: 'Upstreams out',
+    title: 'Upstreams out of rotation',
     unit: 'short',
     kind: 'stat',
     queries: { out: `sum(gpt_load_upstream_available{${g}} == bool 0)` },
@@ -96,12 +96,12 @@ const PANELS: readonly Panel[] = [
     queries: { '{{model}}': `topk(10, sum by (model) (${rate(`gpt_load_tokens_total{${g}}`)}))` },
   },
   {
-    title: 'Keys set aside at a limit',
+    title: 'Keys skipped at a limit',
     unit: 'ops',
     queries: { '{{limit}}': `sum by (limit) (${rate(`gpt_load_key_limit_skips_total{${g}}`)})` },
   },
   {
-    title: 'Wait for a place or a busy key',
+    title: 'Queueing time',
     unit: 's',
     queries: {
       p50: QUANTILE(0.5, 'gpt_load_queue_wait_seconds'),
@@ -160,15 +160,15 @@ const ALERTS: readonly Rule[] = [
     expr: 'gpt_load_upstream_suspect == 1',
     forText: '2m',
     severity: 'critical',
-    summary:
-      'Every key was rejected at {{ $labels.upstream }}: look at the route, not at the keys.',
+    summary: 'Every key was rejected at {{ $labels.upstream }}: suspect the route, not the keys.',
   },
   {
     alert: 'GptLoadFleetAway',
     expr: 'gpt_load_fleet_connected == 0',
     forText: '5m',
     severity: 'warning',
-    summary: 'gpt-load at {{ $labels.instance }} has been without its fleet for 5 minutes.',
+    summary:
+      'gpt-load at {{ $labels.instance }} has been disconnected from its fleet for 5 minutes.',
   },
   {
     alert: 'GptLoadManyFailures',
@@ -183,7 +183,7 @@ const ALERTS: readonly Rule[] = [
     forText: '5m',
     severity: 'warning',
     summary:
-      'gpt-load at {{ $labels.instance }} refuses requests: MAX_CONCURRENT_REQUESTS is reached.',
+      'gpt-load at {{ $labels.instance }} rejects requests: MAX_CONCURRENT_REQUESTS is reached.',
   },
 ];
 
@@ -255,7 +255,7 @@ export function alertRules(): string {
       `          summary: ${JSON.stringify(summary)}`,
     ].join('\n');
   });
-  const head = '# Written by `make monitoring`; the scrape job is to be called gpt-load.';
+  const head = '# Written by `make monitoring`; the scrape job must be named gpt-load.';
   return `${head}\ngroups:\n  - name: gpt-load\n    rules:\n${rules.join('\n')}\n`;
 }
 

@@ -1,6 +1,7 @@
-// Packs the bundle onto Node, one executable a platform: `node build/package.ts` for this machine,
-// `--all` for the five of a release, `linux-arm64` for that one; and build/SHA256SUMS over them
-// all. Where a Node comes from is in node-base.ts; archives for download are made by release.ts.
+// Packs the bundle onto Node, one executable per platform: `node build/package.ts` for this
+// machine, `--all` for the five of a release, `linux-arm64` for that one; and build/SHA256SUMS over
+// them all. Where a Node comes from is in node-base.ts; archives for download are made by
+// release.ts.
 import {
   chmodSync,
   copyFileSync,

@@ -9,7 +9,7 @@ export function releaseNotes(changelog: string, of: string): string {
   const sections = changelog.split(/^(?=## \[)/m);
   const section = sections.find((text) => text.startsWith(`## [${of}]`));
   const notes = section?.slice(section.indexOf('\n')).trim() ?? '';
-  if (notes === '') throw new Error(`CHANGELOG.md says nothing of ${of}`);
+  if (notes === '') throw new Error(`CHANGELOG.md has no notes for ${of}`);
   return `${notes}\n`;
 }
 

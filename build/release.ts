@@ -13,10 +13,11 @@ import {
   utimesSync,
   writeFileSync,
 } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { PROGRAM, version } from './bundle.ts';
 import { writeChecksums } from './checksums.ts';
 import { debPackage } from './deb.ts';
+import { documents } from './documents.ts';
 import { writeFormula } from './formula.ts';
 import { nodeBase, run } from './node-base.ts';
 import { npmPackage } from './npm-package.ts';
@@ -37,11 +38,8 @@ function contents(target: Target): Map<string, string> {
   const node = nodeBase(generatorPackage(nodePackageOf(target).version));
   const files = new Map([
     [windows ? 'gpt-load.exe' : 'gpt-load', join(ROOT, 'build', target.file)],
-    ['LICENSE', join(ROOT, 'LICENSE')],
     ['LICENSE-node', node.licence],
-    ['README.md', join(ROOT, 'README.md')],
-    ['README_CN.md', join(ROOT, 'README_CN.md')],
-    ['.env.example', join(ROOT, '.env.example')],
+    ...documents().map((path) => [path, join(ROOT, path)] as const),
   ]);
   if (target.platform === 'linux') {
     files.set('gpt-load.service', join(ROOT, 'deploy/gpt-load.service'));
@@ -56,24 +54,22 @@ function stage(target: Target, name: string, seconds: number): string {
   for (const [inside, file] of contents(target)) {
     if (!existsSync(file)) throw new Error(`${file} is missing (executables: make build-all)`);
     const copy = join(folder, inside);
+    mkdirSync(dirname(copy), { recursive: true });
     copyFileSync(file, copy);
-    chmodSync(copy, inside.startsWith('gpt-load') && !inside.includes('.service') ? 0o755 : 0o644);
-    utimesSync(copy, seconds, seconds);
+    chmodSync(copy, /^gpt-load(\.exe)?$/.test(inside) ? 0o755 : 0o644);
   }
-  utimesSync(folder, seconds, seconds);
+  const all = readdirSync(folder, { recursive: true, encoding: 'utf8' });
+  for (const path of [...all, '.']) utimesSync(join(folder, path), seconds, seconds);
   return folder;
 }
 
 /** Packs `release/<name>/` and returns the archive's file name. */
 function archive(target: Target, name: string): string {
   if (target.platform === 'win32') {
-    const files = readdirSync(join(OUTPUT, name)).toSorted();
+    const all = readdirSync(join(OUTPUT, name), { recursive: true, encoding: 'utf8' });
+    const paths = all.toSorted().map((path) => `${name}/${path}`);
     // It stores local times, so TZ is set in main; -D: no entries for folders.
-    run(
-      'zip',
-      ['-q', '-X', '-D', '-9', `${name}.zip`, ...files.map((f) => `${name}/${f}`)],
-      OUTPUT,
-    );
+    run('zip', ['-q', '-X', '-D', '-9', `${name}.zip`, ...paths], OUTPUT);
     return `${name}.zip`;
   }
   const tar = `${name}.tar`;

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Installs a released gpt-load for the user, or for all as root. Nothing is put in place whose checksum
-# is not that of SHA256SUMS.
+# Installs a released gpt-load for the current user, or system-wide as root. Nothing is installed whose
+# checksum does not match SHA256SUMS.
 #
 #   GPT_LOAD_URL=URL sh install.sh     URL: the folder of the release's files
 #   PREFIX=/opt sh install.sh          into /opt/bin instead of /usr/local/bin or ~/.local/bin
@@ -19,7 +19,7 @@ download() { # URL FILE
   elif command -v wget >/dev/null; then
     wget --quiet --output-document="$2" "$1"
   else
-    die 'needs curl or wget'
+    die 'curl or wget is required'
   fi || die "could not download $1"
 }
 
@@ -57,7 +57,7 @@ main() {
   expected=$(awk -v file="$name.tar.xz" '$2 == file { print $1 }' "$folder/SHA256SUMS")
   [ -n "$expected" ] || die "SHA256SUMS does not name $name.tar.xz; nothing was installed"
   [ "$(sum "$folder/$name.tar.xz")" = "$expected" ] ||
-    die "$name.tar.xz is not what SHA256SUMS says; nothing was installed"
+    die "$name.tar.xz does not match SHA256SUMS; nothing was installed"
 
   tar -xJf "$folder/$name.tar.xz" -C "$folder" || die 'could not unpack (is xz installed?)'
   mkdir -p "$PREFIX/bin"
@@ -67,7 +67,7 @@ main() {
   say "installed $("$PREFIX/bin/gpt-load" version) as $PREFIX/bin/gpt-load"
   case ":$PATH:" in
     *":$PREFIX/bin:"*) ;;
-    *) say "$PREFIX/bin is not in PATH yet" ;;
+    *) say "$PREFIX/bin is not on your PATH yet" ;;
   esac
   say 'next: put your keys into keys.txt, one per line, and run gpt-load there; or try gpt-load demo'
 }

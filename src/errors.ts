@@ -1,6 +1,6 @@
-// The words in which this proxy itself reports failure: bad configuration, and the JSON errors that
-// it sends. What to answer, and when, is decided by http/; errors of an upstream are relayed as
-// they came and never pass here.
+// How this proxy itself reports failure: bad configuration, and the JSON errors that it sends. What
+// to answer, and when, is decided elsewhere; an upstream's errors are relayed as they came and
+// never pass through here.
 
 /** Configuration that cannot be used. Carries every problem found, one line each. */
 export class ConfigError extends Error {

@@ -104,8 +104,8 @@ async function run({ command, values, rest }: CommandLine, terminal: Terminal): 
       const { client } = await import('./cli/client.ts');
       const { usageQuery } = await import('./cli/usage-view.ts');
       const csv = values.csv === true;
-      const [by, groupBy, since] = [values.by, values['group-by'], values.since].map(text);
-      const query = usageQuery({ by, groupBy, since, csv });
+      const { by, 'group-by': groupBy, since, instance } = textsOf(values);
+      const query = usageQuery({ by, groupBy, since, instance, csv });
       return client(command, { url: text(values.url), json, query, plain: csv }, config, terminal);
     }
     case 'requests': {
@@ -166,7 +166,7 @@ function runtimeOf({ env, file, warnings }: LoadedEnv, terminal: Terminal): Comm
 function showHelp({ command, named, rest }: CommandLine, terminal: Terminal): number {
   const topic = command === 'help' ? rest[0] : named ? command : undefined;
   if (topic !== undefined && !isCommand(topic)) {
-    terminal.complain(`gpt-load: no help on "${topic}" (see gpt-load --help)\n`);
+    terminal.complain(`gpt-load: unknown command "${topic}" (see gpt-load --help)\n`);
     return EXIT_USAGE;
   }
   terminal.write(helpText(topic));

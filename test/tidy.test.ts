@@ -108,7 +108,7 @@ function circles(): string[] {
 /** What is compiled in, each in its one place, which is loaded where it is needed. */
 const COMPILED_IN: Readonly<Record<string, string>> = {
   'smol-toml': 'src/config/toml-file.ts',
-  '@redis/client': 'src/store/valkey/valkey-link.ts',
+  '@redis/client': 'src/store/valkey/redis-client.ts',
 };
 
 test('src imports nothing but node: builtins, itself and what may be compiled in', () => {

@@ -1,6 +1,6 @@
-// The endpoints of our own: which paths they are, who may see them, and what they say. None of them
-// ever shows a key. They are answered outside the concurrency limit; their numbers come from shared
-// memory.
+// gpt-load's own endpoints: which paths they are, who may see them, and what they answer. None of
+// them ever shows a key. They are answered outside the concurrency limit; their numbers come from
+// shared memory.
 
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { effectiveConfig } from '../config/config.ts';
@@ -123,7 +123,7 @@ export class Admin {
 
   /** Healthy: every group that has keys has one that is usable, and there is one. */
   #health(response: ServerResponse): void {
-    const nowMs = Date.now();
+    const nowMs = this.#parts.now();
     const groups = this.#parts.groups().map(({ name, table }) => {
       const { total, healthy } = summarise(table, nowMs);
       const status = healthy > 0 || total === 0 ? 'healthy' : 'unhealthy';
@@ -134,7 +134,7 @@ export class Admin {
     const isHealthy = healthy > 0 && groups.every(({ status }) => status === 'healthy');
     const body = {
       status: isHealthy ? 'healthy' : 'unhealthy',
-      timestamp: new Date(nowMs).toISOString(),
+      timestamp: new Date().toISOString(),
       healthy_keys: healthy,
       total_keys: total,
       uptime: Math.floor((nowMs - this.#parts.startedAtMs) / 1000),
@@ -146,7 +146,7 @@ export class Admin {
   }
 
   #groups() {
-    const nowMs = Date.now();
+    const nowMs = this.#parts.now();
     const groups = this.#parts.groups().map(({ name, settings, table }) => {
       return {
         name,
@@ -156,12 +156,12 @@ export class Admin {
         keys: keyCounts(summarise(table, nowMs)),
       };
     });
-    return { groups, timestamp: new Date(nowMs).toISOString() };
+    return { groups, timestamp: new Date().toISOString() };
   }
 
   #stats() {
     const { counters, config, version, startedAtMs } = this.#parts;
-    const nowMs = Date.now();
+    const nowMs = this.#parts.now();
     const keys = this.#summary(nowMs);
     const { totals, gauges } = counters.sum();
     const heap = heapUsage();
@@ -197,12 +197,12 @@ export class Admin {
         uptime: Math.floor((nowMs - startedAtMs) / 1000),
       },
       fleet: this.#parts.fleet.facts(nowMs),
-      timestamp: new Date(nowMs).toISOString(),
+      timestamp: new Date().toISOString(),
     };
   }
 
   #blacklist() {
-    const nowMs = Date.now();
+    const nowMs = this.#parts.now();
     const groups = this.#parts.groups();
     const blacklisted = groups.flatMap((group) => blacklistedOf(group)).slice(0, MAX_LISTED_KEYS);
     const resting = groups.flatMap((group) => restingOf(group, nowMs)).slice(0, MAX_LISTED_KEYS);
@@ -211,7 +211,7 @@ export class Admin {
       count: this.#summary(nowMs).blacklisted,
       resting_keys: resting,
       fleet: this.#parts.fleet.facts(nowMs),
-      timestamp: new Date(nowMs).toISOString(),
+      timestamp: new Date().toISOString(),
     };
   }
 
@@ -239,13 +239,13 @@ export class Admin {
     }
     const report = await this.#parts.reset(group);
     if (!report.ok) return sendError(response, badKeyFile(report.message));
-    const nowMs = Date.now();
+    const nowMs = this.#parts.now();
     const { total, healthy } = this.#summary(nowMs);
     const body = {
       message: report.message,
       total_keys: total,
       healthy_keys: healthy,
-      timestamp: new Date(nowMs).toISOString(),
+      timestamp: new Date().toISOString(),
     };
     sendJson(response, 200, JSON.stringify(body));
   }

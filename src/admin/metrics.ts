@@ -7,13 +7,14 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Config } from '../config/config.ts';
 import type { VerdictKind } from '../policy/verdict.ts';
 import { type ClientCounts, OTHER_CLIENTS } from '../pool/counts/client-counts.ts';
-import { BUCKETS, type Histogram as Counted, type Counters } from '../pool/counts/counters.ts';
+import { BUCKETS, type Histogram as Counted } from '../pool/counts/counters.ts';
 import { DELAY_BOUNDS_MS, type Vitals, WorkerVitals } from '../pool/counts/worker-vitals.ts';
 import type { FleetFacts, FleetMemory } from '../pool/fleet-memory.ts';
 import type { GroupView } from '../pool/group-view.ts';
 import { summarise } from '../pool/keys/key-report.ts';
 import { QUOTA_KINDS } from '../pool/limits/key-quotas.ts';
 import type { TokenSeries } from '../proxy/usage-tally.ts';
+import type { LiveSources } from './dashboard/dashboard-state.ts';
 import {
   CONTENT_TYPE,
   exposition,
@@ -34,7 +35,7 @@ export async function sendMetrics(
   const format = negotiateFormat(request.headers.accept);
   // The coordinator's books; without them the rest is worth a scrape all the same.
   const tokens = await sources.tokens().catch(() => []);
-  const families = metricFamilies(metricsSnapshot(sources, Date.now()));
+  const families = metricFamilies(metricsSnapshot(sources, sources.now()));
   const body = exposition([...families, tokenFamily(tokens)], format);
   response.writeHead(200, {
     'Content-Type': CONTENT_TYPE[format],
@@ -52,19 +53,14 @@ const MAX_NAMED_CLIENTS = 256;
 const US_PER_SECOND = 1e6;
 
 /** Where the numbers are. */
-export interface MetricsSources {
+export interface MetricsSources extends LiveSources {
   readonly config: Config;
   readonly version: string;
-  /** As they are now. */
-  readonly groups: () => readonly GroupView[];
-  readonly counters: Counters;
   /** Names of the clients, and where they are counted. */
   readonly clients: () => readonly { readonly name: string; readonly place: number }[];
   readonly clientCounts: ClientCounts;
   /** Tokens since the start. */
   readonly tokens: () => Promise<readonly TokenSeries[]>;
-  /** Memory of all workers' vitals. */
-  readonly vitals: SharedArrayBuffer;
   readonly fleet: FleetMemory;
   /** Unix time in milliseconds. */
   readonly startedAtMs: number;
@@ -231,7 +227,7 @@ export function metricFamilies(snapshot: MetricsSnapshot): Family[] {
     ...upstreamFamilies(snapshot.groups),
     counter(
       'upstream_stray_answers',
-      'Connections ended because the upstream sent bytes that nobody had asked for.',
+      'Connections closed because the upstream sent unsolicited bytes.',
       one(snapshot.strayAnswers),
     ),
     ...keyFamilies(snapshot),
@@ -244,44 +240,42 @@ export function metricFamilies(snapshot: MetricsSnapshot): Family[] {
 function requestFamilies(snapshot: MetricsSnapshot): Family[] {
   const { requests, bytes } = snapshot;
   return [
-    counter('requests', 'Client requests that ended, by outcome.', by('outcome', requests)),
+    counter('requests', 'Finished client requests, by outcome.', by('outcome', requests)),
     counter(
       'client_requests',
-      'Requests that ended, by client and outcome; for those whose credential names a client.',
+      'Finished requests of known clients, by client and outcome.',
       snapshot.clients.flatMap(({ name, requests: ended }) =>
         by('outcome', ended, { client: name }),
       ),
     ),
     counter(
       'requests_rejected',
-      'Requests answered 429 at once because of MAX_CONCURRENT_REQUESTS.',
+      'Requests rejected with 429 because of MAX_CONCURRENT_REQUESTS.',
       one(snapshot.rejected),
     ),
     counter('retries', 'Attempts after the first one of a request.', one(snapshot.retries)),
-    gauge('requests_in_flight', 'Requests being worked on now.', one(snapshot.inFlight)),
+    gauge('requests_in_flight', 'Requests in flight.', one(snapshot.inFlight)),
     gauge('requests_in_flight_limit', 'MAX_CONCURRENT_REQUESTS.', one(snapshot.maxInFlight)),
-    gauge('streams_open', 'Event streams being relayed now.', one(snapshot.openStreams)),
+    gauge('streams_open', 'Event streams being relayed.', one(snapshot.openStreams)),
     histogram(
       'time_to_first_byte_seconds',
-      'From the arrival of a request to the first byte of its answer.',
+      'Time from the arrival of a request to the first byte of its answer.',
       [{ labels: {}, measured: snapshot.firstByte }],
     ),
     histogram(
       'request_duration_seconds',
-      'From the arrival of a request to the last byte of its answer.',
+      'Time from the arrival of a request to the last byte of its answer.',
       [{ labels: {}, measured: snapshot.duration }],
     ),
     histogram(
       'queue_wait_seconds',
-      'How long requests waited for a place or a busy key, those that had to.',
+      'How long queued requests waited for a free slot or a busy key.',
       [{ labels: {}, measured: snapshot.queue }],
     ),
     inBytes(
-      counter('client_received_bytes', 'Bytes of bodies that clients sent.', one(bytes.received)),
+      counter('client_received_bytes', 'Body bytes received from clients.', one(bytes.received)),
     ),
-    inBytes(
-      counter('client_sent_bytes', 'Bytes of bodies that clients were sent.', one(bytes.sent)),
-    ),
+    inBytes(counter('client_sent_bytes', 'Body bytes sent to clients.', one(bytes.sent))),
   ];
 }
 
@@ -293,20 +287,20 @@ function upstreamFamilies(groups: readonly GroupSnapshot[]): Family[] {
     all.map(({ labels, upstream }) => ({ labels, value: pick(upstream) }));
   const attempts = all.flatMap(({ labels, upstream }) => by('verdict', upstream.attempts, labels));
   return [
-    counter('attempts', 'Attempts to get an answer, by group, upstream and verdict.', attempts),
+    counter('attempts', 'Attempts at upstreams, by group, upstream and verdict.', attempts),
     gauge(
       'upstream_available',
-      'Whether the upstream takes requests (1) or is ejected after faults (0).',
+      'Whether the upstream is in rotation (1) or ejected after faults (0).',
       per(({ available }) => Number(available)),
     ),
     gauge(
       'upstream_consecutive_failures',
-      'Faults of the upstream since it last answered.',
+      'Consecutive faults of the upstream.',
       per(({ consecutiveFailures }) => consecutiveFailures),
     ),
     gauge(
       'upstream_suspect',
-      'Whether every key was rejected there within a minute (1): the route rather than the keys.',
+      'Whether every key was rejected there within a minute (1): suspect the route, not the keys.',
       per(({ suspect }) => Number(suspect)),
     ),
   ];
@@ -319,15 +313,15 @@ function keyFamilies(snapshot: MetricsSnapshot): Family[] {
     gauge('keys', 'API keys, by group and state.', keys),
     gauge(
       'key_models_resting',
-      'Pairs of a key and a model that rest while the key serves other models.',
+      'Pairs of a key and a model that are resting while the key serves other models.',
       groups.map(({ name, restingModels }) => ({ labels: { group: name }, value: restingModels })),
     ),
     counter(
       'key_limit_skips',
-      'Times that a key was set aside because it had reached a limit of its own.',
+      'Times that a key was skipped because it had reached a limit of its own.',
       groups.flatMap(({ name, limitSkips }) => by('limit', limitSkips, { group: name })),
     ),
-    gauge('key_leases_open', 'Keys in use by attempts now.', one(snapshot.openLeases)),
+    gauge('key_leases_open', 'Keys in use by attempts.', one(snapshot.openLeases)),
   ];
 }
 
@@ -339,11 +333,11 @@ function fleetFamilies(fleet: FleetFacts | undefined): Family[] {
   return [
     gauge(
       'fleet_connected',
-      "Whether the fleet's server is reached (1) or this instance is alone (0).",
+      'Whether the fleet server is reachable (1) or this instance is on its own (0).',
       one(Number(connected)),
     ),
-    gauge('fleet_instances', 'Living instances as last seen.', one(instances)),
-    { ...gauge('fleet_lag_seconds', 'Age of what is known of them.', lag), unit: 'seconds' },
+    gauge('fleet_instances', 'Live instances, as last seen.', one(instances)),
+    { ...gauge('fleet_lag_seconds', 'Age of the last news from the fleet.', lag), unit: 'seconds' },
   ];
 }
 
@@ -367,7 +361,7 @@ function workerFamilies(workers: readonly WorkerSnapshot[]): Family[] {
     inBytes(gauge('worker_memory_bytes', 'Memory of a worker, by area.', memory)),
     histogram(
       'worker_event_loop_delay_seconds',
-      'How late the event loop of a worker turned, sampled twice a second.',
+      'Event loop delay of a worker, sampled twice a second.',
       delays,
     ),
   ];
@@ -381,7 +375,7 @@ function processFamilies(snapshot: MetricsSnapshot): Family[] {
       'Log lines lost because they could not be written.',
       one(logLinesDropped),
     ),
-    gauge('build_info', 'The version that runs; always 1.', [{ labels: { version }, value: 1 }]),
+    gauge('build_info', 'The running version; always 1.', [{ labels: { version }, value: 1 }]),
     {
       ...gauge('', 'Start of the process, Unix time.', one(startSeconds)),
       name: 'process_start_time_seconds',

@@ -66,7 +66,9 @@ function one(encoded: string): TrailQuestion {
 function list(query: URLSearchParams): TrailQuestion | OwnError {
   for (const name of query.keys()) {
     if (!PARAMETERS.includes(name)) {
-      return badQuery(`${ROOT} takes ${PARAMETERS.join(', ')}, not ${JSON.stringify(name)}`);
+      return badQuery(
+        `unknown parameter ${JSON.stringify(name)}; ${ROOT} accepts ${PARAMETERS.join(', ')}`,
+      );
     }
   }
   const text = (name: string): string | undefined => query.get(name) || undefined;
@@ -75,7 +77,8 @@ function list(query: URLSearchParams): TrailQuestion | OwnError {
     return badQuery(`limit must be a whole number from 1 to ${MAX_LIMIT}`);
   }
   const status = statusRange(text('status'));
-  if (status === null) return badQuery('status must be like 429, or like 4xx; 0: none was sent');
+  if (status === null)
+    return badQuery('status must be a code such as 429, a class such as 4xx, or 0 for no answer');
   return {
     kind: 'list',
     limit,

@@ -19,7 +19,7 @@ export function tokenFamily(series: readonly TokenSeries[]): Plain {
   });
   return counter(
     'tokens',
-    'Tokens that answers have named, by group, model, client and kind.',
+    'Tokens reported in answers, by group, model, client and kind.',
     samples,
   );
 }

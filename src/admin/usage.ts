@@ -4,7 +4,12 @@
 
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { type OwnError, sendError, sendJson } from '../proxy/answer/own-answer.ts';
-import { badQuery, TOO_MANY_ROWS, USAGE_UNAVAILABLE } from '../proxy/answer/own-errors.ts';
+import {
+  badQuery,
+  FLEET_AWAY,
+  TOO_MANY_ROWS,
+  USAGE_UNAVAILABLE,
+} from '../proxy/answer/own-errors.ts';
 import {
   USAGE_DIMENSIONS,
   type UsageAnswer,
@@ -16,12 +21,37 @@ const HOUR_MS = 3_600_000;
 const HOURS_PER_DAY = 24;
 /** Without `from`: the last week. */
 const DEFAULT_DAYS = 7;
+/** Instances that an error names. */
+const MAX_NAMED = 20;
 
 export type UsageFormat = 'json' | 'csv';
-/** An answer as it goes to the client, or why there is none. */
-export type WrittenUsage = { readonly body: string } | 'too_many' | undefined;
+
+/** What is asked, and how it is to be answered. */
+export interface UsageAsked {
+  readonly question: UsageQuestion;
+  readonly format: UsageFormat;
+  /** Only what this instance of the fleet has used. */
+  readonly instance?: string;
+}
+
+/** Whose usage an answer is about, where there is a fleet; `away`: this instance's alone. */
+export interface UsageScope {
+  readonly fleet: 'connected' | 'away';
+  readonly instances: readonly string[];
+}
+
+/**
+ * An answer as it goes to the client, or why there is none: `away`, the instance that was named is
+ * another one and the fleet cannot be asked; the names of those that there are, it is none of them.
+ */
+export type WrittenUsage =
+  | { readonly body: string; readonly isAway: boolean }
+  | { readonly instances: readonly string[] }
+  | 'too_many'
+  | 'away'
+  | undefined;
 /** Asks the coordinator; undefined: it cannot say. */
-export type AskUsage = (question: UsageQuestion, format: UsageFormat) => Promise<WrittenUsage>;
+export type AskUsage = (asked: UsageAsked) => Promise<WrittenUsage>;
 
 /** Columns of an answer, in their order. */
 const COLUMNS = [
@@ -56,23 +86,30 @@ export async function sendUsage(
   if ('code' in question) return sendError(response, question);
   const wantsCsv = /\btext\/csv\b/.test(request.headers.accept ?? '');
   const format = wantsCsv || query.get('format') === 'csv' ? 'csv' : 'json';
-  const written = await ask(question, format).catch(() => undefined);
+  const instance = query.get('instance') ?? '';
+  const asked = { question, format, ...(instance === '' ? {} : { instance }) } as const;
+  const written = await ask(asked).catch(() => undefined);
   if (written === undefined) return sendError(response, USAGE_UNAVAILABLE);
   if (written === 'too_many') return sendError(response, TOO_MANY_ROWS);
+  if (written === 'away') return sendError(response, FLEET_AWAY);
+  if ('instances' in written) {
+    const known = written.instances.slice(0, MAX_NAMED).join(', ');
+    return sendError(response, refusal('instance', `one of ${known}`, instance));
+  }
   if (format === 'json') sendJson(response, 200, written.body);
-  else sendCsv(response, written.body);
+  else sendCsv(response, written);
 }
 
 /** Writes an answer down for the client. */
 export function writtenUsage(
   answers: readonly UsageAnswer[],
-  question: UsageQuestion,
-  format: UsageFormat,
+  { question, format }: UsageAsked,
+  scope?: UsageScope,
 ): string {
   const rows = answers.map((answer) => rowOf(answer, question));
   if (format === 'csv') return csvOf(rows, question);
   const { fromHour, toHour, by } = question;
-  return JSON.stringify({ from: isoOf(fromHour), to: isoOf(toHour), by, rows });
+  return JSON.stringify({ from: isoOf(fromHour), to: isoOf(toHour), by, ...scope, rows });
 }
 
 /** `from` and `to` are dates or times of ISO 8601, or days back such as `7d`. */
@@ -100,7 +137,7 @@ function readQuestion(query: URLSearchParams, nowMs: number): UsageQuestion | Ow
   return { fromHour: whole(from, false), toHour: whole(to, true), by, groupBy };
 }
 
-const TIME = 'a date, a time (2026-01-31T08:00Z) or so many days or hours back (7d, 12h)';
+const TIME = 'a date, a time (2026-01-31T08:00Z), or a number of days or hours ago (7d, 12h)';
 
 /** In hours since 1970; undefined: not understood. */
 function timeOf(text: string | null, nowMs: number, otherwise: number): number | undefined {
@@ -151,13 +188,18 @@ function csvOf(rows: readonly Row[], { groupBy }: UsageQuestion): string {
   return [names.join(','), ...lines, ''].join('\r\n');
 }
 
-function sendCsv(response: ServerResponse, body: string): void {
+function sendCsv(
+  response: ServerResponse,
+  { body, isAway }: { readonly body: string; readonly isAway: boolean },
+): void {
   response.writeHead(200, {
     'Content-Type': 'text/csv; charset=utf-8; header=present',
     'Content-Length': Buffer.byteLength(body),
     'Content-Disposition': 'attachment; filename="usage.csv"',
     'Cache-Control': 'no-store',
     'X-Content-Type-Options': 'nosniff',
+    // There is no place for it among the rows.
+    ...(isAway ? { 'X-Gpt-Load-Fleet': 'away' } : {}),
   });
   response.end(body);
 }

@@ -1,10 +1,10 @@
-// `gpt-load alert-test`: sends one message to ALERT_WEBHOOK_URL and says whether it was taken.
+// `gpt-load alert-test`: sends one message to ALERT_WEBHOOK_URL and says whether it was accepted.
 
 import type { Config } from '../config/config.ts';
 import { Webhook } from '../serve/alerts/webhook.ts';
 import type { Terminal } from './terminal.ts';
 
-/** Exit code: 0 it was taken; 1 it was not; 2 there is no webhook. */
+/** Exit code: 0 accepted; 1 not accepted; 2 no webhook is set. */
 export async function alertTest(config: Config, terminal: Terminal): Promise<number> {
   if (config.alertWebhookUrl === '') {
     terminal.complain('gpt-load alert-test: ALERT_WEBHOOK_URL is not set\n');
@@ -14,16 +14,16 @@ export async function alertTest(config: Config, terminal: Terminal): Promise<num
   const refusal = await new Webhook(config).send({
     event: 'test',
     group: 'default',
-    summary: 'this is a test: alerts arrive here',
+    summary: 'this is a test: alerts will arrive here',
     details: [],
     at: new Date().toISOString(),
   });
   if (refusal !== undefined) {
     terminal.complain(
-      `gpt-load alert-test: ${hostname} did not take the message: ${refusal.why}\n`,
+      `gpt-load alert-test: ${hostname} did not accept the message: ${refusal.why}\n`,
     );
     return 1;
   }
-  terminal.write(`${hostname} has taken the message\n`);
+  terminal.write(`${hostname} accepted the message\n`);
   return 0;
 }

@@ -1,5 +1,5 @@
-// `gpt-load check-config`: what is in force, without secrets, and whether the files that it names
-// can be used. Whether the values themselves are right was decided by parseConfig before.
+// `gpt-load check-config`: the effective configuration, without secrets, and whether the files that
+// it names can be used. The values themselves have already been checked by parseConfig.
 
 import { accessSync, constants } from 'node:fs';
 import { type Config, effectiveConfig, type Shown } from '../config/config.ts';
@@ -63,7 +63,7 @@ function envText(
 
 /** As gpt-load.toml, each setting with its origin; of clients what they may do. */
 function groupingText({ config_file, groups, clients }: ShownGrouping): string {
-  const lines = ['', `# groups and clients of ${config_file}`];
+  const lines = ['', `# groups and clients from ${config_file}`];
   for (const { name, settings } of groups) {
     lines.push('', `[group.${name}]`);
     for (const [setting, { value, origin }] of Object.entries(settings)) {
@@ -91,7 +91,7 @@ function tomlText(value: unknown): string {
 async function unusableHost({ host }: Config): Promise<string[]> {
   const fault = host.startsWith('unix:') ? undefined : await hostFault(host);
   if (fault === undefined) return [];
-  return [`HOST: must be an address or a name of this machine, got "${host}" (${fault})`];
+  return [`HOST: must be an address or host name of this machine, got "${host}" (${fault})`];
 }
 
 function unreadable(config: Config, { groups }: Grouping): string[] {

@@ -129,7 +129,7 @@ function limitedView(keys: readonly JsonObject[], columns: number | undefined): 
     const name = key.name === undefined ? '-' : words(key.name);
     return [words(key.preview), name, turn, used.join(', ') || '-'];
   });
-  const head = heads(['KEY', 'NAME', 'TURN', 'USED']);
+  const head = heads(['KEY', 'NAME', 'ROTATION', 'USED']);
   return section('keys with limits', table([head, ...rows], columns && columns - 2));
 }
 

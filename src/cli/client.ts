@@ -143,14 +143,15 @@ async function askOrExplain(question: Question): Promise<Answer> {
     const code = error instanceof Error && 'code' in error ? String(error.code) : '';
     const at = placeOf(question);
     if (code === 'ECONNREFUSED' || code === 'ENOENT') {
-      throw new AskError(`nothing listens at ${at}; is gpt-load running? (--url, HOST and PORT)`);
+      throw new AskError(
+        `nothing is listening at ${at}; is gpt-load running? (see --url, HOST and PORT)`,
+      );
     }
     if (code === 'ENOTFOUND' || code === 'EAI_AGAIN') {
-      throw new AskError(`${at}: this host name is not known`);
+      throw new AskError(`${at}: unknown host name`);
     }
     if (code.includes('CERT')) {
-      const cure =
-        'name its authority in EXTRA_CA_FILE, or a certificate of its own in TLS_CERT_FILE';
+      const cure = 'set EXTRA_CA_FILE to its CA certificate, or TLS_CERT_FILE to a self-signed one';
       throw new AskError(`${at}: ${messageOf(error).split('; if the root CA')[0]}; ${cure}`);
     }
     if (['ECONNRESET', 'EPROTO'].includes(code) || code.startsWith('HPE_')) {
@@ -164,7 +165,7 @@ function understand(question: Question, config: Config, { status, text }: Answer
   const at = placeOf(question);
   if (status === 401) {
     const why =
-      config.authKey === '' ? 'asks for AUTH_KEY, and none is set' : 'refuses this AUTH_KEY';
+      config.authKey === '' ? 'requires an AUTH_KEY, but none is set' : 'rejects this AUTH_KEY';
     throw new AskError(`${at} ${why}`);
   }
   const body = parseObject(text);
@@ -172,7 +173,7 @@ function understand(question: Question, config: Config, { status, text }: Answer
   if (body !== undefined && (status === 200 || isHealth)) return body;
   const said = body?.error as { readonly message?: unknown } | undefined;
   if (typeof said?.message === 'string') throw new AskError(`${at}: ${said.message}`, status);
-  throw new AskError(`${at} answered ${status}; is that gpt-load?`);
+  throw new AskError(`${at} answered ${status}; is it gpt-load?`);
 }
 
 function parseObject(text: string): JsonObject | undefined {

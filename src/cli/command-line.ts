@@ -1,5 +1,5 @@
-// From the words of a command line to a command and its options, or to what is wrong with them.
-// What exists is data in command-table.ts; running it is main.ts.
+// Parses a command line into a command and its options, or into what is wrong with it. The commands
+// are data in command-table.ts; main.ts runs them.
 
 import { type ParseArgsConfig, parseArgs } from 'node:util';
 import { nearest } from '../config/nearest.ts';
@@ -28,11 +28,17 @@ export interface UsageProblem {
   readonly message: string;
 }
 
+interface FirstWord {
+  readonly text: string;
+  readonly isAfterUnknown: boolean;
+}
+
 type Options = NonNullable<ParseArgsConfig['options']>;
 
 /** Reads `argv` (without node and script). Nothing named means `serve`. */
 export function readCommandLine(argv: readonly string[]): CommandLine | UsageProblem {
-  const word = firstWord(argv);
+  const first = firstWord(argv);
+  const word = first?.isAfterUnknown && !isCommand(first.text) ? undefined : first?.text;
   if (word !== undefined && !isCommand(word)) {
     const known = Object.keys(COMMANDS);
     return usage(`unknown command "${word}"${suggestion(nearest(word, known))}`);
@@ -55,7 +61,7 @@ export function readCommandLine(argv: readonly string[]): CommandLine | UsagePro
 function wordProblem(name: CommandName, rest: readonly string[]): string | undefined {
   const { argument }: Command = COMMANDS[name];
   const excess = argument === undefined ? rest[0] : rest[1];
-  if (excess !== undefined) return `${name} does not take "${excess}"`;
+  if (excess !== undefined) return `unexpected argument "${excess}" for ${name}`;
   const word = rest[0];
   if (word === undefined) return argument?.missing && `${name} needs ${argument.missing}`;
   const isKnown = argument?.choices?.includes(word) ?? true;
@@ -68,18 +74,25 @@ function isAsking({ help, version, licenses }: Record<string, unknown>): boolean
 }
 
 /**
- * The first word that is neither an option nor an option's value, whichever command it belongs to.
+ * The first word that is neither an option nor an option's value, whichever command it belongs to;
+ * after an option that no command has it may be that option's value.
  */
-function firstWord(argv: readonly string[]): string | undefined {
+function firstWord(argv: readonly string[]): FirstWord | undefined {
   const options: Options = {};
   for (const command of Object.values(COMMANDS)) Object.assign(options, parserOptions(command));
-  const { positionals } = parseArgs({
+  const { tokens } = parseArgs({
     args: [...argv],
     options,
     strict: false,
     allowPositionals: true,
+    tokens: true,
   });
-  return positionals[0];
+  const at = tokens.findIndex(({ kind }) => kind === 'positional');
+  const found = tokens[at];
+  if (found?.kind !== 'positional') return undefined;
+  const before = tokens[at - 1];
+  const isAfterUnknown = before?.kind === 'option' && !Object.hasOwn(options, before.name);
+  return { text: found.value, isAfterUnknown };
 }
 
 function parserOptions(command: Command): Options {
@@ -92,11 +105,15 @@ function parserOptions(command: Command): Options {
 }
 
 function explain(error: Error, command: CommandName, known: readonly string[]): string {
+  const value = /^Option '(?:-\w, )?(--[\w-]+)(?: <value>)?' (argument missing|does not)/;
+  const [, option, fault] = value.exec(error.message) ?? [];
+  if (fault !== undefined)
+    return `${option} ${fault === 'does not' ? 'takes no' : 'needs a'} value`;
   const unknown = /^Unknown option '(-+)([^']*)'/.exec(error.message);
   if (unknown === null) return error.message.split('. ')[0] ?? error.message;
   const [, dashes = '', name = ''] = unknown;
   const meant = dashes === '--' ? nearest(name, known) : undefined;
-  return `${command} has no option ${dashes}${name}${suggestion(meant && `--${meant}`)}`;
+  return `unknown option ${dashes}${name} for ${command}${suggestion(meant && `--${meant}`)}`;
 }
 
 function suggestion(meant: string | undefined): string {

@@ -1,5 +1,5 @@
-// What a command may know of the process that it runs in: all that serving may, and the terminal.
-// Only main.ts reads it there; commands get it handed.
+// What a command may know about the process that it runs in: all that serving may, and the
+// terminal. Only main.ts reads it from there, and hands it to commands.
 
 import type { Config, Env } from '../config/config.ts';
 import type { Grouping } from '../config/grouping.ts';

@@ -1,6 +1,6 @@
 // The command line as data: every command, its options, its exit codes and what to say about them.
-// command-line.ts parses by it; help.ts, manual.ts and completion.ts print it. What a command does
-// is its own file.
+// command-line.ts parses with it; help.ts, manual.ts and completion.ts print it. What a command
+// does is in its own file.
 
 export interface Option {
   readonly type: 'string' | 'boolean';
@@ -37,189 +37,237 @@ export const GLOBAL_OPTIONS = {
     type: 'string',
     value: 'FILE',
     names: 'file',
-    about: 'Read variables from FILE instead of .env; the real environment wins',
+    about: 'Read variables from FILE instead of .env; the environment takes precedence',
   },
-  help: { type: 'boolean', short: 'h', about: 'Show help, of a command where one is given' },
-  licenses: { type: 'boolean', about: 'Show the licences of all that is in this file' },
+  help: { type: 'boolean', short: 'h', about: 'Show this help, or the help of a command' },
+  licenses: { type: 'boolean', about: 'Show the licences of everything bundled' },
   version: { type: 'boolean', short: 'v', about: 'Show version, commit, platform and Node' },
 } as const satisfies Command['options'];
 
 /** Of every command, unless it says something else. */
 export const GLOBAL_EXITS = {
-  0: 'all went well',
-  1: 'a value or a file of the configuration cannot be used; each problem is one line',
-  2: 'the command line is not understood',
+  0: 'success',
+  1: 'invalid configuration, or a file that cannot be read; one line per problem',
+  2: 'invalid command line',
 } as const satisfies Exits;
 
 const STARTED: Exits = {
   ...GLOBAL_EXITS,
-  0: 'stopped by SIGINT or SIGTERM, after running requests had ended',
-  1: 'could not start: a value, a file or the port cannot be used',
+  0: 'stopped by SIGINT or SIGTERM, after running requests finished',
+  1: 'could not start: invalid configuration, an unreadable file, or a port in use',
 };
 const ASKED: Exits = {
   ...GLOBAL_EXITS,
-  0: 'the instance has answered',
-  2: 'it could not be asked, or the command line is not understood',
+  0: 'the instance answered',
+  2: 'the instance could not be reached, or invalid command line',
 };
 /** These read no configuration. */
-const PRINTED: Exits = { 0: 'printed', 2: GLOBAL_EXITS[2] };
+const PRINTED: Exits = { 0: 'success', 2: GLOBAL_EXITS[2] };
 
 /** What `completion` knows. */
 export const SHELLS = ['bash', 'zsh', 'fish'] as const;
 export type Shell = (typeof SHELLS)[number];
 
-const JSON_OPTION: Option = { type: 'boolean', about: 'Print JSON, for programs' };
+const JSON_OPTION: Option = { type: 'boolean', about: 'Print JSON' };
 
 const CLIENT_OPTIONS = {
   url: {
     type: 'string',
     short: 'u',
     value: 'URL',
-    about: 'Ask the instance at URL instead of HOST and PORT',
+    about: 'URL of the instance (default: from HOST and PORT)',
   },
   json: JSON_OPTION,
 } as const;
 
 const REQUESTS_OPTIONS = {
   ...CLIENT_OPTIONS,
-  follow: { type: 'boolean', short: 'f', about: 'Go on as requests end, until Ctrl-C' },
-  limit: { type: 'string', short: 'n', value: 'N', about: 'At most so many (100)' },
-  client: { type: 'string', short: 'c', value: 'NAME', about: 'Only of this client or address' },
-  group: { type: 'string', short: 'g', value: 'NAME', about: 'Only of this group' },
-  model: { type: 'string', short: 'm', value: 'MODEL', about: 'Only for this model' },
-  status: { type: 'string', short: 's', value: 'STATUS', about: 'Only these: 429, or 5xx' },
+  follow: {
+    type: 'boolean',
+    short: 'f',
+    about: 'Keep printing requests as they finish, until Ctrl-C',
+  },
+  limit: {
+    type: 'string',
+    short: 'n',
+    value: 'N',
+    about: 'List at most N requests (default: 100)',
+  },
+  client: {
+    type: 'string',
+    short: 'c',
+    value: 'NAME',
+    about: 'Only requests from this client or address',
+  },
+  group: { type: 'string', short: 'g', value: 'NAME', about: 'Only requests to this group' },
+  model: { type: 'string', short: 'm', value: 'MODEL', about: 'Only requests for this model' },
+  status: {
+    type: 'string',
+    short: 's',
+    value: 'STATUS',
+    about: 'Only this status, such as 429 or 5xx',
+  },
 } as const;
 
 const TOP_OPTIONS = {
   url: CLIENT_OPTIONS.url,
-  count: { type: 'string', short: 'n', value: 'N', about: 'End after so many views' },
+  count: { type: 'string', short: 'n', value: 'N', about: 'Exit after N refreshes' },
 } as const;
 
 const USAGE_OPTIONS = {
   ...CLIENT_OPTIONS,
-  by: { type: 'string', value: 'hour|day', about: 'A row for each hour or day (day)' },
+  by: { type: 'string', value: 'hour|day', about: 'One row per hour or per day (default: day)' },
   'group-by': {
     type: 'string',
     value: 'LIST',
-    about: 'Of client, group, model, key (client,group,model)',
+    about: 'Any of client, group, model, key (default: client,group,model)',
   },
-  since: { type: 'string', value: 'TIME', about: 'A date, or 7d, 12h (7d)' },
-  csv: { type: 'boolean', about: 'Comma-separated values, for programs' },
+  since: {
+    type: 'string',
+    value: 'TIME',
+    about: 'A date, or a time span such as 12h (default: 7d)',
+  },
+  instance: {
+    type: 'string',
+    value: 'NAME',
+    about: 'Only this instance of the fleet (default: all)',
+  },
+  csv: { type: 'boolean', about: 'Print comma-separated values' },
 } as const;
 
 const VALIDATE_OPTIONS = {
-  file: { type: 'string', short: 'f', value: 'FILE', names: 'file', about: 'Key file (KEYS_FILE)' },
-  url: { type: 'string', short: 'u', value: 'URL', about: 'Base URL to ask (OPENAI_BASE_URL)' },
-  model: { type: 'string', short: 'm', value: 'MODEL', about: 'Ask this model for one token' },
-  group: { type: 'string', short: 'g', value: 'NAME', about: 'Only the keys of this group' },
-  concurrency: { type: 'string', short: 'c', value: 'N', about: 'Keys asked at once (50)' },
-  timeout: { type: 'string', short: 't', value: 'SECONDS', about: 'Patience with one key (30)' },
+  file: {
+    type: 'string',
+    short: 'f',
+    value: 'FILE',
+    names: 'file',
+    about: 'Key file (default: KEYS_FILE)',
+  },
+  url: { type: 'string', short: 'u', value: 'URL', about: 'Base URL (default: OPENAI_BASE_URL)' },
+  model: { type: 'string', short: 'm', value: 'MODEL', about: 'Also request one token from MODEL' },
+  group: { type: 'string', short: 'g', value: 'NAME', about: 'Check only the keys of this group' },
+  concurrency: {
+    type: 'string',
+    short: 'c',
+    value: 'N',
+    about: 'Keys checked at once (default: 50)',
+  },
+  timeout: {
+    type: 'string',
+    short: 't',
+    value: 'SECONDS',
+    about: 'Time limit per key (default: 30)',
+  },
   output: {
     type: 'string',
     short: 'o',
     value: 'DIRECTORY',
     names: 'directory',
-    about: 'Where lists are put (.)',
+    about: 'Directory for the key lists (default: .)',
   },
-  prune: { type: 'boolean', about: 'Take dead keys out of the key file, after a backup' },
+  prune: { type: 'boolean', about: 'Remove dead keys from the key file, after a backup' },
   json: JSON_OPTION,
 } as const;
 
 export const COMMANDS = {
   serve: { summary: 'Start the proxy (the default)', options: {}, exits: STARTED },
   demo: {
-    summary: 'Start it with a built-in provider and demo keys',
+    summary: 'Start the proxy with a built-in mock provider and demo keys',
     options: {
       groups: {
         type: 'boolean',
-        about: 'Two providers, a fallback and two clients instead of one',
+        about: 'Use two mock providers, a fallback group and two clients',
       },
     },
     exits: STARTED,
   },
   'check-config': {
-    summary: 'Check the configuration and show what is in force',
+    summary: 'Check the configuration and show the effective values',
     options: { json: JSON_OPTION },
-    exits: { ...GLOBAL_EXITS, 0: 'everything can be used' },
+    exits: { ...GLOBAL_EXITS, 0: 'the configuration is valid' },
   },
   'validate-keys': {
-    summary: 'Check every key of the key file against its upstream',
+    summary: 'Check every key in the key file against its upstream',
     options: VALIDATE_OPTIONS,
     exits: {
-      0: 'every key can be used, now or after its rest',
-      1: 'some keys are dead or without access, or a value cannot be used',
-      2: 'some keys could not be checked, or an option or a file cannot be used',
+      0: 'every key works, resting keys included',
+      1: 'some keys are dead or lack access, or the configuration is invalid',
+      2: 'some keys could not be checked, or an option or file is invalid',
     },
   },
   health: {
-    summary: 'Ask a running instance whether it can serve',
+    summary: 'Check whether a running instance is healthy',
     options: CLIENT_OPTIONS,
     exits: {
       ...ASKED,
       0: 'healthy',
-      1: 'unhealthy: no key can be used; or a value of the configuration cannot be',
+      1: 'unhealthy: no usable key; or invalid configuration',
     },
   },
-  stats: { summary: 'Show its keys, requests and memory', options: CLIENT_OPTIONS, exits: ASKED },
+  stats: {
+    summary: 'Show keys, requests and memory of a running instance',
+    options: CLIENT_OPTIONS,
+    exits: ASKED,
+  },
   top: {
-    summary: 'Watch it: requests, latency, groups and last errors, once a second',
+    summary: 'Watch requests, latency, groups and recent errors live',
     options: TOP_OPTIONS,
     exits: { ...ASKED, 0: 'ended by q, Ctrl-C or --count' },
   },
   blacklist: {
-    summary: 'List its blacklisted and resting keys',
+    summary: 'List blacklisted and resting keys',
     options: CLIENT_OPTIONS,
     exits: ASKED,
   },
   fleet: {
-    summary: 'Show the instances that share what they learn',
+    summary: 'Show the instances that share key states',
     options: CLIENT_OPTIONS,
     exits: ASKED,
   },
   'reset-keys': {
-    summary: 'Give its blacklisted keys another chance; read the key file again',
+    summary: 'Mark every key healthy again and reload the key file',
     options: CLIENT_OPTIONS,
     exits: ASKED,
   },
   usage: {
-    summary: 'Show what was used: tokens by client, group, model and key',
+    summary: 'Show token usage by client, group, model and key',
     options: USAGE_OPTIONS,
     exits: ASKED,
   },
   requests: {
-    summary: 'List its last requests, or show them as they end',
+    summary: 'List recent requests, or follow them as they finish',
     options: REQUESTS_OPTIONS,
     exits: ASKED,
   },
   why: {
-    summary: 'Tell where one of its last requests went, and why',
-    argument: { name: 'ID', missing: 'the id of a request; gpt-load requests lists them' },
+    summary: 'Explain where a recent request went, and why',
+    argument: { name: 'ID', missing: 'a request ID; gpt-load requests lists them' },
     options: CLIENT_OPTIONS,
-    exits: { ...ASKED, 1: 'it remembers no such request; or a value cannot be used' },
+    exits: { ...ASKED, 1: 'no such recent request; or invalid configuration' },
   },
   'alert-test': {
     summary: 'Send a test message to ALERT_WEBHOOK_URL',
     options: {},
     exits: {
-      0: 'it was taken',
-      1: 'it was not taken, or a value cannot be used',
-      2: 'there is no ALERT_WEBHOOK_URL',
+      0: 'the message was delivered',
+      1: 'the message was not delivered, or the configuration is invalid',
+      2: 'ALERT_WEBHOOK_URL is not set, or invalid command line',
     },
   },
   completion: {
-    summary: 'Print the completions of a shell: bash, zsh or fish',
+    summary: 'Print the completion script for bash, zsh or fish',
     argument: { name: 'SHELL', missing: 'a shell: bash, zsh or fish', choices: SHELLS },
     options: {},
     exits: PRINTED,
   },
-  man: { summary: 'Print the manual page (man -l -)', options: {}, exits: PRINTED },
+  man: { summary: 'Print the manual page (gpt-load man | man -l -)', options: {}, exits: PRINTED },
   version: {
     summary: 'Show version, commit, platform and Node',
     options: { json: JSON_OPTION },
     exits: PRINTED,
   },
   help: {
-    summary: 'Show this, or the help of a command',
+    summary: 'Show this help, or the help of a command',
     argument: { name: '[COMMAND]' },
     options: {},
     exits: PRINTED,

@@ -1,5 +1,5 @@
-// `gpt-load demo --groups`: two pretended providers behind one endpoint, a group that stands in,
-// and two clients, from a gpt-load.toml that is shown and can be copied.
+// `gpt-load demo --groups`: two mock providers behind one endpoint, a fallback group and two
+// clients, from a gpt-load.toml that is shown and can be copied.
 
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -53,7 +53,7 @@ export async function groupsStage(props: Props): Promise<Stage> {
 function fileText(openai: string, claude: string): string {
   return `[group.openai]
 base_url = "${openai}"
-keys_file = "openai.txt"      # one key is dead, one is limited at every third request
+keys_file = "openai.txt"      # one key is dead, one is rate limited on every third request
 models = ["gpt-*"]
 fallback = ["backup"]
 
@@ -83,25 +83,25 @@ function opening(url: string, text: string, paint: Paint): string {
   const lines = [
     paint('gpt-load demo --groups', 'bold'),
     '',
-    `Two pretended providers and gpt-load in front of them at ${paint(url, 'bold')}, with this gpt-load.toml:`,
+    `Two mock providers, with gpt-load in front of them at ${paint(url, 'bold')} and this gpt-load.toml:`,
     '',
     ...text
       .trimEnd()
       .split('\n')
       .map((line) => (line === '' ? '' : `  ${line}`)),
     '',
-    'Try it in another terminal. The model decides who is asked:',
+    'Try it in another terminal. The model selects the provider:',
     '',
     request('/v1/chat/completions', CLIENTS.alice, 'gpt-4o'),
     request('/v1/messages', CLIENTS.alice, 'claude-sonnet-4', '"max_tokens":50,'),
     '',
-    'Bob may use claude only:',
+    'Bob may only use claude, so this is refused:',
     '',
     request('/v1/chat/completions', CLIENTS.bob, 'gpt-4o'),
     '',
     `  curl ${url}/groups`,
     '',
-    'Each request that reaches a provider is one line here. Ctrl-C ends the demo.',
+    'Each request that reaches a provider is shown as one line. Press Ctrl-C to stop.',
     '',
     '',
   ];
@@ -109,7 +109,7 @@ function opening(url: string, text: string, paint: Paint): string {
 }
 
 async function warmUp(url: string, terminal: Terminal, paint: Paint): Promise<void> {
-  terminal.write(paint('Some requests of its own, to begin with:\n', 'dim'));
+  terminal.write(paint('First, a few requests sent by the demo itself:\n', 'dim'));
   const asked = [
     ['alice', '/v1/models/gpt-4o'],
     ['alice', '/v1/models/gpt-4o'],

@@ -1,4 +1,4 @@
-// What plays in `gpt-load demo`: a pretended provider with its cast of keys, what a person reads
+// What plays in `gpt-load demo`: a mock provider with its cast of keys, what a person reads
 // first, and the requests that the demo sends itself. With groups it is demo-groups.ts.
 
 import { writeFileSync } from 'node:fs';
@@ -55,7 +55,7 @@ export async function plainStage(props: Props): Promise<Stage> {
 }
 
 async function warmUp(url: string, terminal: Terminal, paint: Paint): Promise<void> {
-  terminal.write(paint(`${OWN_REQUESTS} requests of its own, to begin with:\n`, 'dim'));
+  terminal.write(paint(`First, ${OWN_REQUESTS} requests sent by the demo itself:\n`, 'dim'));
   for (let i = 0; i < OWN_REQUESTS; i += 1) {
     const { status } = await get(`${url}/v1/models`);
     terminal.write(`${paint(`the client got ${status}`, 'bold')}\n`);
@@ -64,7 +64,7 @@ async function warmUp(url: string, terminal: Terminal, paint: Paint): Promise<vo
   const { text } = await get(`${url}/stats`);
   const { keys } = JSON.parse(text) as { keys: Record<string, number> };
   terminal.write(
-    `\nBy now ${keys.healthy} of ${keys.total} keys are healthy, ${keys.blacklisted} blacklisted, ${keys.resting} resting.\n\n`,
+    `\nNow ${keys.healthy} of ${keys.total} keys are healthy, ${keys.blacklisted} blacklisted, ${keys.resting} resting.\n\n`,
   );
 }
 

@@ -14,7 +14,7 @@ export async function liven(url: string, terminal: Terminal): Promise<void> {
   const stop = new AbortController();
   const { stdin } = process;
   if (stdin.isTTY) {
-    terminal.write('A request of its own follows every few seconds; press Enter to end that.\n');
+    terminal.write('The demo sends a request every few seconds; press Enter to stop that.\n');
     stdin.once('data', () => stop.abort()).unref();
   }
   const untilMs = Date.now() + LIVELY_MS;
@@ -29,7 +29,7 @@ function send(url: string, i: number): Promise<Answer> {
     model: MODELS[i % MODELS.length],
     stream: i % 4 === 3,
     stream_options: { include_usage: true },
-    messages: [{ role: 'user', content: `Hello, for the ${i + 1}. time` }],
+    messages: [{ role: 'user', content: `Hello, number ${i + 1}` }],
   });
   const target = new URL(`${url}/v1/chat/completions`);
   const question = { method: 'POST', url: target, socketPath: undefined, authKey: '' } as const;

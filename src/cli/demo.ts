@@ -1,4 +1,4 @@
-// `gpt-load demo`: a pretended provider, a handful of keys that fail in different ways, and the
+// `gpt-load demo`: a mock provider, a handful of keys that fail in different ways, and the
 // real proxy between. Assembles and narrates; nothing here is special to the proxy, which runs as
 // `serve` runs it.
 
@@ -49,13 +49,15 @@ export async function demo(
     const port = await freePort(config);
     if (port === undefined) {
       terminal.complain(
-        `gpt-load demo: port ${config.port}: address already in use; set PORT to a free one\n`,
+        `gpt-load demo: PORT: ${config.port} is already in use; set PORT to a free one\n`,
       );
       return 1;
     }
     const url = `http://${urlHost(config.host)}:${port}`;
     const onReady = () => {
-      terminal.write(`${paint(`Look at ${url}/dashboard`, 'bold')}\n\n${stage.opening(url)}`);
+      terminal.write(
+        `${paint(`Open ${url}/dashboard in a browser`, 'bold')}\n\n${stage.opening(url)}`,
+      );
       // The narration is an extra: whatever ends it early, the demo goes on.
       stage
         .warmUp(url)

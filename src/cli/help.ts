@@ -28,10 +28,10 @@ function programHelp(): string {
     'Options:',
     columns(optionRows(GLOBAL_OPTIONS)),
     '',
-    'Exit codes (the help of a command says more):',
+    'Exit codes (see the help of a command for its own):',
     columns(exitRows(GLOBAL_EXITS)),
     '',
-    'Environment variables, also read from .env, with their defaults:',
+    'Environment variables and their defaults (also read from .env):',
     ...SECTIONS.flatMap(({ title, fields }) => [
       '',
       `${title.en}:`,

@@ -1,5 +1,5 @@
-// Which program this is. The bundler writes version and commit in; run from source, package.json
-// and git tell them.
+// Which program this is. The bundler writes in version and commit; when run from source, they come
+// from package.json and git.
 
 import { readFileSync } from 'node:fs';
 import type { Identity } from '../serve/runtime.ts';

@@ -16,6 +16,6 @@ export function licences(script: string): string {
   const beside = join(dirname(program), 'LICENSES');
   if (existsSync(beside)) return readFileSync(beside, 'utf8');
   // A bundle does not know where its sources are.
-  if (import.meta.url === '') return 'The licences are in the file LICENSE of the sources.\n';
+  if (import.meta.url === '') return 'See the LICENSE file of the source code.\n';
   return readFileSync(new URL('../../LICENSE', import.meta.url), 'utf8');
 }

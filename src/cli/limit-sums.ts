@@ -1,5 +1,5 @@
-// Whether what a group's keys may be asked is enough for those who ask: sums that a person would
-// have to add up. Warnings only; who needs how much, nobody knows in advance.
+// Whether the limits of a group's keys are enough for its clients: sums that a person would have to
+// add up. Warnings only; nobody knows in advance who needs how much.
 
 import type { GroupConfig, Grouping } from '../config/grouping.ts';
 import { type ParsedKeys, readKeyFile } from '../pool/keys/key-file.ts';
@@ -36,9 +36,9 @@ function tooLow(group: GroupConfig, keys: ParsedKeys, { clients }: Grouping): st
   );
   const wanted = asking.reduce((sum, { rpm }) => sum + Math.max(1, rpm), 0);
   if (allowed === undefined || asking.length === 0 || allowed >= wanted) return undefined;
-  const what = `its keys allow ${counted(allowed, 'request')} a minute together`;
-  const who = `${counted(asking.length, 'client')} may ask ${grouped(wanted)} and more`;
-  return `[group.${group.name}] ${what}, and ${who}`;
+  const what = `its keys together allow ${counted(allowed, 'request')} per minute`;
+  const who = `${counted(asking.length, 'client')} may send ${grouped(wanted)} or more`;
+  return `[group.${group.name}] ${what}, but ${who}`;
 }
 
 /** undefined: some key has no limit. */

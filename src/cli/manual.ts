@@ -12,22 +12,22 @@ import {
 } from './command-table.ts';
 
 const DESCRIPTION = [
-  'gpt-load stands in front of many API keys of OpenAI-compatible services and is one dependable ' +
-    'endpoint to its clients. Keys and upstreams take turns; where one fails, another is asked ' +
-    'before the client sees anything. Without a command it serves.',
-  'Keys stand in keys.txt, one per line; settings are environment variables, also read from .env ' +
-    'in the working directory. Several providers and clients are described in gpt-load.toml.',
+  'gpt-load puts one dependable endpoint in front of many API keys of OpenAI-compatible ' +
+    'services. It rotates keys and upstreams; when one fails, another is tried before the client ' +
+    'notices. Without a command it starts the proxy.',
+  'Keys are read from keys.txt, one per line. Settings are environment variables, also read from ' +
+    '.env in the working directory. gpt-load.toml configures several providers and clients.',
 ];
 
 const FILES: readonly (readonly [string, string])[] = [
-  ['keys.txt', 'The keys, one per line (KEYS_FILE). It is read again when it changes.'],
-  ['.env', 'Variables, as NAME=value lines; the real environment wins.'],
-  ['gpt-load.toml', 'Groups and clients (CONFIG_FILE); it need not exist.'],
+  ['keys.txt', 'API keys, one per line (KEYS_FILE); reloaded when the file changes.'],
+  ['.env', 'Variables as NAME=value lines; the environment takes precedence.'],
+  ['gpt-load.toml', 'Groups and clients (CONFIG_FILE); optional.'],
 ];
 
 const SIGNALS: readonly (readonly [string, string])[] = [
-  ['SIGHUP', 'Read keys and groups again, and open the log file anew.'],
-  ['SIGTERM, SIGINT', 'Take no further requests, let the running ones end, then end.'],
+  ['SIGHUP', 'Reload keys and groups, and reopen the log file.'],
+  ['SIGTERM, SIGINT', 'Stop accepting requests, let running ones finish, then exit.'],
 ];
 
 /** The page; `version` stands in its footer. */
@@ -58,7 +58,7 @@ export function manualPage(version: string): string {
     '.SH SIGNALS',
     ...SIGNALS.flatMap(tagged),
     '.SH EXIT STATUS',
-    'Where a command says nothing else:',
+    'Unless a command says otherwise:',
     ...exitLines(GLOBAL_EXITS),
     '',
   ].join('\n');

@@ -1,5 +1,6 @@
-// How far a long command is: one line that redraws itself on a terminal, a plain line now and then
-// otherwise. What is counted is up to the command. Writes to stderr, so that results can be piped.
+// How far a long command has got: one line that redraws itself on a terminal, a plain line now and
+// then otherwise. What is counted is up to the command. Writes to stderr, so that results can be
+// piped.
 
 import { grouped, span } from './table.ts';
 import type { Terminal } from './terminal.ts';

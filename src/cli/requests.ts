@@ -79,7 +79,7 @@ async function follow(
       isAway = false;
     } catch (error) {
       if (!(error instanceof AskError)) throw error;
-      if (!isAway) terminal.complain(`gpt-load requests: ${error.message}; asking on\n`);
+      if (!isAway) terminal.complain(`gpt-load requests: ${error.message}; still trying\n`);
       isAway = true;
       answer = {};
     }

@@ -1,6 +1,5 @@
-// What a command may say and where: text for people or machines, complaints, and how wide a line
-// may be. Content is up to the callers; commands take one of these, so that tests read what a
-// person would.
+// Where a command writes: results, errors, and how wide a line may be. Content is up to the
+// callers; commands are handed a Terminal, so that tests can read what a person would.
 
 import { stripVTControlCharacters } from 'node:util';
 

@@ -1,5 +1,5 @@
-// What `gpt-load top` shows: from the answers of one second after the other to one screen. Keeps
-// the window that rates and latencies are taken from; asking and drawing are top.ts.
+// What `gpt-load top` shows: turns one answer per second into one screen. Keeps the window from
+// which rates and latencies are computed; polling and drawing are in top.ts.
 
 import type { JsonObject } from './client-views.ts';
 import { type Cell, counted, grouped, heads, painted, span, table, toned } from './table.ts';
@@ -119,16 +119,16 @@ export class TopView {
     return (
       `requests  ${perSecond(rate)}, ${failing > 0 ? painted('bad', failed) : failed}, ` +
       `${grouped(Number(requests.in_flight))} in flight, ` +
-      `${grouped(totalOf(stats))} in all  ${chart.join('')}\n`
+      `${grouped(totalOf(stats))} in total  ${chart.join('')}\n`
     );
   }
 
   #latency(): string {
     const totals = this.#window.map(({ totalMs }) => totalMs);
     const firsts = this.#window.flatMap(({ firstByteMs }) => firstByteMs ?? []);
-    if (totals.length === 0) return 'latency   no request has ended in the last 10 s\n';
+    if (totals.length === 0) return 'latency   no request finished in the last 10 s\n';
     const first = firsts.length === 0 ? '' : `first byte ${quantiles(firsts)}; `;
-    return `latency   ${first}whole ${quantiles(totals)} (last 10 s)\n`;
+    return `latency   ${first}total ${quantiles(totals)} (last 10 s)\n`;
   }
 
   #groups(stats: JsonObject, columns: number | undefined): string {
@@ -160,7 +160,7 @@ export class TopView {
 
   #lastErrors(room: number, columns: number | undefined): string {
     const shown = this.#errors.slice(0, Math.max(0, room - 1));
-    if (shown.length === 0) return `${painted('dim', 'no request has failed so far')}\n`;
+    if (shown.length === 0) return `${painted('dim', 'no failed requests so far')}\n`;
     return requestsView({ requests: shown }, columns);
   }
 

@@ -37,7 +37,9 @@ export async function top(
 ): Promise<number> {
   const count = options.count === undefined ? Number.POSITIVE_INFINITY : Number(options.count);
   if (!(count >= 1)) {
-    terminal.complain(`gpt-load top: --count must be a number from 1, got "${options.count}"\n`);
+    terminal.complain(
+      `gpt-load top: --count must be an integer of at least 1, got "${options.count}"\n`,
+    );
     return 2;
   }
   try {
@@ -108,7 +110,7 @@ async function draw(view: TopView, asker: Asker, of: Drawing): Promise<void> {
       view.add(await asker.sample());
     } catch (error) {
       if (!(error instanceof AskError)) throw error;
-      view.miss(`${error.message}; asking on`);
+      view.miss(`${error.message}; still trying`);
     }
     if (left?.aborted === true) return;
   }

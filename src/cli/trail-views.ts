@@ -1,5 +1,6 @@
 // How the trails of requests look to a person: a table with one line each, and the story of one.
-// Wording only; what is in a trail is admin/shown-trail.ts. Answers may be of another version.
+// Wording only; what is in a trail is decided by admin/shown-trail.ts. The instance that answers
+// may be of another version.
 
 import { REASONS, type Reason, reasonText } from '../policy/reason.ts';
 import type { JsonObject } from './client-views.ts';
@@ -47,7 +48,7 @@ function columnsFor(columns: number | undefined): readonly Column[] {
 /** The requests of an answer, oldest first. */
 export function requestsView(answer: JsonObject, columns: number | undefined): string {
   const requests = objects(answer.requests).toReversed();
-  if (requests.length === 0) return 'no such request has ended\n';
+  if (requests.length === 0) return 'no matching requests\n';
   const chosen = columnsFor(columns);
   const rows = requests.map((request) => {
     return chosen.map(({ head, of }) => tonedCell(head, request, of(request)));
@@ -128,7 +129,7 @@ function attemptLines(request: JsonObject, attempt: JsonObject, number: number):
   const isSuccess = attempt.verdict === 'success';
   const facts = [...(isSuccess ? [host] : []), answered, ...told].filter((one) => one !== '');
   const after = isSuccess ? '' : ` after ${grouped(Number(ms))} ms`;
-  const waited = Number(waited_ms) > 0 ? `, having waited ${grouped(Number(waited_ms))} ms` : '';
+  const waited = Number(waited_ms) > 0 ? `, queued for ${grouped(Number(waited_ms))} ms` : '';
   const happened = happenedText(request, attempt, host);
   const pausedMs = Number(attempt.after_ms) - endedMs(request, number - 2) - Number(waited_ms);
   const paused = number > 1 && pausedMs >= 10 ? `after a pause of ${grouped(pausedMs)} ms: ` : '';
@@ -152,19 +153,19 @@ function happenedText({ model }: JsonObject, attempt: JsonObject, host: string):
     case 'key_cooldown':
       return attempt.reason === 'rate_limited'
         ? `${key} was rate limited by ${host}`
-        : `${key} was turned away by ${host} for now`;
+        : `${key} was refused by ${host} for now`;
     case 'key_dead':
       return `${key} was rejected by ${host}`;
     case 'model_access':
-      return `${key} may not be used for ${typeof model === 'string' ? model : 'this'} at ${host}`;
+      return `${key} has no access to ${typeof model === 'string' ? model : 'this'} at ${host}`;
     case 'upstream_fault':
       return attempt.status === null
-        ? `${host} gave no answer to ${key}`
-        : `${host} failed, with ${key}`;
+        ? `no answer from ${host} for ${key}`
+        : `${host} returned an error to ${key}`;
     case 'client_fault':
-      return `${host} refused the request itself, which no other key would change (${key})`;
+      return `${host} rejected the request itself, not ${key}`;
     case 'excluded':
-      return `the attempt with ${key} at ${host} was ended`;
+      return `the attempt with ${key} at ${host} was abandoned`;
     default:
       return `${key} at ${host}: ${text(attempt.verdict)}`;
   }
@@ -175,13 +176,13 @@ function changeText({ kind, model, until }: JsonObject, host: string, endMs: num
   const long = Number.isNaN(untilMs) ? 'a while' : span(Math.max(1000, untilMs - endMs + 500));
   switch (kind) {
     case 'resting':
-      return `rests ${long}${model === 'all' ? '' : ` for ${text(model)}`}`;
+      return `rests for ${long}${model === 'all' ? '' : ` on ${text(model)}`}`;
     case 'blacklisted':
-      return 'is blacklisted from now on';
+      return 'key blacklisted';
     case 'restored':
-      return 'the key works again';
+      return 'key works again';
     case 'upstream_ejected':
-      return `${host} is left out for ${long}`;
+      return `${host} ejected for ${long}`;
     case 'upstream_restored':
       return `${host} works again`;
     default:
@@ -196,22 +197,22 @@ function whyText(reason: unknown): string {
 
 /** What the codes of gpt-load's own errors say, in short. */
 const OWN_ANSWERS: Readonly<Record<string, string>> = {
-  all_keys_busy: 'every key had reached its limit',
+  all_keys_busy: 'every key was at its limit',
   all_keys_resting: 'every key was resting, or resting for this model',
-  client_limit: 'the client had used up its own limit',
-  concurrency_limit: 'MAX_CONCURRENT_REQUESTS were under way',
+  client_limit: 'the client was at its own limit',
+  concurrency_limit: 'MAX_CONCURRENT_REQUESTS was reached',
   group_not_found: 'the path names a group that does not exist',
-  invalid_api_key: 'the credential is nobody’s here',
-  internal_error: 'a bug; the log says more',
-  malformed_request: 'the request is not one that can be passed on',
+  invalid_api_key: 'missing or wrong client key',
+  internal_error: 'a bug in gpt-load; see the log',
+  malformed_request: 'the request cannot be forwarded',
   method_not_allowed: 'this method is not proxied',
-  model_not_found: 'no key has access to this model, or no group is for it',
+  model_not_found: 'no key has access to this model, or no group serves it',
   no_usable_key: 'every key was blacklisted',
   not_allowed: 'the client may not use this group or model',
-  out_of_descriptors: 'the process had reached its limit of open files',
-  upstream_error_unreadable: 'the upstream’s error could not be searched for the key',
+  out_of_descriptors: 'the process had run out of file descriptors',
+  upstream_error_unreadable: 'the upstream’s error could not be checked for the API key',
   upstream_timeout: 'no upstream answered in time',
-  upstream_unreachable: 'no upstream gave an answer',
+  upstream_unreachable: 'no upstream answered',
 };
 
 function endOf(request: JsonObject, last: JsonObject | undefined): string {
@@ -219,8 +220,9 @@ function endOf(request: JsonObject, last: JsonObject | undefined): string {
   const totalMs = `${grouped(Number(request.total_ms))} ms`;
   const bytes = counted(Number(request.bytes_out), 'byte');
   if (ended === 'client_left') {
-    const what = status === 0 ? 'before it had an answer' : `in the middle of a ${text(status)}`;
-    return `The client left after ${totalMs}, ${what} (${bytes}).`;
+    const what =
+      status === 0 ? 'before it got an answer' : `in the middle of a ${text(status)} answer`;
+    return `The client disconnected after ${totalMs}, ${what} (${bytes}).`;
   }
   if (typeof error_code === 'string') {
     const why = OWN_ANSWERS[error_code];
@@ -228,7 +230,7 @@ function endOf(request: JsonObject, last: JsonObject | undefined): string {
     return `gpt-load itself answered ${text(status)} ${error_code}${words} (${totalMs}).`;
   }
   if (typeof ended === 'string') {
-    return `The answer (${text(status)}) broke off: ${ended}, after ${bytes} and ${totalMs}.`;
+    return `The answer (${text(status)}) was cut short: ${ended}, after ${bytes} and ${totalMs}.`;
   }
   const isPassedOn = last !== undefined && last.verdict !== 'success';
   const what = isPassedOn ? `${text(status)}, the upstream's own answer` : text(status);
@@ -239,7 +241,7 @@ function endOf(request: JsonObject, last: JsonObject | undefined): string {
 function tokensOf(tokens: unknown): string[] {
   if (typeof tokens !== 'object' || tokens === null) return [];
   const { input, cached, output } = tokens as JsonObject;
-  const known = `${grouped(Number(cached))} of them cached`;
+  const known = `${grouped(Number(cached))} cached`;
   return [`Tokens: ${grouped(Number(input))} in (${known}), ${grouped(Number(output))} out.`];
 }
 

@@ -9,15 +9,17 @@ export interface UsageOptions {
   readonly by: string | undefined;
   readonly groupBy: string | undefined;
   readonly since: string | undefined;
+  readonly instance: string | undefined;
   readonly csv: boolean;
 }
 
 /** The query that asks for it. */
-export function usageQuery({ by, groupBy, since, csv }: UsageOptions): string {
+export function usageQuery({ by, groupBy, since, instance, csv }: UsageOptions): string {
   const query = new URLSearchParams();
   if (by !== undefined) query.set('by', by);
   if (groupBy !== undefined) query.set('group_by', groupBy);
   if (since !== undefined) query.set('from', since);
+  if (instance !== undefined) query.set('instance', instance);
   if (csv) query.set('format', 'csv');
   return query.toString();
 }
@@ -34,7 +36,8 @@ const DIMENSIONS = ['client', 'group', 'model', 'key'] as const;
 
 export function usageView(answer: JsonObject, columns: number | undefined): string {
   const rows = (Array.isArray(answer.rows) ? answer.rows : []) as readonly JsonObject[];
-  if (rows.length === 0) return 'nothing was used in this time\n';
+  const scope = scopeOf(answer);
+  if (rows.length === 0) return `no usage in this period\n${scope}`;
   // What is empty in every row, the only client say, is not worth a column.
   const shown = DIMENSIONS.filter((name) => rows.some((row) => (row[name] ?? '') !== ''));
   const hasCost = rows.some((row) => 'cost_usd' in row);
@@ -55,8 +58,19 @@ export function usageView(answer: JsonObject, columns: number | undefined): stri
   }
   lines.push(['total', ...shown.map(() => ''), ...numbersOf(total, hasCost)]);
   const isPartial = rows.some((row) => row.cost_incomplete === true);
-  const note = isPartial ? 'some models have no price: their cost is not in it\n' : '';
-  return `${table([heads(head), ...lines], columns)}${note}`;
+  const note = isPartial ? 'some models have no price; their cost is not included\n' : '';
+  return `${table([heads(head), ...lines], columns)}${note}${scope}`;
+}
+
+/** Whose usage that is, where there is a fleet. */
+function scopeOf({ fleet, instances }: JsonObject): string {
+  const names = Array.isArray(instances) ? instances.map(String) : [];
+  if (fleet === 'away')
+    return `fleet unavailable; this is the usage of ${names.join(', ')} alone\n`;
+  if (fleet === undefined) return '';
+  return names.length === 1
+    ? `usage of ${names[0]}\n`
+    : `usage of ${names.length} instances: ${names.join(', ')}\n`;
 }
 
 function numbersOf(row: JsonObject, hasCost: boolean): string[] {

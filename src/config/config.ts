@@ -135,10 +135,10 @@ function conflicts(settings: Settings): string[] {
     problems.push(`KEY_COOLDOWN_MAX: must not be less than KEY_COOLDOWN, got "${shown}"`);
   }
   if (settings.stateFile !== '' && resolve(settings.stateFile) === resolve(settings.keysFile)) {
-    problems.push('STATE_FILE: must not be the key file, whose place it would take');
+    problems.push('STATE_FILE: must not be the key file, which it would overwrite');
   }
   if (settings.fleetUrl !== '' && settings.fleetSecret === '' && settings.authKey === '') {
-    problems.push('FLEET_SECRET: must be set where FLEET_URL is and AUTH_KEY is not, got ""');
+    problems.push('FLEET_SECRET: must be set when FLEET_URL is set and AUTH_KEY is not, got ""');
   }
   return problems;
 }

@@ -1,4 +1,4 @@
-// Reads the .env file and lays the real environment over it. What the variables mean is config.ts.
+// Reads the .env file and lets the environment override it. What the variables mean is config.ts.
 
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -20,7 +20,7 @@ export interface LoadedEnv {
  * The environment with a file's variables beneath it: `given` (--env-file), else `.env` in
  * `directory`. Node looks for `--env-file` among a program's own arguments too
  * (nodejs/node#54232) and ends with code 9 when there is no such file, unless `--` stands before
- * the program: the packed binary and the Makefile see to that.
+ * the program: the packed binary, the npm package and the Makefile see to that.
  * @throws ConfigError when `given` is missing, or when the file is there and cannot be read.
  */
 export function loadEnv(environment: Env, directory: string, given: string | undefined): LoadedEnv {
@@ -69,6 +69,6 @@ function misspelt(file: string, fromFile: Env): string[] {
   );
   return Object.keys(fromFile).flatMap((name) => {
     const meant = known.includes(name) ? undefined : nearest(name, known);
-    return meant === undefined ? [] : [`${file}: ${name} is not known; did you mean ${meant}?`];
+    return meant === undefined ? [] : [`${file}: unknown variable ${name}; did you mean ${meant}?`];
   });
 }

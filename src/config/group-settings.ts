@@ -14,6 +14,7 @@ export const GROUP_FIELDS = [
   'blacklistThreshold',
   'keyCooldownMs',
   'keyCooldownMaxMs',
+  'retryAfterMaxMs',
   'deadKeyProbeMs',
   'modelAccessMs',
   'affinity',

@@ -55,7 +55,7 @@ export interface Grouping {
 }
 
 const GROUP_NAME = /^[a-z0-9][a-z0-9_-]{0,63}$/;
-const NAME_TEXT = 'up to 64 lower-case letters, digits, _ and -, the first a letter or digit';
+const NAME_TEXT = '1 to 64 lower-case letters, digits, _ or -, and begin with a letter or digit';
 
 /**
  * Reads CONFIG_FILE, where there is one.
@@ -135,11 +135,11 @@ function groupingOf(file: TomlFile, config: Config, env: Env): Grouping {
       table.problem('key', `must differ from that of the client ${same.name}`);
     }
     if (client.name === DEFAULT_GROUP && config.authKey !== '') {
-      table.problem('', 'AUTH_KEY is this client; leave one of the two out');
+      table.problem('', 'AUTH_KEY already is this client; remove one of the two');
     }
     clients.push(client);
   }
-  if (groups.length === 0) file.problem(['group'], 'at least one [group.NAME] is needed');
+  if (groups.length === 0) file.problem(['group'], 'at least one [group.NAME] is required');
   if (file.problems.length > 0) throw new ConfigError(file.problems);
   return { file: file.name, groups, clients, fromEnvironment: fromEnvironment(env) };
 }

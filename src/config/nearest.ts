@@ -1,4 +1,4 @@
-// Which known word somebody meant who wrote another one. Suggests only; nothing is ever taken for
+// Which known word was probably meant by an unknown one. Suggests only; nothing is ever taken for
 // what it resembles.
 
 /**

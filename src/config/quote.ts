@@ -1,4 +1,4 @@
-// A refused value as it is repeated to its owner.
+// How a rejected value is quoted in an error message.
 
 import { redact } from '../policy/redact.ts';
 

@@ -82,7 +82,7 @@ export function choice<const T extends string>(words: readonly T[]): Rule<T> {
 
 /** Permissions of a file, as chmod takes them in octal digits. */
 export const fileMode: Rule<number> = {
-  text: 'three octal digits, with or without a 0 before them, such as 0660',
+  text: 'three octal digits, with or without a leading 0, such as 0660',
   parse: (text) => (/^0?[0-7]{3}$/.test(text) ? Number.parseInt(text, 8) : undefined),
   show: (mode) => mode.toString(8).padStart(4, '0'),
 };
@@ -160,7 +160,7 @@ export const origins: Rule<readonly string[]> = {
 
 /** One or more base URLs, without trailing slash; named twice, kept once. */
 export const baseUrls: Rule<readonly string[]> = {
-  text: 'a comma-separated list of http:// or https:// URLs without user, query and fragment',
+  text: 'a comma-separated list of http:// or https:// URLs without user, query or fragment',
   parse: (text) => {
     const urls = all(splitList(text), parseBaseUrl);
     return urls !== undefined && urls.length > 0 ? [...new Set(urls)] : undefined;

@@ -58,7 +58,7 @@ export class TomlFile {
   /** Reports what stands at the root and is none of these names. */
   refuseOthers(known: readonly string[]): void {
     for (const key of Object.keys(this.#root)) {
-      if (!known.includes(key)) this.problem([key], `is not known${meant(key, known)}`);
+      if (!known.includes(key)) this.problem([key], `unknown table or setting${meant(key, known)}`);
     }
   }
 
@@ -125,7 +125,7 @@ export class TomlTable {
   refuseOthers(): void {
     const known = [...this.#taken];
     for (const key of Object.keys(this.#values)) {
-      if (!this.#taken.has(key)) this.problem(key, `is not known${meant(key, known)}`);
+      if (!this.#taken.has(key)) this.problem(key, `unknown setting${meant(key, known)}`);
     }
   }
 }

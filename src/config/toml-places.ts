@@ -1,6 +1,6 @@
-// Where the keys of a TOML document stand, by line and column, so that a problem with a value can
-// be told with its place: parsers tell places for broken syntax only. The document has been parsed
-// and found good; nothing is checked here.
+// Where the keys of a TOML document are, by line and column, so that a problem with a value can be
+// reported with its position: parsers give positions for syntax errors only. The document has
+// already been parsed; nothing is checked here.
 
 /** Counted from 1, columns in UTF-16 code units. */
 export interface Place {

@@ -9,9 +9,9 @@ import {
   answerText,
   audioBytes,
   binaryBytes,
+  mockTokens,
   type ProviderShape,
   pieces,
-  pretendedTokens,
   textOf,
   toolArguments,
 } from './provider-shape.ts';
@@ -43,7 +43,7 @@ export const anthropicShape: ProviderShape = {
     if (request.method === 'POST' && path.endsWith('/messages'))
       return identified(message(request));
     if (path.endsWith('/messages/count_tokens')) {
-      return identified(jsonReply(200, { input_tokens: pretendedTokens(request).input }));
+      return identified(jsonReply(200, { input_tokens: mockTokens(request).input }));
     }
     const batch = /\/messages\/batches(?:\/([^/]+))?(?:\/(cancel|results))?$/.exec(path);
     if (batch !== null) return identified(messageBatch(request, batch[1] ?? '', batch[2] ?? ''));
@@ -137,7 +137,7 @@ function message(request: ScriptedRequest): Reply {
 
 /** Input, cached and written tokens are disjoint here. */
 function messageUsage(request: ScriptedRequest) {
-  const { input, cached, output } = pretendedTokens(request);
+  const { input, cached, output } = mockTokens(request);
   const written = cached > 0 ? 1 : 0;
   return {
     input_tokens: input - cached - written,

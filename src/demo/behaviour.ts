@@ -1,5 +1,5 @@
 // How a key behaves at the scripted upstream: by its name, so that a key file reads like a cast
-// list. The behaviour only; what a refusal looks like is the provider shape's matter.
+// list. The behaviour only; what a refusal looks like is up to the provider's shape.
 
 import type { Reply } from './reply.ts';
 import type { ScriptedRequest } from './scripted-request.ts';

@@ -5,9 +5,9 @@ import { openaiRefusal, openaiStreamError } from './openai-refusals.ts';
 import {
   answerText,
   embedding,
+  mockTokens,
   type ProviderShape,
   pieces,
-  pretendedTokens,
   textOf,
 } from './provider-shape.ts';
 import { eventStream, jsonReply, type Reply } from './reply.ts';
@@ -64,7 +64,7 @@ function chat(request: ScriptedRequest): Reply {
   const { messages, stream } = request.json ?? {};
   const last = Array.isArray(messages) ? messages.at(-1) : undefined;
   const text = answerText(textOf(last?.content));
-  const { input, output } = pretendedTokens(request);
+  const { input, output } = mockTokens(request);
   const tokens = { input_tokens: input, output_tokens: output };
   const usage = { billed_units: tokens, tokens };
   if (stream === true) return eventStream(chatFrames(text, usage));
@@ -74,7 +74,7 @@ function chat(request: ScriptedRequest): Reply {
 
 function oldChat(request: ScriptedRequest): Reply {
   const text = answerText(textOf(request.json?.message));
-  const { input, output } = pretendedTokens(request);
+  const { input, output } = mockTokens(request);
   const billed = meta({ input_tokens: input, output_tokens: output }, false);
   return jsonReply(200, { generation_id: id, text, finish_reason: 'COMPLETE', meta: billed });
 }

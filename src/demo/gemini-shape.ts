@@ -10,9 +10,9 @@ import {
   binaryBytes,
   embedding,
   imageBase64,
+  mockTokens,
   type ProviderShape,
   pieces,
-  pretendedTokens,
   textOf,
   toolArguments,
 } from './provider-shape.ts';
@@ -45,7 +45,7 @@ export const geminiShape: ProviderShape = {
       case 'batchEmbedContents':
         return batchEmbed(request);
       case 'countTokens':
-        return jsonReply(200, { totalTokens: pretendedTokens(request).input }, 2);
+        return jsonReply(200, { totalTokens: mockTokens(request).input }, 2);
       case 'predict': {
         const prediction = { mimeType: 'image/png', bytesBase64Encoded: imageBase64 };
         return jsonReply(200, { predictions: [prediction] }, 2);
@@ -155,7 +155,7 @@ function generated(request: ScriptedRequest, parts: unknown[], finishReason?: st
 }
 
 function usageOf(request: ScriptedRequest) {
-  const { input, cached, output, reasoning } = pretendedTokens(request);
+  const { input, cached, output, reasoning } = mockTokens(request);
   return {
     promptTokenCount: input,
     cachedContentTokenCount: cached,

@@ -10,11 +10,14 @@ import type { UpstreamRecord } from './scripted-upstream.ts';
  * anywhere.
  */
 export const demoKeys: readonly { readonly key: string; readonly about: string }[] = [
-  { key: 'sk-demo-dead-00000000000000dead', about: 'is not valid (401)' },
+  { key: 'sk-demo-dead-00000000000000dead', about: 'is invalid (401)' },
   { key: 'sk-demo-good-00000000000000good', about: 'works' },
-  { key: 'sk-demo-limited3-0000000000busy', about: 'is rate limited at every third request (429)' },
-  { key: 'sk-demo-flaky-0000000000000flky', about: 'meets a server error every second time (500)' },
-  { key: 'sk-demo-quota-0000000000000owes', about: 'has no money left (429 insufficient_quota)' },
+  { key: 'sk-demo-limited3-0000000000busy', about: 'is rate limited on every third request (429)' },
+  {
+    key: 'sk-demo-flaky-0000000000000flky',
+    about: 'gets a server error on every second request (500)',
+  },
+  { key: 'sk-demo-quota-0000000000000owes', about: 'has no credit left (429 insufficient_quota)' },
   { key: 'sk-demo-good2-0000000000000fine', about: 'works' },
 ];
 
@@ -39,25 +42,25 @@ function outcome(
   record: UpstreamRecord,
   retryAfterS: number,
 ): readonly ['green' | 'yellow' | 'red' | 'dim', string] {
-  if (record.aborted) return ['dim', 'the client left, the request to the provider ends too'];
+  if (record.aborted) return ['dim', 'client disconnected: request to the provider cancelled'];
   const { behaviour } = record;
   if (behaviour.kind !== 'refuse') return ['green', `answered ${record.request.path}`];
   switch (behaviour.refusal) {
     case 'dead':
     case 'unauthenticated':
     case 'leaking':
-      return ['red', 'not a valid key: blacklisted, the next key is asked'];
+      return ['red', 'invalid key: blacklisted, trying the next key'];
     case 'quota':
-      return ['red', 'no money left: blacklisted, the next key is asked'];
+      return ['red', 'no credit left: blacklisted, trying the next key'];
     case 'rate_limited':
-      return ['yellow', `rate limited: rests ${retryAfterS} s, the next key is asked`];
+      return ['yellow', `rate limited: resting for ${retryAfterS} s, trying the next key`];
     case 'broken':
     case 'overloaded':
-      return ['yellow', "the provider's own fault: no key is blamed, asked again"];
+      return ['yellow', 'provider error: key not blamed, trying again'];
     case 'model_access':
-      return ['yellow', 'not for this model: passed over for it, the next key is asked'];
+      return ['yellow', 'no access to this model: key skipped for it, trying the next key'];
     case 'bad_request':
-      return ['dim', "the client's own fault: passed on as it is, no key is blamed"];
+      return ['dim', 'client error: passed through unchanged, key not blamed'];
   }
 }
 
@@ -69,22 +72,22 @@ export function opening(url: string, providerUrl: string, paint: Paint): string 
   const lines = [
     paint('gpt-load demo', 'bold'),
     '',
-    `A pretended provider at ${providerUrl} and gpt-load in front of it at ${paint(url, 'bold')}, with these keys:`,
+    `A mock provider at ${providerUrl}, with gpt-load in front of it at ${paint(url, 'bold')} and these keys:`,
     '',
     ...demoKeys.map(({ key, about }) => `  ${previewKey(key)}  ${about}`),
     '',
-    'Try it in another terminal; you will see answers only, whatever the keys do:',
+    'Try it in another terminal. Clients only ever see answers, whatever the keys do:',
     '',
     `  curl ${chat} -d ${body(false)}`,
     `  curl -N ${chat} -d ${body(true)}`,
     '',
-    'Watch what it learned:',
+    'See what gpt-load has learned:',
     '',
     `  curl ${url}/stats        healthy, blacklisted and resting keys`,
-    `  curl ${url}/blacklist    which keys are out, and why`,
-    `  curl ${url}/reset-keys   forget it all`,
+    `  curl ${url}/blacklist    which keys are out of rotation, and why`,
+    `  curl ${url}/reset-keys   mark every key healthy again`,
     '',
-    'Each request that reaches the provider is one line here. Ctrl-C ends the demo.',
+    'Each request that reaches the provider is shown as one line. Press Ctrl-C to stop.',
     '',
     '',
   ];

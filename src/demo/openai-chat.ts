@@ -4,8 +4,8 @@
 import {
   answerText,
   createdS,
+  mockTokens,
   pieces,
-  pretendedTokens,
   textOf,
   toolArguments,
 } from './provider-shape.ts';
@@ -59,7 +59,7 @@ export function chatCompletion(request: ScriptedRequest): Reply {
 }
 
 function chatUsage(request: ScriptedRequest) {
-  const { input, cached, output, reasoning } = pretendedTokens(request);
+  const { input, cached, output, reasoning } = mockTokens(request);
   return {
     prompt_tokens: input,
     completion_tokens: output,

@@ -4,8 +4,8 @@
 import {
   answerText,
   createdS,
+  mockTokens,
   pieces,
-  pretendedTokens,
   textOf,
   toolArguments,
 } from './provider-shape.ts';
@@ -65,7 +65,7 @@ function callItem(status: string, call: FunctionCall) {
 }
 
 function responseUsage(request: ScriptedRequest) {
-  const { input, cached, output, reasoning } = pretendedTokens(request);
+  const { input, cached, output, reasoning } = mockTokens(request);
   return {
     input_tokens: input,
     input_tokens_details: { cached_tokens: cached },

@@ -13,8 +13,8 @@ import {
   createdS,
   embedding,
   imageBase64,
+  mockTokens,
   type ProviderShape,
-  pretendedTokens,
 } from './provider-shape.ts';
 import { jsonReply, type Reply } from './reply.ts';
 import type { ScriptedRequest } from './scripted-request.ts';
@@ -73,7 +73,7 @@ function image(request: ScriptedRequest): Reply {
       ? { url: `data:image/png;base64,${imageBase64}` }
       : { b64_json: imageBase64 };
   const data = Array.from({ length: Math.min(Number(n) || 1, 10) }, () => one);
-  const { input, output } = pretendedTokens(request);
+  const { input, output } = mockTokens(request);
   const usage = { input_tokens: input, output_tokens: output, total_tokens: input + output };
   return jsonReply(200, { created: createdS, data, usage }, 2);
 }
@@ -91,5 +91,5 @@ function transcription(request: ScriptedRequest): Reply {
   if (upload === undefined) return openaiRefusal('bad_request', request, 0);
   // `bytes` and `sha256` are not in the API: they let a test see that the upload arrived whole.
   const { bytes, sha256 } = upload;
-  return jsonReply(200, { text: 'Hello from the scripted upstream.', bytes, sha256 }, 2);
+  return jsonReply(200, { text: 'Hello from the mock provider.', bytes, sha256 }, 2);
 }

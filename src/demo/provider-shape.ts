@@ -21,11 +21,11 @@ export const createdS = 1_767_225_600;
 /** The answer to every prompt; the prompt comes back so that a test can see that it arrived. */
 export function answerText(prompt: string): string {
   const said = prompt.length > 200 ? `${prompt.slice(0, 200)}...` : prompt;
-  return `Hello from the scripted upstream. You said: ${said}`;
+  return `Hello from the mock provider. You said: ${said}`;
 }
 
 /** What a request of so many bytes is said to use; another one uses another number. */
-export function pretendedTokens({ bodyBytes }: ScriptedRequest) {
+export function mockTokens({ bodyBytes }: ScriptedRequest) {
   const input = 9 + (bodyBytes % 91);
   const output = 12 + (bodyBytes % 17);
   return { input, cached: input % 7, output, reasoning: output % 5 };

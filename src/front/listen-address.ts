@@ -62,7 +62,7 @@ export function listenUrl(address: ListenAddress, secure: boolean): string {
     case 'unix':
       return `unix:${address.path}`;
     case 'fd':
-      return `descriptor ${address.fd} of systemd`;
+      return `systemd socket (descriptor ${address.fd})`;
     case 'tcp': {
       const host = address.host.includes(':') ? `[${address.host}]` : address.host;
       return `${secure ? 'https' : 'http'}://${host}:${address.port}`;

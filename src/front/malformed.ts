@@ -1,5 +1,5 @@
-// What a connection is told whose bytes never became a request: malformed, too large, too late, or
-// CONNECT. Written to the socket itself; the connection ends with it.
+// The answer to bytes that never became a request: malformed, too large, too late, or CONNECT. It
+// is written to the socket directly, and the connection is closed after it.
 
 import type { ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
@@ -30,7 +30,7 @@ export function refuseMalformed(error: ParserError, socket: Duplex): void {
 /** CONNECT asks for a tunnel; this is no forward proxy. */
 export function refuseConnect(socket: Duplex): void {
   socket.on('error', () => socket.destroy());
-  refuse(socket, '405 Method Not Allowed', 'method_not_allowed', 'CONNECT is not served here');
+  refuse(socket, '405 Method Not Allowed', 'method_not_allowed', 'CONNECT is not supported');
 }
 
 function refuse(socket: Duplex, status: string, code: string, message: string): void {

@@ -1,6 +1,6 @@
 // Where a request goes: an endpoint of our own, a preflight, or the proxy; and whether it may. Its
-// lines are the order in which these are asked. Also the last net: whatever is thrown below becomes
-// a 500, and the worker goes on.
+// lines are the order in which these are decided. Also the last net: whatever is thrown below
+// becomes a 500, and the worker goes on.
 
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Admin } from '../admin/admin.ts';
@@ -50,6 +50,8 @@ export interface RouterParts {
   readonly clientCounts: ClientCounts;
   readonly clientLimits: ClientLimits;
   readonly deadlines: Deadlines;
+  /** Milliseconds by the steady clock. */
+  readonly now: () => number;
   readonly trustedProxies: TrustedProxies;
   readonly log: Logger;
   readonly accessLog: AccessLog;
@@ -152,7 +154,7 @@ export class Router {
   #isWithinLimits(exchange: Exchange): boolean {
     const { client } = exchange;
     if (client === undefined) return true;
-    const excess = this.#parts.clientLimits.enter(client, Date.now());
+    const excess = this.#parts.clientLimits.enter(client, this.#parts.now());
     if (excess === undefined) return true;
     this.#parts.answers.refuse(exchange, clientLimit(client.name, excess));
     return false;
@@ -214,7 +216,7 @@ export class Router {
   }
 
   #failed(exchange: Exchange, error: unknown): void {
-    this.#parts.log.error('request failed inside gpt-load', { id: exchange.id, error });
+    this.#parts.log.error('internal error', { id: exchange.id, error });
     exchange.ended = 'internal_error';
     try {
       if (exchange.response.headersSent) exchange.response.destroy();

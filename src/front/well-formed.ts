@@ -1,5 +1,5 @@
-// Requests that no answer of an upstream could be right for: what is wrong with them, before
-// anything is done about them. Who may ask, and what for, is decided afterwards.
+// Requests that no upstream could answer correctly: what is wrong with them, found before anything
+// else is done. Who may send what is decided afterwards.
 
 import type { IncomingMessage } from 'node:http';
 import type { RequestTarget } from '../policy/request-target.ts';

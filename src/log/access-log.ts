@@ -1,8 +1,8 @@
 // What one request leaves in the log: its fields, for machines (all of them named) or for people
-// (short: a request that went well stays under 160 columns). A terminal gets each attempt of one
-// that did not on a line of its own; files and pipes keep one line a request. The usual line is
-// built without the objects in between: at tens of thousands of requests a second these were most
-// of its cost. Lines with something unusual to tell, and coloured ones, take the long way.
+// (short: a request that succeeds stays under 160 columns). On a terminal, each attempt of a failed
+// request gets a line of its own; files and pipes keep one line per request. The usual line is
+// built without intermediate objects: at tens of thousands of requests per second these were most
+// of its cost. Lines with something unusual in them, and coloured ones, take the slow path.
 
 import {
   createLogger,

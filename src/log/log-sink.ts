@@ -20,7 +20,7 @@ const RETRY_MS = 100;
 const APPEND =
   constants.O_WRONLY | constants.O_CREAT | constants.O_APPEND | (constants.O_NONBLOCK ?? 0);
 
-/** Lines wait so long for a file to open: a network drive that is gone says neither yes nor no. */
+/** How long lines wait for a file to open: a network drive that is gone never answers. */
 const MAX_OPEN_MS = 2_000;
 
 /** How long flush() waits for a reader that does not read. */
@@ -191,7 +191,7 @@ class Sink implements LogSink {
       if (!isLate) this.#writeQueued();
     };
     const timer = setTimeout(() => {
-      this.#fail(new Error(`it has not opened for ${MAX_OPEN_MS / 1000} s`));
+      this.#fail(new Error(`it did not open within ${MAX_OPEN_MS / 1000} s`));
       goOn();
       isLate = true;
     }, MAX_OPEN_MS);

@@ -1,5 +1,5 @@
-// A pure function of texts that repeat: paths, upstreams and models come again from line to line,
-// and what is made of them is kept, within bounds.
+// Memoises a pure function of texts that repeat: paths, upstreams and models recur from line to
+// line, so results are kept, within bounds.
 
 /** So many texts are kept as they are written. */
 const MAX_REMEMBERED = 256;

@@ -34,6 +34,8 @@ export type KeyEvent =
       readonly generation: number;
       readonly nowMs: number;
       readonly retryAfterMs: number | null;
+      /** The moment named is the end of a quota's day or month. */
+      readonly isPeriodEnd?: boolean | undefined;
       readonly random: () => number;
     }
   | {
@@ -43,7 +45,10 @@ export type KeyEvent =
       readonly random: () => number;
     }
   | { readonly kind: 'no_access'; readonly generation: number; readonly nowMs: number }
-  /** One request takes the probe of a dead key; `force`: although it is not due (half-open). */
+  /**
+   * One request takes the probe of a dead key, or of one whose long rest is over; `force`: although
+   * the dead one is not due (half-open).
+   */
   | { readonly kind: 'claim_probe'; readonly nowMs: number; readonly force: boolean }
   /** The upstream is suspected, not the key: probe it at `untilMs` if that is sooner. */
   | { readonly kind: 'bring_forward'; readonly untilMs: number }
@@ -61,6 +66,8 @@ export interface KeyLimits {
   readonly blacklistThreshold: number;
   readonly keyCooldownMs: number;
   readonly keyCooldownMaxMs: number;
+  /** The longest rest that an upstream may ask for by naming a time. */
+  readonly retryAfterMaxMs: number;
   readonly deadKeyProbeMs: number;
   readonly modelAccessMs: number;
 }
@@ -92,7 +99,7 @@ export function reduceKey(status: KeyStatus, event: KeyEvent, limits: KeyLimits)
       return newEra(status, { state: 'dead', deadCount: status.deadCount + 1, untilMs });
     }
     case 'claim_probe': {
-      if (status.state !== 'dead' || (!event.force && status.untilMs > event.nowMs)) return status;
+      if (!mayProbe(status, event)) return status;
       return newEra(status, { untilMs: event.nowMs + PROBE_CLAIM_MS });
     }
     case 'bring_forward':
@@ -121,21 +128,29 @@ function newEra(status: KeyStatus, change: Partial<KeyStatus>): KeyStatus {
   return { ...status, ...change, generation: status.generation + 1 };
 }
 
+function mayProbe({ state, untilMs }: KeyStatus, event: ProbeEvent): boolean {
+  if (state === 'dead') return event.force || untilMs <= event.nowMs;
+  return state === 'cooling' && untilMs <= event.nowMs;
+}
+
+type ProbeEvent = Extract<KeyEvent, { kind: 'claim_probe' }>;
+
 function reduceCooldown(
   status: KeyStatus,
   event: Extract<KeyEvent, { kind: 'cooldown' }>,
   limits: KeyLimits,
 ): KeyStatus {
-  const { nowMs, retryAfterMs, random } = event;
+  const { nowMs, random } = event;
+  const mostMs = event.isPeriodEnd === true ? Number.POSITIVE_INFINITY : limits.retryAfterMaxMs;
+  const namedMs = event.retryAfterMs === null ? null : Math.min(event.retryAfterMs, mostMs);
   if (event.generation !== status.generation) {
     // Late, so it does not count; but a moment that the upstream names is true whoever hears it.
-    const namedMs = nowMs + (retryAfterMs ?? 0);
-    if (status.state !== 'cooling' || namedMs <= status.untilMs) return status;
-    return newEra(status, { untilMs: namedMs });
+    const untilMs = nowMs + (namedMs ?? 0);
+    if (status.state !== 'cooling' || untilMs <= status.untilMs) return status;
+    return newEra(status, { untilMs });
   }
   const restMs =
-    retryAfterMs ??
-    cooldownMs(limits.keyCooldownMs, status.restCount, limits.keyCooldownMaxMs, random);
+    namedMs ?? cooldownMs(limits.keyCooldownMs, status.restCount, limits.keyCooldownMaxMs, random);
   const restCount = status.restCount + 1;
   return newEra(status, { state: 'cooling', restCount, untilMs: nowMs + restMs });
 }

@@ -26,7 +26,7 @@ export type Prices = ReadonlyMap<string, Price>;
 export function parsePrices(text: string): Prices {
   const value: unknown = JSON.parse(text);
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
-    throw new SyntaxError('must be a JSON object by model');
+    throw new SyntaxError('must be a JSON object keyed by model');
   }
   const prices = new Map<string, Price>();
   for (const [model, entry] of Object.entries(value)) {

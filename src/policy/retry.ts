@@ -1,5 +1,5 @@
-// Whether to go again after an attempt, and how soon. Pure: the caller waits, picks key and
-// upstream, and relays.
+// Whether to retry after an attempt, and how soon. Pure: the caller waits, picks key and upstream,
+// and relays.
 
 import { cooldownMs } from './cooldown.ts';
 import type { Verdict } from './verdict.ts';

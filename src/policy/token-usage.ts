@@ -27,9 +27,6 @@ const MARK = '"usage';
 const QUOTE = 0x22;
 const COLON = 0x3a;
 const OPEN = 0x7b;
-const CLOSE = 0x7d;
-/** Longer ones are none. */
-const MAX_OBJECT_CHARS = 4_096;
 /** No request uses so many: what says so is none of its numbers, and sums of them stay exact. */
 const MAX_TOKENS = 1_000_000_000;
 /** Objects that are read to their end, or to find that they have none. */
@@ -43,8 +40,10 @@ const MAX_OBJECTS = 8;
 export function tokenUsage(head: string, tail: string): TokenUsage | undefined {
   const last = lastUsage(tail);
   if (last === undefined) return head === tail ? undefined : usageFrom(lastUsage(head), undefined);
-  // A message's last event repeats some numbers of the first one, and leaves others out.
-  const first = head.includes('"message_start"') ? firstUsage(head) : undefined;
+  // A message's last event repeats some numbers of the first one, and leaves others out. No
+  // document is searched for it.
+  const isMessage = head.charCodeAt(0) !== OPEN && head.includes('"message_start"');
+  const first = isMessage ? firstUsage(head) : undefined;
   return usageFrom(last, first);
 }
 
@@ -89,16 +88,13 @@ function openingAt(text: string, name: number): number {
   return text.charCodeAt(at) === OPEN ? at : -1;
 }
 
-/** The object that begins there; undefined: it is not whole, or too long. */
+/** An object with objects in it, and such in those: nobody's usage is deeper. */
+const OBJECT = /\{[^{}]*(?:\{[^{}]*(?:\{[^{}]*\}[^{}]*)*\}[^{}]*)*\}/y;
+
+/** The object that begins there; undefined: it is not whole. */
 function objectAt(text: string, at: number): Numbers | undefined {
-  let depth = 0;
-  const most = Math.min(text.length, at + MAX_OBJECT_CHARS);
-  for (let end = at; end < most; end++) {
-    const code = text.charCodeAt(end);
-    if (code === OPEN) depth++;
-    else if (code === CLOSE && --depth === 0) return parsed(text.slice(at, end + 1));
-  }
-  return undefined;
+  OBJECT.lastIndex = at;
+  return OBJECT.test(text) ? parsed(text.slice(at, OBJECT.lastIndex)) : undefined;
 }
 
 function parsed(text: string): Numbers | undefined {

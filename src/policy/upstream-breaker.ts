@@ -36,7 +36,7 @@ export interface UpstreamLimits {
   readonly upstreamCooldownMs: number;
 }
 
-/** No upstream is left alone for longer: an outage costs one trial a minute. */
+/** No upstream is left alone for longer: an outage costs one trial per minute. */
 export const UPSTREAM_COOLDOWN_MAX_MS = 60_000;
 /** A trial that is not back by then is taken for lost, and the next request may try. */
 export const TRIAL_CLAIM_MS = 10_000;

@@ -16,6 +16,8 @@ export type Verdict =
       /** Which requests must leave this key alone: those for the same model, or all. */
       readonly scope: 'model' | 'account';
       readonly retryAfterMs: number | null;
+      /** A day or a month of a quota ends then: RETRY_AFTER_MAX does not count. */
+      readonly isPeriodEnd?: boolean;
     } & Grounds)
   | ({ readonly kind: 'model_access'; readonly reason: Reason } & Grounds)
   | ({

@@ -66,7 +66,7 @@ export class FleetMemory {
     return !isSame;
   }
 
-  /** The news up to this Unix time (ms) have been read. */
+  /** The news up to this time (ms, by the steady clock) have been read. */
   readUpTo(atMs: number): void {
     Atomics.store(this.#readAt, 0, BigInt(Math.round(atMs)));
   }

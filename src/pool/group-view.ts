@@ -45,10 +45,10 @@ export interface GroupView {
  * @param size by default there is room for as many keys as there can be
  */
 export function createGroup(name: string, settings: GroupSettings, size: TableSize): GroupStart {
-  const { epochMs } = size;
+  const table = KeyTable.create(size);
   const memory = {
-    table: KeyTable.create(size),
-    upstreams: UpstreamPool.create(settings.upstreams, epochMs),
+    table,
+    upstreams: UpstreamPool.create(settings.upstreams, size.epochMs, table.clock),
     attempts: AttemptCounts.create(),
     line: WaitingLine.create(),
     resources: ResourceKeys.create(),

@@ -2,21 +2,14 @@
 // the moment at which to come back. One per worker, over memory that all workers share; nothing
 // here waits.
 
+import { KeyTexts } from './key-texts.ts';
 import { Lease, type LeaseHome } from './lease.ts';
 import { NO_WAY, pickRow, type Rank, type Search, type Weights } from './pick.ts';
 import { SessionRing } from './session-ring.ts';
 import { type Shortage, type Survey, survey } from './survey.ts';
 import { NO_PROXY, UNPINNED } from './table/key-rows.ts';
 import { ACCOUNT } from './table/lane-directory.ts';
-import {
-  DEAD,
-  generationOf,
-  NEVER_TICK,
-  READY,
-  stateOf,
-  TICK_MS,
-  VACANT,
-} from './table/status-word.ts';
+import { DEAD, generationOf, NEVER_TICK, READY, stateOf, TICK_MS } from './table/status-word.ts';
 import type { UpstreamChoice } from './upstreams/upstream-pool.ts';
 
 /** What one attempt needs. */
@@ -36,7 +29,7 @@ export interface LeaseRequest {
   readonly mustAvoid: boolean;
 }
 
-/** `retryAtMs`: Unix time at which the first key returns; null: none will by itself. */
+/** `retryAtMs`: when the first key returns, by the steady clock; null: none will by itself. */
 export interface Unavailable {
   readonly kind: 'unavailable';
   readonly retryAtMs: number | null;
@@ -62,6 +55,7 @@ export class KeyPool {
   /** Made when a session is first asked for, and again when keys came or went. */
   #ring: SessionRing | undefined;
 
+  readonly #texts = new KeyTexts();
   #weights: Weights = { heaviest: 1, weight: () => 1 };
 
   constructor(home: LeaseHome) {
@@ -208,11 +202,9 @@ export class KeyPool {
       table.publish(lane, row, nowTick);
       return null;
     }
-    const key = table.rows.key(row);
     const generation = whole & ~PROBE;
-    // The same era before its bytes were read and after: they belong together.
-    const low = table.account.words.low(row);
-    if (stateOf(low) === VACANT || generationOf(low) !== generation) return null;
+    const text = this.#texts.of(table, row, generation);
+    if (text === undefined) return null;
     const choice = this.#upstreamFor(row, request, nowMs);
     if (choice === null) return null;
     const { quotas } = table;
@@ -224,7 +216,7 @@ export class KeyPool {
     const admission = quotas === undefined ? undefined : { quotas, tokens, atMs: nowMs };
     const origin = {
       row,
-      key,
+      text,
       model,
       choice,
       generation,
@@ -254,16 +246,20 @@ export class KeyPool {
   }
 
   /**
-   * The row's era in a lane, with PROBE set when it is dead and this is its probe; GONE: not to be
-   * had.
+   * The row's era in a lane, with PROBE set when it is dead, or comes from a long rest, and this is
+   * its probe; GONE: not to be had.
    */
   #claim({ row, force }: Place, lane: number, nowTick: number): number {
     const { table } = this.#home.group;
-    const { words } = table.lane(lane);
+    const place = table.lane(lane);
+    const { words } = place;
     const low = words.low(row);
     const state = stateOf(low);
     if (state === READY) return generationOf(low);
-    if (state !== DEAD) return words.isAvailable(row, nowTick) ? generationOf(low) : GONE;
+    if (state !== DEAD) {
+      if (!words.isAvailable(row, nowTick)) return GONE;
+      if (!table.hasRestedLong(place, row)) return generationOf(low);
+    }
     // By the table's ticks, as the calendar of returns counts: due is due for both.
     const event = { kind: 'claim_probe', nowMs: nowTick * TICK_MS, force } as const;
     const change = table.apply(lane, row, event, { nowTick, reason: 'none' });

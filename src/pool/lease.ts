@@ -4,10 +4,10 @@
 
 import type { KeyEvent } from '../policy/key-breaker.ts';
 import type { Reason } from '../policy/reason.ts';
-import { previewKey } from '../policy/redact.ts';
 import type { Verdict } from '../policy/verdict.ts';
 import type { TotalName, WorkerCounters } from './counts/counters.ts';
 import type { GroupView } from './group-view.ts';
+import type { KeyText } from './key-texts.ts';
 import type { KeyQuotas } from './limits/key-quotas.ts';
 import type { WaitingLine } from './limits/waiting-line.ts';
 import { ACCOUNT, LANES_FOR_RATE_LIMITS } from './table/lane-directory.ts';
@@ -33,7 +33,7 @@ export interface LeaseHome {
   readonly group: GroupView;
   readonly counters: WorkerCounters;
   readonly random: () => number;
-  /** Unix milliseconds. */
+  /** Milliseconds by the steady clock (clock-memory.ts), as every `nowMs` here. */
   readonly now: () => number;
   /** Counts from 0, and is used by one living thread at a time. */
   readonly workerId: number;
@@ -46,14 +46,13 @@ export interface Admission {
   readonly quotas: KeyQuotas;
   /** An estimate. */
   readonly tokens: number;
-  /** Unix milliseconds. */
   readonly atMs: number;
 }
 
 /** Where a lease came from, and the eras it belongs to. */
 export interface LeaseOrigin {
   readonly row: number;
-  readonly key: string;
+  readonly text: KeyText;
   readonly model: string | undefined;
   readonly choice: UpstreamChoice;
   readonly generation: number;
@@ -111,11 +110,11 @@ export class Lease {
 
   /** The whole key: for the credential header, and for nothing that anyone reads. */
   get key(): string {
-    return this.#origin.key;
+    return this.#origin.text.key;
   }
 
   get keyPreview(): string {
-    return previewKey(this.#origin.key);
+    return this.#origin.text.preview;
   }
 
   get upstream(): Upstream {
@@ -192,8 +191,9 @@ export class Lease {
         return this.#change(ACCOUNT, event, verdict.reason, nowMs);
       }
       case 'key_cooldown': {
-        const { retryAfterMs, reason } = verdict;
-        const event = { kind: 'cooldown', generation, nowMs, retryAfterMs, random } as const;
+        const { retryAfterMs, isPeriodEnd, reason } = verdict;
+        const named = { retryAfterMs, isPeriodEnd, random };
+        const event = { kind: 'cooldown', generation, nowMs, ...named } as const;
         if (verdict.scope === 'account') return this.#change(ACCOUNT, event, reason, nowMs);
         const place = this.#placeToRest(0, nowMs);
         if (place === null) return this.#restApart(event, reason, nowMs);
@@ -228,7 +228,7 @@ export class Lease {
     const status = table.applyApart(model, row, local, nowMs);
     if (status === null) return null;
     table.rows.blamed[row] = choice.upstream.index;
-    return { kind: 'resting', reason, model, untilMs: status.untilMs + table.buffers.epochMs };
+    return { kind: 'resting', reason, model, untilMs: table.wallTime(status.untilMs) };
   }
 
   #succeed(nowMs: number): Consequence | null {
@@ -284,7 +284,7 @@ export class Lease {
       return { kind: 'blacklisted', reason, failCount: deadCount };
     }
     const model = lane === ACCOUNT ? null : (this.#origin.model ?? null);
-    return { kind: 'resting', reason, model, untilMs: untilMs + table.buffers.epochMs };
+    return { kind: 'resting', reason, model, untilMs: table.wallTime(untilMs) };
   }
 
   #settleUpstream(verdict: Verdict, nowMs: number): Consequence | null {

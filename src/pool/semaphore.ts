@@ -1,6 +1,6 @@
-// MAX_CONCURRENT_REQUESTS over all workers: one slot of shared memory a permit, holding its owner's
-// number. Exact, and exact again after a worker died: its slots can be told from the others and are
-// given back.
+// MAX_CONCURRENT_REQUESTS across all workers: one slot of shared memory per permit, holding its
+// owner's number. Exact, even after a worker died: its slots are known by that number and are given
+// back.
 
 /** Workers that can hold permits at a time. */
 export const MAX_WORKERS = 256;

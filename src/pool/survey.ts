@@ -2,6 +2,7 @@
 // learn when the first one returns, or which dead one failed longest ago. Picking from available
 // keys is pick.ts.
 
+import { PROBE_CLAIM_MS } from '../policy/key-breaker.ts';
 import { QUOTA_KINDS } from './limits/key-quotas.ts';
 import type { KeyTable } from './table/key-table.ts';
 import type { Lane } from './table/lane.ts';
@@ -91,6 +92,7 @@ export function survey(
 
 /** A request under way is expected to end about so soon. */
 const ENDS_SOON_TICKS = Math.ceil(1_000 / TICK_MS);
+const CLAIM_TICKS = Math.ceil(PROBE_CLAIM_MS / TICK_MS);
 const VACANT_ROW = -1;
 const DEAD_ROW = -2;
 
@@ -110,7 +112,16 @@ function returnTick(lane: Lane, row: number, nowTick: number): number {
   if (state === READY) return 0;
   if (state === VACANT) return VACANT_ROW;
   const tick = (halves[2 * row + 1] ?? 0) >>> 0;
+  if (state === COOLING && isOnTrial(lane, row, tick)) {
+    return Math.min(tick, nowTick + ENDS_SOON_TICKS);
+  }
   return state === COOLING || tick <= nowTick ? tick : DEAD_ROW;
+}
+
+/** Its long rest is over, and a request is on its way to see whether the key is back. */
+function isOnTrial({ since, tried }: Lane, row: number, tick: number): boolean {
+  const claimed = tried[row] ?? 0;
+  return tick - claimed === CLAIM_TICKS && (since[row] ?? 0) < claimed;
 }
 
 function nameShortage(

@@ -1,4 +1,4 @@
-// Somebody who may send requests, as a worker knows it: what it may use. Recognising it by its key
+// A client that may send requests, as a worker knows it: what it may use. Recognising it by its key
 // is front/auth's; its limits are the pool's.
 
 import type { ClientConfig } from '../config/grouping.ts';

@@ -37,11 +37,14 @@ interface Kept {
 /** The lists of all groups. */
 export class ModelLists {
   readonly #transport: Transport;
+  readonly #now: () => number;
   /** A group that is gone takes its list along. */
   readonly #kept = new WeakMap<Group, Kept>();
 
-  constructor(transport: Transport) {
+  /** @param now milliseconds by the steady clock */
+  constructor(transport: Transport, now: () => number) {
     this.#transport = transport;
+    this.#now = now;
   }
 
   /** A group's models; undefined when its upstream did not say. At most one request a minute. */
@@ -60,7 +63,7 @@ export class ModelLists {
   /** Asks with one key, whatever is known of it; its answer is judged like any. */
   async probe(group: Group, row: number): Promise<'works' | 'refused' | 'unavailable'> {
     const none = { model: undefined, avoidUpstreams: [], mustAvoid: false, triedRows: [] };
-    const lease = group.pool.lease({ ...none, boundRow: row }, Date.now());
+    const lease = group.pool.lease({ ...none, boundRow: row }, this.#now());
     if (lease.kind === 'unavailable') return 'unavailable';
     using _ = lease;
     const models = await this.#attempt(lease, group);
@@ -71,7 +74,7 @@ export class ModelLists {
     const triedRows: number[] = [];
     for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt += 1) {
       const none = { model: undefined, avoidUpstreams: [], mustAvoid: false };
-      const lease = group.pool.lease({ ...none, triedRows }, Date.now());
+      const lease = group.pool.lease({ ...none, triedRows }, this.#now());
       if (lease.kind === 'unavailable') return undefined;
       using _ = lease;
       triedRows.push(lease.row);
@@ -85,7 +88,7 @@ export class ModelLists {
     const call = this.#transport.send(lease.upstream, requestFor(lease, group));
     const outcome = await call.outcome;
     if (outcome.kind === 'fault') {
-      settle(lease, classifyFault(outcome));
+      this.#settle(lease, classifyFault(outcome));
       return undefined;
     }
     const timer = setTimeout(() => call.abort('total_timeout'), TIMEOUT_MS);
@@ -94,18 +97,18 @@ export class ModelLists {
     if (outcome.status >= 400) {
       const { status, rawHeaders } = outcome;
       const view = { status, rawHeaders, text: text ?? '', inStream: false };
-      settle(lease, classify(view, { host: lease.upstream.hostname, nowMs: Date.now() }));
+      this.#settle(lease, classify(view, { host: lease.upstream.hostname, nowMs: Date.now() }));
       return undefined;
     }
-    lease.answerBegan(Date.now());
-    lease.answerEnded(text === undefined, Date.now());
+    lease.answerBegan(this.#now());
+    lease.answerEnded(text === undefined, this.#now());
     return text === undefined ? undefined : modelsIn(text, group.name);
   }
-}
 
-function settle(lease: Lease, verdict: Verdict): void {
-  lease.settle(verdict, Date.now());
-  lease.group.attempts.add(lease.upstream.index, verdict.kind);
+  #settle(lease: Lease, verdict: Verdict): void {
+    lease.settle(verdict, this.#now());
+    lease.group.attempts.add(lease.upstream.index, verdict.kind);
+  }
 }
 
 function requestFor({ upstream, key }: Lease, { settings }: Group): UpstreamRequest {

@@ -62,6 +62,8 @@ export interface ProxyParts {
   readonly usage: UsageTally | undefined;
   readonly clientLimits: ClientLimits;
   readonly deadlines: Deadlines;
+  /** Milliseconds by the steady clock, on which keys rest and limits count. */
+  readonly now: () => number;
   readonly log: Logger;
 }
 
@@ -155,7 +157,7 @@ export class RequestProxy {
     for (;;) {
       const { pool, name } = tries.group;
       exchange.groupName = name;
-      let lease = isCrowded(tries) ? BUSY : pool.lease(tries.history, Date.now());
+      let lease = isCrowded(tries) ? BUSY : pool.lease(tries.history, this.#parts.now());
       if (lease.kind === 'unavailable') {
         tries.none = firstToReturn(tries.none, lease);
         noteBusy(tries, lease);
@@ -203,8 +205,9 @@ export class RequestProxy {
     let last = none;
     const limitMs = group.settings.queueTimeoutMs;
     const isFree = () => group.pool.hasAvailable;
-    const lease = await inLine({ line, limitMs, exchange, isFree }, () => {
-      const found = group.pool.lease(history, Date.now());
+    const { now } = this.#parts;
+    const lease = await inLine({ line, limitMs, now, exchange, isFree }, () => {
+      const found = group.pool.lease(history, now());
       if (found.kind === 'lease') return { found };
       last = found;
       return found;
@@ -225,15 +228,13 @@ export class RequestProxy {
   }
 
   async #attempt(exchange: Exchange, tries: Tries, lease: Lease): Promise<Verdict> {
-    const { attempts, counters, deadlines, log } = this.#parts;
+    const { attempts, counters, deadlines, now, log } = this.#parts;
     const startMs = deadlines.touch();
     try {
       const judged = await attempts.make(exchange, tries.plan, lease);
       const { verdict, fault, held } = judged;
       const changes =
-        verdict.kind === 'success'
-          ? lease.answerBegan(Date.now())
-          : lease.settle(verdict, Date.now());
+        verdict.kind === 'success' ? lease.answerBegan(now()) : lease.settle(verdict, now());
       logConsequences(log, lease, changes);
       lease.group.attempts.add(lease.upstream.index, verdict.kind);
       if (exchange.attempts.length > 0) counters.add('retries');
@@ -278,7 +279,7 @@ export class RequestProxy {
     });
   }
 
-  /** Waits before the next attempt; false when the client left meanwhile. */
+  /** Waits before the next attempt; false when the client disconnected meanwhile. */
   async #pause(exchange: Exchange, delayMs: number): Promise<boolean> {
     if (delayMs > 0) {
       const { promise, resolve } = Promise.withResolvers<void>();
@@ -302,7 +303,7 @@ export class RequestProxy {
     const { held, lease } = kept;
     exchange.reader = readerFor(exchange, held, this.#parts.usage !== undefined);
     if (exchange.reader !== undefined) rememberHeld(exchange, lease, held);
-    const { answers, counters, deadlines, tunnels, log } = this.#parts;
+    const { answers, counters, deadlines, tunnels, now, log } = this.#parts;
     // An answer that waited for later attempts has its time from now on.
     const startMs = latestKept ? kept.startMs : deadlines.touch();
     const isTunnel = held.answer.status === 101;
@@ -319,9 +320,9 @@ export class RequestProxy {
     const broke = fault !== undefined && fault !== 'client_left';
     if (fault !== undefined) exchange.ended = broke ? `truncated ${fault}` : 'client_left';
     this.#endReading(exchange, tries.plan, lease);
-    logConsequences(log, lease, lease.answerEnded(broke, Date.now()));
+    logConsequences(log, lease, lease.answerEnded(broke, now()));
     if (!broke || fault === undefined) return;
-    log.warn('answer broke off', {
+    log.warn('answer cut short', {
       upstream: lease.upstream.href,
       fault: faultMessage(fault),
       id: exchange.id,
@@ -348,11 +349,11 @@ export class RequestProxy {
   }
 
   #count(exchange: Exchange, model: string | undefined): void {
-    const { usage: tally, clientLimits } = this.#parts;
+    const { usage: tally, clientLimits, now } = this.#parts;
     exchange.model = model;
     const { client, clientName, groupName, keyRow, usage, ended, response } = exchange;
     if (client !== undefined && usage !== undefined) {
-      clientLimits.addTokens(client, usage.input + usage.output, Date.now());
+      clientLimits.addTokens(client, usage.input + usage.output, now());
     }
     const failed = ended !== undefined || response.statusCode >= 400;
     const of = { client: clientName, group: groupName, model, row: keyRow };
@@ -368,7 +369,7 @@ export class RequestProxy {
       tries.latestKept = false;
       return this.#relayKept(exchange, tries);
     }
-    this.#parts.answers.refuse(exchange, withoutKey(none, tries.plan.model, Date.now()));
+    this.#parts.answers.refuse(exchange, withoutKey(none, tries.plan.model, this.#parts.now()));
   }
 }
 

@@ -1,11 +1,10 @@
-// Waiting instead of an immediate 429: a request stands in line for a place among the concurrent
-// ones, or for a key that has reached a limit of its own (QUEUE_TIMEOUT). A client that leaves
-// leaves the line.
+// Waiting instead of an immediate 429: a request queues for a free slot, or for a key that has
+// reached a limit of its own (QUEUE_TIMEOUT). A client that disconnects leaves the queue.
 
 import type { WaitingLine } from '../pool/limits/waiting-line.ts';
 import type { Exchange } from './exchange.ts';
 
-/** What was wanted, or when (Unix milliseconds) it may be free; null: nobody knows. */
+/** What was wanted, or when it may be free, by the clock of the wait; null: nobody knows. */
 export type Look<T> = { readonly found: T } | { readonly retryAtMs: number | null };
 
 /** How long, in which line, and who. */
@@ -14,6 +13,8 @@ export interface Wait {
   readonly isFree?: () => boolean;
   readonly line: WaitingLine;
   readonly limitMs: number;
+  /** Milliseconds by the steady clock. */
+  readonly now: () => number;
   readonly exchange: Exchange;
 }
 
@@ -22,8 +23,8 @@ export interface Wait {
  * too long, or the client has left.
  */
 export async function inLine<T>(wait: Wait, look: () => Look<T>): Promise<T | undefined> {
-  const { line, limitMs, exchange } = wait;
-  const startMs = Date.now();
+  const { line, limitMs, now, exchange } = wait;
+  const startMs = now();
   if (!line.enter()) return undefined;
   const { promise: left, resolve } = Promise.withResolvers<void>();
   using _ = exchange.whenClientLeaves(resolve);
@@ -40,7 +41,7 @@ export async function inLine<T>(wait: Wait, look: () => Look<T>): Promise<T | un
         line.expect(seen.retryAtMs ?? 0);
       }
       mayLook = true;
-      const nowMs = Date.now();
+      const nowMs = now();
       const leftMs = startMs + limitMs - nowMs;
       if (leftMs <= 0 || exchange.clientLeft) return undefined;
       const untilMs = line.retryAtMs > nowMs ? line.retryAtMs - nowMs : leftMs;
@@ -48,6 +49,6 @@ export async function inLine<T>(wait: Wait, look: () => Look<T>): Promise<T | un
     }
   } finally {
     line.leave();
-    exchange.waitedMs += Date.now() - startMs;
+    exchange.waitedMs += now() - startMs;
   }
 }

@@ -1,5 +1,5 @@
 // One request's way through its attempts, as the conductor keeps it: whose keys are being tried,
-// what the best answer so far is, and who stands in when a group has no key to give.
+// what the best answer so far is, and which fallback is next when a group has no key to give.
 
 import type { Fault } from '../policy/verdict.ts';
 import type { Group } from '../pool/group.ts';

@@ -90,9 +90,11 @@ export class UsageTally {
       last.client === of.client &&
       last.group === of.group &&
       last.model === (of.model ?? '');
-    if (!isAlike) this.#alike.clear();
-    const known = isAlike ? this.#alike.get(of.row) : undefined;
-    const sums = known ?? this.#search(of, hour);
+    if (isAlike) {
+      const known = this.#alike.get(of.row);
+      if (known !== undefined) return known;
+    } else this.#alike.clear();
+    const sums = this.#search(of, hour);
     this.#alike.set(of.row, sums);
     this.#last = sums;
     return sums;

@@ -24,7 +24,7 @@ function logOne(log: Logger, lease: Lease, consequence: Consequence): void {
         key,
         upstream,
         reason,
-        says: reasonText(reason),
+        detail: reasonText(reason),
         failures: failCount,
       });
       return;
@@ -32,7 +32,7 @@ function logOne(log: Logger, lease: Lease, consequence: Consequence): void {
     case 'resting': {
       const { reason, model, untilMs } = consequence;
       const until = new Date(untilMs).toISOString();
-      log.info('key rests', { key, upstream, model: model ?? 'all', until, reason });
+      log.info('key resting', { key, upstream, model: model ?? 'all', until, reason });
       return;
     }
     case 'restored':
@@ -41,7 +41,7 @@ function logOne(log: Logger, lease: Lease, consequence: Consequence): void {
     case 'upstream_ejected': {
       const { reason, untilMs } = consequence;
       const until = new Date(untilMs).toISOString();
-      log.warn('upstream ejected', { upstream, until, reason, says: reasonText(reason) });
+      log.warn('upstream ejected', { upstream, until, reason, detail: reasonText(reason) });
       return;
     }
     case 'upstream_restored':

@@ -1,5 +1,5 @@
-// What is said at the start: where it listens, for which upstreams, with how many keys; and,
-// loudly, when anybody could use these keys. Wording only.
+// What is logged at startup: where it listens, for which upstreams, with how many keys; and,
+// loudly, when anyone could use these keys. Wording only.
 
 import type { Config } from '../config/config.ts';
 import type { Grouping } from '../config/grouping.ts';
@@ -12,7 +12,7 @@ const LOOPBACK = /^(?:127\.|localhost$|::1$|\[::1\]$|unix:)/;
 
 /** ALLOWED_ORIGINS=* lets any page that somebody in this network looks at send requests here. */
 const ANY_PAGE =
-  '; with ENABLE_CORS and ALLOWED_ORIGINS=* so can any web page that somebody there opens';
+  '; with ENABLE_CORS and ALLOWED_ORIGINS=*, so can any web page that is opened there';
 
 /** Logs the banner. */
 export function tellStart(
@@ -24,7 +24,7 @@ export function tellStart(
   const { groups, clients, file } = facts.grouping;
   const isOpen = clients.length === 0;
   const url = listenUrl(address, config.tlsCertFile !== '');
-  log.info(`gpt-load ${identity.version} listens on ${url}`, {
+  log.info(`gpt-load ${identity.version} listening on ${url}`, {
     keys,
     groups: file === undefined ? undefined : groups.map(({ name }) => name).join(','),
     clients: file === undefined ? undefined : clients.length,
@@ -39,14 +39,14 @@ export function tellStart(
   if (config.authKey === '' && !isOpen && !LOOPBACK.test(config.host)) {
     log.warn(
       'AUTH_KEY is empty and HOST is public: /stats, /config, /reset-keys and the like ' +
-        'ask nobody for a key; set AUTH_KEY',
+        'require no key; set AUTH_KEY',
       { host: config.host },
     );
   }
   if (isOpen && !LOOPBACK.test(config.host)) {
     const anyPage = config.enableCors && config.allowedOrigins.includes('*');
     log.warn(
-      'ANYBODY WHO REACHES THIS PORT CAN SPEND YOUR API KEYS: AUTH_KEY is empty and HOST is public; ' +
+      'ANYONE WHO CAN REACH THIS PORT CAN SPEND YOUR API KEYS: AUTH_KEY is empty and HOST is public; ' +
         `set AUTH_KEY, or HOST=127.0.0.1${anyPage ? ANY_PAGE : ''}`,
       { host: config.host },
     );
@@ -61,7 +61,7 @@ export function tellDescriptors(log: Logger, maxConcurrent: number, limit: numbe
   const needed = 2 * maxConcurrent + OWN_DESCRIPTORS;
   if (limit >= needed) return;
   log.warn(
-    'the limit of open files is too low for MAX_CONCURRENT_REQUESTS; raise it (ulimit -n, LimitNOFILE=)',
+    'the open file limit is too low for MAX_CONCURRENT_REQUESTS; raise it (ulimit -n, LimitNOFILE=)',
     { limit, needed, max_concurrent: maxConcurrent },
   );
 }
@@ -69,15 +69,15 @@ export function tellDescriptors(log: Logger, maxConcurrent: number, limit: numbe
 /** What was read at the start and is not as it seems. @param unused sockets that nobody serves */
 export function tellWarnings(log: Logger, warnings: readonly string[], unused: number): void {
   for (const warning of warnings) log.warn(warning);
-  if (unused > 0) log.warn('systemd passed several sockets; only the first is served', { unused });
+  if (unused > 0) log.warn('systemd passed several sockets; only the first is used', { unused });
 }
 
 /** Says loudly that an upstream rejects every key: hardly all of them died at once. */
 export function tellSuspects(log: Logger, suspects: readonly Upstream[]): void {
   for (const { href } of suspects) {
     log.error(
-      'EVERY KEY WAS REJECTED WITHIN A MINUTE: suspect the base URL, the account or the way there, not the keys; ' +
-        'they are probed once a minute from now on',
+      'EVERY KEY WAS REJECTED WITHIN A MINUTE: suspect the base URL, the account or the network, not the keys; ' +
+        'probing them once a minute',
       { upstream: href },
     );
   }

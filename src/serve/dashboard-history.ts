@@ -1,5 +1,5 @@
-// What the page shows of the past: one point every five seconds for an hour and one a minute for a
-// day, and what changed lately. A read of counters each five seconds, whether anybody looks or not.
+// What the page shows of the past: one point every five seconds for an hour and one per minute for
+// a day, and recent changes. Counters are read every five seconds, whether anybody looks or not.
 
 import type { Alert } from '../policy/alert-message.ts';
 import { BUCKETS, type Counters, type Histogram } from '../pool/counts/counters.ts';
@@ -60,8 +60,8 @@ export class DashboardKeeper {
   }
 
   /** How things are from the start on is no change. */
-  begin(groups: readonly GroupView[]): void {
-    this.#watch.look(groups, Date.now());
+  begin(groups: readonly GroupView[], nowMs: number): void {
+    this.#watch.look(groups, nowMs);
   }
 
   /** Something was done by hand: the next look is due whatever the counters say. */
@@ -69,16 +69,16 @@ export class DashboardKeeper {
     this.#troubles = -1;
   }
 
-  /** Called once a second. */
-  keepHouse(groups: readonly GroupView[], nowMs: number): void {
+  /** Called once a second. @param wallMs what people call it; `nowMs` is by the steady clock */
+  keepHouse(groups: readonly GroupView[], nowMs: number, wallMs: number): void {
     if (nowMs < this.#dueMs) return;
     this.#dueMs = nowMs + STEP_MS - ((nowMs - this.#dueMs) % STEP_MS);
     const now = this.#read();
-    push(this.#recent, pointBetween(this.#last, now, nowMs), MAX_RECENT);
+    push(this.#recent, pointBetween(this.#last, now, wallMs), MAX_RECENT);
     this.#last = now;
     this.#steps += 1;
     if (this.#steps % STEPS_PER_MINUTE === 0) {
-      push(this.#minutes, pointBetween(this.#minute, now, nowMs), MAX_MINUTES);
+      push(this.#minutes, pointBetween(this.#minute, now, wallMs), MAX_MINUTES);
       this.#minute = now;
     }
     // A look is a pass over all keys: where all was well and nothing has failed, there is no need.
@@ -115,10 +115,10 @@ function push<T>(list: T[], value: T, most: number): void {
   if (list.length > most) list.shift();
 }
 
-function pointBetween(before: Reading, after: Reading, nowMs: number): HistoryPoint {
+function pointBetween(before: Reading, after: Reading, wallMs: number): HistoryPoint {
   const counts = after.duration.map((count, i) => count - (before.duration[i] ?? 0));
   return [
-    Math.round(nowMs / 1000),
+    Math.round(wallMs / 1000),
     after.requests - before.requests,
     after.failed - before.failed,
     quantile(counts, 0.5),

@@ -1,5 +1,5 @@
-// What serving may know of the process that it runs in. Only main.ts reads it there (process.env,
-// argv); what it starts gets it handed.
+// What serving may know about the process that it runs in. Only main.ts reads it from there
+// (process.env, argv), and hands it on.
 
 export interface Runtime {
   /** Standard output is a terminal that shows colours (NO_COLOR and FORCE_COLOR are respected). */

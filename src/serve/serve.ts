@@ -1,12 +1,11 @@
 // `gpt-load serve`: the coordinator thread. Reads the keys, makes the memory that workers share,
-// starts them, writes their log, obeys signals, and sees to it that what runs may end. Requests
-// never pass here.
+// starts them, writes their log, obeys signals, and lets running requests finish. Requests never
+// pass through here.
 
 import { readFileSync } from 'node:fs';
-import { availableParallelism } from 'node:os';
+import { availableParallelism, uptime } from 'node:os';
 import type { Worker } from 'node:worker_threads';
 import { MAX_VIEWERS } from '../admin/dashboard/dashboard-feed.ts';
-import { type WrittenUsage, writtenUsage } from '../admin/usage.ts';
 import type { Config } from '../config/config.ts';
 import type { Grouping } from '../config/grouping.ts';
 import { ConfigError } from '../errors.ts';
@@ -14,6 +13,7 @@ import { isPortServed, listenAddresses, removeStaleSocket } from '../front/liste
 import { createLogger, type Logger } from '../log/log.ts';
 import { type LogSink, openLogFile, openLogStream } from '../log/log-sink.ts';
 import { redactExact } from '../policy/redact.ts';
+import { ClockMemory } from '../pool/clock-memory.ts';
 import { ClientCounts, MAX_COUNTED_CLIENTS } from '../pool/counts/client-counts.ts';
 import { COORDINATOR, Counters, WorkerCounters } from '../pool/counts/counters.ts';
 import { WorkerVitals } from '../pool/counts/worker-vitals.ts';
@@ -26,7 +26,7 @@ import { Alerts } from './alerts/alerts.ts';
 import { tellDescriptors, tellStart, tellWarnings } from './banner.ts';
 import { DashboardKeeper } from './dashboard-history.ts';
 import type { FleetMember } from './fleet/fleet-member.ts';
-import { joinFleet } from './fleet/join-fleet.ts';
+import { instanceName, joinFleet } from './fleet/join-fleet.ts';
 import { resetGroups } from './groups/group-keeper.ts';
 import { GroupSet } from './groups/group-set.ts';
 import { GroupingSource } from './groups/grouping-source.ts';
@@ -34,10 +34,12 @@ import { ModelCatalogue } from './groups/model-catalogue.ts';
 import type { Runtime } from './runtime.ts';
 import { Signals } from './signals.ts';
 import { StateKeeper } from './state-keeper.ts';
+import { type Readings, SteadyClock } from './steady-clock.ts';
 import { TrailMemory } from './trail-memory.ts';
+import { answerUsage } from './usage-answers.ts';
 import { UsageKeeper } from './usage-keeper.ts';
 import { type FleetEvents, WorkerFleet } from './worker-fleet.ts';
-import type { Question, ServedStart, SharedMemory } from './worker-protocol.ts';
+import type { ServedStart, SharedMemory } from './worker-protocol.ts';
 
 /** What a caller other than the command line wants to know. */
 export interface ServeRuntime extends Runtime {
@@ -67,9 +69,10 @@ export async function serve(given: Config, runtime: ServeRuntime): Promise<numbe
   tellDescriptors(log, config.maxConcurrentRequests, descriptorLimit());
 
   const shared = createShared(config);
-  using state = new StateKeeper(config.stateFile, log);
-  using groups = new GroupSet(state, { workers: config.workers, fleet: shared.fleet }, log);
-  using alerts = Alerts.of(config, log);
+  const clock = new SteadyClock(shared.clock).anchor(readings());
+  using state = new StateKeeper(config.stateFile, clock, log);
+  using groups = new GroupSet(state, { workers: config.workers, fleet: shared.fleet, clock }, log);
+  using alerts = Alerts.of(config, log, clock.now());
   using usage = usageKeeper(config, state, groups, log);
   let fleet: WorkerFleet | undefined;
   const source = groupingSource(config, runtime, { groups, log, tell: (s) => fleet?.serve(s) });
@@ -77,22 +80,22 @@ export async function serve(given: Config, runtime: ServeRuntime): Promise<numbe
   using _ = await source.watch();
   const grouping = await source.load();
 
-  const dashboard = new DashboardKeeper(new Counters(shared.counters), usage, Date.now());
+  const dashboard = new DashboardKeeper(new Counters(shared.counters), usage, clock.now());
   const reusePort = address.inEveryWorker && process.platform === 'linux';
   const own = new WorkerCounters(shared.counters, COORDINATOR);
-  const catalogue = new ModelCatalogue(config, own);
+  const catalogue = new ModelCatalogue(config, own, clock.now);
   const trails = new TrailMemory(config.authKey);
   // What is so from the start is no news.
-  alerts?.keepHouse(groups.views, Date.now());
-  dashboard.begin(groups.views);
+  alerts?.keepHouse(groups.views, clock.now());
+  dashboard.begin(groups.views, clock.now());
   const served = groups.served(grouping);
-  recallTokens(served, usage, shared, log);
-  await using siblings = joinFleet(config, runtime, { log, groups, memory: shared.fleet });
-  const start = { config, served, version: runtime.identity.version, address, reusePort, tls };
-  const inside = { groups, catalogue, usage, trails, dashboard, source, shared, runtime, siblings };
+  recallTokens(served, usage, { shared, clock, log });
+  const home = { log, clock, groups, usage, memory: shared.fleet };
+  await using siblings = joinFleet(config, runtime, home);
+  const inside = { groups, catalogue, usage, trails, dashboard, source, shared, runtime };
   fleet = new WorkerFleet(
-    { ...start, startedAtMs: Date.now(), colour: runtime.colour, shared },
-    eventsOf({ log, write, ...inside }),
+    { config, served, address, reusePort, tls, shared, ...startedBy(runtime, clock, siblings) },
+    eventsOf({ log, write, clock, ...inside, siblings, config }),
   );
   const countDropped = droppedLines(sinks, own);
   const signals = new Signals();
@@ -102,9 +105,7 @@ export async function serve(given: Config, runtime: ServeRuntime): Promise<numbe
     const port = await fleet.launch(config.workers);
     state.start();
     const housekeeping = setInterval(() => {
-      for (const keeper of groups.keepers) keeper.keepHouse(Date.now());
-      alerts?.keepHouse(groups.views, Date.now());
-      dashboard.keepHouse(groups.views, Date.now());
+      keepHouse({ clock, groups, alerts, dashboard, log });
       countDropped();
     }, HOUSEKEEPING_MS);
     const bound = address.kind === 'tcp' ? { ...address, port } : address;
@@ -134,6 +135,33 @@ export async function serve(given: Config, runtime: ServeRuntime): Promise<numbe
   }
 }
 
+/** What is due once a second. */
+function keepHouse({ clock, groups, alerts, dashboard, log }: House): void {
+  tendClock(clock, groups, log);
+  const nowMs = clock.now();
+  for (const keeper of groups.keepers) keeper.keepHouse(nowMs);
+  alerts?.keepHouse(groups.views, nowMs);
+  dashboard.keepHouse(groups.views, nowMs, Date.now());
+}
+
+type House = Pick<EventParts, 'clock' | 'groups' | 'dashboard' | 'log'> & {
+  readonly alerts: Alerts | undefined;
+};
+
+/** Elsewhere than on Linux the timer goes on while the machine sleeps. */
+function readings(): Readings {
+  const uptimeMs = () => (process.platform === 'linux' ? uptime() * 1000 : 0);
+  return { wallMs: Date.now(), uptimeMs };
+}
+
+/** A day of the calendar may be over, or not yet, once the wall clock was set. */
+function tendClock(clock: SteadyClock, { views }: GroupSet, log: Logger): void {
+  const setMs = clock.tend(readings());
+  if (setMs === 0) return;
+  log.warn('the wall clock was changed; rests and limits are not affected', { by_ms: setMs });
+  for (const { table } of views) table.aside?.reconsiderAll(clock.now());
+}
+
 /** Where groups and clients come from; workers are told what each reading made of them. */
 function groupingSource(
   config: Config,
@@ -152,6 +180,14 @@ function groupingSource(
   });
 }
 
+function startedBy(
+  { identity: { version }, colour }: ServeRuntime,
+  clock: SteadyClock,
+  siblings: FleetMember | undefined,
+) {
+  return { version, colour, startedAtMs: clock.now(), instance: siblings?.instance ?? '' };
+}
+
 function tlsOf({ tlsCertFile, tlsKeyFile }: Config) {
   return tlsCertFile === '' ? undefined : loadTlsFiles(tlsCertFile, tlsKeyFile);
 }
@@ -168,6 +204,7 @@ function usageKeeper(
 interface EventParts {
   readonly log: Logger;
   readonly write: (lines: string) => void;
+  readonly clock: SteadyClock;
   readonly groups: GroupSet;
   readonly catalogue: ModelCatalogue;
   readonly usage: UsageKeeper;
@@ -177,16 +214,29 @@ interface EventParts {
   readonly shared: SharedMemory;
   readonly runtime: ServeRuntime;
   readonly siblings: FleetMember | undefined;
+  readonly config: Config;
 }
 
 /** What this thread does for the workers. */
-function eventsOf({ log, write, groups, catalogue, usage, ...more }: EventParts): FleetEvents {
+function eventsOf({
+  log,
+  write,
+  clock,
+  groups,
+  catalogue,
+  usage,
+  ...more
+}: EventParts): FleetEvents {
+  const instance = instanceName(more.config);
   return {
     log,
     onLog: write,
     onReset: (group) => resetGroups(groups.keepers, group),
     onListModels: () => catalogue.of(groups.views),
     onAsk: (question) => {
+      if (question.about === 'usage') {
+        return answerUsage(question.asked, { usage, siblings: more.siblings, instance, log });
+      }
       if (question.about === 'fleet') return more.siblings?.report();
       if (question.about === 'trails') return more.trails.answer(question.trails);
       if (question.about === 'history') {
@@ -195,47 +245,34 @@ function eventsOf({ log, write, groups, catalogue, usage, ...more }: EventParts)
         return { ...more.dashboard.since(question.sinceSeconds), problems };
       }
       if (question.about === 'key_tokens') return usage.tokensOfKeys(question.group, question.rows);
-      return answerOf(question, usage, log);
+      return usage.series;
     },
     onAct: async (action) => {
       more.dashboard.lookAgain();
       const keeper = groups.keepers.find(({ name }) => name === action.group);
-      return keeper?.act(action, catalogue) ?? { ok: false, message: 'there is no such group' };
+      return keeper?.act(action, catalogue) ?? { ok: false, message: 'no such group' };
     },
     onTrails: (batch) => more.trails.take(batch),
     onUsage: (rows) => usage.take(rows),
-    onDeath: (workerId) => giveBack(workerId, more.shared, groups),
+    onDeath: (workerId) => giveBack(workerId, more.shared, groups, clock.now()),
     onStart: more.runtime.onWorker ?? (() => {}),
   };
 }
 
-/** What only this thread knows; undefined: it cannot say. */
-function answerOf(
-  question: Extract<Question, { about: 'usage' | 'tokens' }>,
-  usage: UsageKeeper,
-  log: Logger,
-): unknown {
-  try {
-    if (question.about === 'tokens') return usage.series;
-    const answers = usage.ask(question.usage);
-    if (answers === 'too_many') return answers satisfies WrittenUsage;
-    const body = writtenUsage(answers, question.usage, question.format);
-    return { body } satisfies WrittenUsage;
-  } catch (error) {
-    log.error('usage cannot be read', { error });
-    return undefined;
-  }
-}
-
 /** What a dead worker held is free again, and what it left half done is finished. */
-function giveBack(workerId: number, shared: SharedMemory, { views }: GroupSet): void {
+function giveBack(
+  workerId: number,
+  shared: SharedMemory,
+  { views }: GroupSet,
+  nowMs: number,
+): void {
   new Semaphore(shared.permits, 0).reclaim(workerId);
   new Semaphore(shared.viewers, 0).reclaim(workerId);
   new Counters(shared.counters).workerDied(workerId);
   new ClientLimits(shared.clientLimits, 0).reclaim(workerId);
   new WaitingLine(shared.permitLine, 0).reclaim(workerId);
   for (const { table, line } of views) {
-    table.healAfterCrash(Date.now(), workerId);
+    table.healAfterCrash(nowMs, workerId);
     new WaitingLine(line, 0).reclaim(workerId);
   }
 }
@@ -244,18 +281,17 @@ function giveBack(workerId: number, shared: SharedMemory, { views }: GroupSet): 
 function recallTokens(
   { clients }: ServedStart,
   usage: UsageKeeper,
-  shared: SharedMemory,
-  log: Logger,
+  { shared, clock, log }: Pick<EventParts, 'shared' | 'clock' | 'log'>,
 ): void {
   const limited = clients.filter(({ tokensPerDay }) => tokensPerDay > 0);
   if (limited.length === 0) return;
-  const nowMs = Date.now();
+  const nowMs = clock.now();
   const limits = new ClientLimits(shared.clientLimits, 0);
   try {
-    const used = usage.tokensOfDay(nowMs);
+    const used = usage.tokensOfDay(clock.memory.wallOf(nowMs));
     for (const client of limited) limits.addTokens(client, used.get(client.name) ?? 0, nowMs);
   } catch (error) {
-    log.warn('tokens that clients used today cannot be read: they count from now', { error });
+    log.warn('cannot read the tokens that clients used today; counting from zero', { error });
   }
 }
 
@@ -271,8 +307,9 @@ function descriptorLimit(): number {
 
 async function assertFree({ host, port }: { host: string; port: number }): Promise<void> {
   if (!(await isPortServed(host, port))) return;
-  const problem = `PORT: ${port} is already in use (address already in use)`;
-  throw new ConfigError([`${problem}; stop what listens there, or set another PORT`]);
+  throw new ConfigError([
+    `PORT: ${port} is already in use; stop the program that listens there, or set another PORT`,
+  ]);
 }
 
 /** SDKs read OPENAI_BASE_URL too: exported for them, it makes gpt-load call itself. */
@@ -283,7 +320,7 @@ function assertNoLoop({ host, port }: Config, { groups }: Grouping): void {
     return settings.upstreams
       .map((href) => new URL(href))
       .filter((url) => own.has(url.hostname) && Number(url.port || defaultPort(url)) === port)
-      .map((loop) => `${setting}: must not be this gpt-load itself, got "${loop.href}"`);
+      .map((loop) => `${setting}: must not point back to this gpt-load, got "${loop.href}"`);
   });
   if (problems.length > 0) throw new ConfigError(problems);
 }
@@ -332,15 +369,17 @@ function writerTo(sinks: readonly LogSink[], authKey: string): (lines: string) =
 
 function createShared(config: Config): SharedMemory {
   const fleet = FleetMemory.create();
+  const clock = ClockMemory.create();
   return {
     permits: Semaphore.create(config.maxConcurrentRequests),
     permitLine: WaitingLine.create(),
     counters: Counters.create(),
     clients: ClientCounts.create(),
-    clientLimits: ClientLimits.create(MAX_COUNTED_CLIENTS + 1, config.workers, fleet),
+    clientLimits: ClientLimits.create(MAX_COUNTED_CLIENTS + 1, config.workers, { fleet, clock }),
     vitals: WorkerVitals.create(),
     viewers: Semaphore.create(MAX_VIEWERS),
     fleet,
+    clock,
   };
 }
 

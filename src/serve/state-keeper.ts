@@ -1,10 +1,11 @@
 // Between the key table and the state file: what was learned goes out in batches and comes back at
-// the start, and when a key returns to the key file. Matches stored rows with keys; how it is
-// stored is up to store/.
+// the start, and when a key returns to the key file. Matches stored rows with keys, and the wall
+// clock's times in the file with the steady ones in memory; how it is stored is up to store/.
 
 import type { DatabaseSync } from 'node:sqlite';
 import type { Logger } from '../log/log.ts';
 import type { Reason } from '../policy/reason.ts';
+import type { ClockMemory } from '../pool/clock-memory.ts';
 import type { GroupView } from '../pool/group-view.ts';
 import { boundName, type KnownStatus, recall, takeChanged } from '../pool/keys/key-memory.ts';
 import { DayMemory } from '../pool/limits/day-memory.ts';
@@ -13,6 +14,7 @@ import type { KeyTable } from '../pool/table/key-table.ts';
 import { stateOf, VACANT } from '../pool/table/status-word.ts';
 import { type StateRow, StateStore } from '../store/sqlite/state-store.ts';
 import { type StateSource, StateWriter } from '../store/sqlite/state-writer.ts';
+import type { SteadyClock } from './steady-clock.ts';
 
 /** Nothing older than this is lost by kill -9. */
 const RESOURCES_INTERVAL_MS = 1_000;
@@ -30,9 +32,13 @@ export class StateKeeper implements Disposable {
   readonly #dayMemories = new WeakMap<KeyTable, DayMemory>();
   readonly #store: StateStore;
   readonly #writer: StateWriter;
+  readonly #clock: SteadyClock;
+  /** How the clocks differed when the file's times were written. */
+  #aheadMs = 0;
 
   /** @param path STATE_FILE; '' for none */
-  constructor(path: string, log: Logger) {
+  constructor(path: string, clock: SteadyClock, log: Logger) {
+    this.#clock = clock;
     this.#store = StateStore.open(path, log);
     const source: StateSource = { changes: (everything) => this.#changes(everything) };
     const timeout = (act: () => void, delayMs: number) => {
@@ -66,7 +72,7 @@ export class StateKeeper implements Disposable {
    * Gives keys that have just come into a group's table what is stored about them.
    * @returns how many keys were remembered
    */
-  restore(group: GroupView, added: readonly number[], nowMs: number): number {
+  restore(group: GroupView, added: readonly number[]): number {
     const stored = new Map<string, StateRow[]>();
     for (const row of this.#store.load(group.name)) {
       const known = stored.get(row.keyId);
@@ -75,7 +81,9 @@ export class StateKeeper implements Disposable {
     }
     if (stored.size === 0) return 0;
     const present = this.#present(group, stored);
-    this.#store.sweep(group.name, (id) => present.has(id), nowMs);
+    const { memory } = this.#clock;
+    const nowMs = this.#clock.now();
+    this.#store.sweep(group.name, (id) => present.has(id), memory.wallOf(nowMs));
     let remembered = 0;
     for (const row of added) {
       const known = stored.get(this.#idOf(group, row));
@@ -83,7 +91,7 @@ export class StateKeeper implements Disposable {
       remembered += 1;
       for (const status of known) {
         if (status.state === DAY) recallDay(group, row, status, nowMs);
-        else recall(group.table, row, asKnown(status), nowMs);
+        else recall(group.table, row, asKnown(status, memory, nowMs), nowMs);
       }
     }
     return remembered;
@@ -139,11 +147,18 @@ export class StateKeeper implements Disposable {
     this.#store.close();
   }
 
-  *#changes(everything: boolean): Generator<StateRow, void> {
+  *#changes(isAll: boolean): Generator<StateRow, void> {
+    const { memory } = this.#clock;
+    // The file's times are the wall clock's: where that was set, they are all to be written anew.
+    const everything = isAll || memory.aheadMs !== this.#aheadMs;
+    this.#aheadMs = memory.aheadMs;
     for (const group of this.#groups()) {
       for (const { key, pin, ...status } of takeChanged(group.table, everything)) {
         const keyId = this.#store.keyId(boundName(group, key, pin));
-        if (status.model !== DAY_ROW) yield { ...status, group: group.name, keyId };
+        const sinceMs = memory.wallOf(status.sinceMs);
+        const untilMs = status.untilMs === 0 ? 0 : memory.wallOf(status.untilMs);
+        const row = { ...status, sinceMs, untilMs, group: group.name, keyId };
+        if (status.model !== DAY_ROW) yield row;
       }
       yield* this.#days(group, everything);
     }
@@ -154,7 +169,7 @@ export class StateKeeper implements Disposable {
     const memory = this.#dayMemories.get(group.table) ?? new DayMemory();
     this.#dayMemories.set(group.table, memory);
     const about = { group: group.name, model: DAY_ROW, state: DAY, reason: 'none', deadCount: 0 };
-    for (const { row, count, ...day } of memory.changed(group, everything, Date.now())) {
+    for (const { row, count, ...day } of memory.changed(group, everything, this.#clock.now())) {
       const keyId = this.#idOf(group, row);
       const times = { sinceMs: day.dayStartMs, untilMs: day.dayEndMs };
       yield { ...about, keyId, ...times, restCount: count };
@@ -181,13 +196,24 @@ export class StateKeeper implements Disposable {
 }
 
 function recallDay({ table }: GroupView, row: number, stored: StateRow, nowMs: number): void {
-  if (nowMs < stored.sinceMs || nowMs >= stored.untilMs) return;
+  const wallMs = table.clock.wallOf(nowMs);
+  if (wallMs < stored.sinceMs || wallMs >= stored.untilMs) return;
   table.quotas?.restoreDay(row, stored.restCount, nowMs);
   table.aside?.review(row, nowMs);
 }
 
-/** A word that this version does not know reads as nothing to remember. */
-function asKnown({ state, reason, ...row }: StateRow): KnownStatus {
+/**
+ * A word that this version does not know reads as nothing to remember. What began in the future was
+ * written before the clock was set back, or is read by a machine that does not know the time yet:
+ * it is not to last longer than it would have in all.
+ */
+function asKnown(
+  { state, reason, ...row }: StateRow,
+  clock: ClockMemory,
+  nowMs: number,
+): KnownStatus {
   const known = state === 'cooling' || state === 'dead' ? state : 'ok';
-  return { ...row, state: known, reason: reason as Reason };
+  const sinceMs = Math.min(nowMs, clock.steadyOf(row.sinceMs));
+  const untilMs = Math.min(clock.steadyOf(row.untilMs), nowMs + row.untilMs - row.sinceMs);
+  return { ...row, sinceMs, untilMs, state: known, reason: reason as Reason };
 }

@@ -14,9 +14,9 @@ import {
   type UsageAnswer,
   type UsageQuestion,
   UsageStore,
-  type UsageSums,
 } from '../store/sqlite/usage-store.ts';
 import type { StateKeeper } from './state-keeper.ts';
+import { addUsage, mergeUsage } from './usage-sums.ts';
 
 /** With the workers' quarter of a second, nothing older than a second is lost by kill -9. */
 const WRITE_MS = 600;
@@ -59,6 +59,8 @@ export class UsageKeeper implements Disposable {
   #waiting = new Map<string, StoredUsage>();
   #timer: NodeJS.Timeout | undefined;
   #purgedMs = 0;
+  /** Hours of which something was written since {@link takeHours}. */
+  #hours = new Set<number>();
   #isFailing = false;
   readonly #pricesFile: string;
   #pricesMs = 0;
@@ -83,24 +85,57 @@ export class UsageKeeper implements Disposable {
       const { hour, client, group, model, keyId } = stored;
       const name = [hour, client, group, model, keyId].join('\n');
       const known = this.#waiting.get(name);
-      this.#waiting.set(name, known === undefined ? stored : { ...stored, ...sum(known, stored) });
+      this.#waiting.set(
+        name,
+        known === undefined ? stored : { ...stored, ...addUsage(known, stored) },
+      );
     }
     this.#timer ??= setTimeout(() => this.#write(), WRITE_MS).unref();
   }
 
   /**
    * Answers a question, whole or not at all; what is not written yet is written first.
+   * @param others what other books have to say to {@link detailed}
+   * @param isOwn false: of the others alone
    * @throws what SQLite says
    */
-  ask(question: UsageQuestion): UsageAnswer[] | 'too_many' {
+  ask(
+    question: UsageQuestion,
+    others: readonly UsageAnswer[] = [],
+    isOwn = true,
+  ): UsageAnswer[] | 'too_many' {
     this.#write();
     const prices = this.#readPrices();
-    const { database } = this.#state;
-    const hasModel = prices === undefined || question.groupBy.includes('model');
-    const groupBy = hasModel ? question.groupBy : [...question.groupBy, 'model' as const];
-    const rows = this.#store.ask(database, { ...question, groupBy }, MAX_USAGE_ROWS + 1);
+    const own = isOwn ? this.rows(this.detailed(question), MAX_USAGE_ROWS + 1) : [];
+    const rows = others.length === 0 ? own : mergeUsage([...own, ...others]);
     if (rows.length > MAX_USAGE_ROWS) return 'too_many';
+    const hasModel = question.groupBy.includes('model');
     return prices === undefined ? rows : withCosts(rows, prices, hasModel);
+  }
+
+  /** The question to which an answer has all that costs are made of. */
+  detailed(question: UsageQuestion): UsageQuestion {
+    const { groupBy } = question;
+    const isEnough = this.#readPrices() === undefined || groupBy.includes('model');
+    return isEnough ? question : { ...question, groupBy: [...groupBy, 'model'] };
+  }
+
+  /** What is written, at most `limit` rows. @throws what SQLite says */
+  rows(question: UsageQuestion, limit: number): UsageAnswer[] {
+    return this.#store.ask(this.#state.database, question, limit);
+  }
+
+  /** These books among those of other instances. @throws what SQLite says */
+  get book(): string {
+    return this.#store.bookOf(this.#state.database);
+  }
+
+  /** Writes what waits; the hours (since 1970) of all that was written since the last call. */
+  takeHours(): ReadonlySet<number> {
+    this.#write();
+    const hours = this.#hours;
+    this.#hours = new Set();
+    return hours;
   }
 
   /** Read again when the file has changed; one that cannot be read leaves what was known. */
@@ -115,7 +150,7 @@ export class UsageKeeper implements Disposable {
     } catch (error) {
       const why = error instanceof Error ? error.message : String(error);
       // Not at every question again.
-      if (why !== this.#pricesFlaw) this.#log.warn(`PRICES_FILE: cannot be used: ${why}`);
+      if (why !== this.#pricesFlaw) this.#log.warn(`PRICES_FILE: ${why}`);
       this.#pricesFlaw = why;
     }
     return this.#prices;
@@ -161,16 +196,17 @@ export class UsageKeeper implements Disposable {
     try {
       if (this.#waiting.size > 0) {
         this.#store.add(this.#state.database, this.#waiting.values());
+        for (const { hour } of this.#waiting.values()) this.#hours.add(hour);
         this.#waiting = new Map();
       }
       if (nowMs - this.#purgedMs > PURGE_MS) {
         this.#purgedMs = nowMs;
         this.#store.purge(this.#state.database, Math.floor(nowMs / HOUR_MS));
       }
-      if (this.#isFailing) this.#log.info('usage can be written again');
+      if (this.#isFailing) this.#log.info('writing usage works again');
       this.#isFailing = false;
     } catch (error) {
-      if (!this.#isFailing) this.#log.warn('usage cannot be written; will try again', { error });
+      if (!this.#isFailing) this.#log.warn('cannot write usage; will retry', { error });
       this.#isFailing = true;
       if (this.#waiting.size > MAX_WAITING_ROWS) this.#waiting = withoutKeys(this.#waiting);
       this.#timer ??= setTimeout(() => this.#write(), 2 * WRITE_MS).unref();
@@ -230,7 +266,7 @@ function withCosts(rows: readonly UsageAnswer[], prices: Prices, hasModel: boole
     else {
       const isPartial = known.isCostPartial === true || isCostPartial;
       const total = (known.cost ?? 0) + cost;
-      added.set(name, { ...next, ...sum(known, next), cost: total, isCostPartial: isPartial });
+      added.set(name, { ...next, ...addUsage(known, next), cost: total, isCostPartial: isPartial });
     }
   }
   return [...added.values()];
@@ -239,19 +275,6 @@ function withCosts(rows: readonly UsageAnswer[], prices: Prices, hasModel: boole
 const OTHERS = { client: 'other', group: 'other', model: 'other' } as const;
 const NOTHING = { input: 0, cached: 0, cacheWrite: 0, output: 0, reasoning: 0 } as const;
 
-function sum(a: UsageSums, b: UsageSums): UsageSums {
-  return {
-    requests: a.requests + b.requests,
-    failed: a.failed + b.failed,
-    unknown: a.unknown + b.unknown,
-    input: a.input + b.input,
-    cached: a.cached + b.cached,
-    cacheWrite: a.cacheWrite + b.cacheWrite,
-    output: a.output + b.output,
-    reasoning: a.reasoning + b.reasoning,
-  };
-}
-
 /** Fewer rows, for a disk that has been full for long. */
 function withoutKeys(rows: ReadonlyMap<string, StoredUsage>): Map<string, StoredUsage> {
   const fewer = new Map<string, StoredUsage>();
@@ -259,7 +282,7 @@ function withoutKeys(rows: ReadonlyMap<string, StoredUsage>): Map<string, Stored
     const less = { ...row, keyId: '', keyPreview: '', model: 'other', client: '' };
     const name = `${row.hour}\n${row.group}`;
     const known = fewer.get(name);
-    fewer.set(name, known === undefined ? less : { ...less, ...sum(known, less) });
+    fewer.set(name, known === undefined ? less : { ...less, ...addUsage(known, less) });
   }
   return fewer;
 }

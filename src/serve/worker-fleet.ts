@@ -133,7 +133,9 @@ export class WorkerFleet {
         if (message.kind === 'listening') resolve(message.port);
         else if (message.kind === 'listen_failed') reject(new Error(message.message));
       });
-      worker.once('exit', () => reject(new Error(`worker ${workerId} ended before it listened`)));
+      worker.once('exit', () =>
+        reject(new Error(`worker ${workerId} exited before it was listening`)),
+      );
     });
   }
 
@@ -146,7 +148,7 @@ export class WorkerFleet {
     const deaths = this.#members[workerId]?.deaths ?? 0;
     this.#members[workerId] = {
       worker,
-      startedMs: Date.now(),
+      startedMs: performance.now(),
       deaths,
       drained: false,
       restart: undefined,
@@ -223,10 +225,10 @@ export class WorkerFleet {
       this.#checkGone();
       return;
     }
-    const lived = Date.now() - member.startedMs;
+    const lived = Math.round(performance.now() - member.startedMs);
     member.deaths = lived > LIVED_LONG_MS ? 0 : member.deaths + 1;
     const delay = Math.min(RESTART_MAX_MS, RESTART_BASE_MS * 2 ** Math.min(member.deaths, 10));
-    this.#events.log.error('worker died; a new one takes its place', {
+    this.#events.log.error('worker died; starting a new one', {
       worker: workerId,
       lived_ms: lived,
     });

@@ -2,7 +2,7 @@
 
 import type { KeyAction } from '../admin/dashboard/dashboard.ts';
 import type { TrailQuestion } from '../admin/requests.ts';
-import type { UsageFormat } from '../admin/usage.ts';
+import type { UsageAsked } from '../admin/usage.ts';
 import type { Config } from '../config/config.ts';
 import type { ShownGrouping } from '../config/grouping-view.ts';
 import type { ListenAddress } from '../front/listen-address.ts';
@@ -12,7 +12,6 @@ import type { GroupStart } from '../pool/group-view.ts';
 import type { LimitBuffers } from '../pool/limits/client-limits.ts';
 import type { PlacedClient } from '../proxy/client.ts';
 import type { UsageRow } from '../proxy/usage-tally.ts';
-import type { UsageQuestion } from '../store/sqlite/usage-store.ts';
 import type { TlsMaterial } from '../upstream/dial/tls-files.ts';
 
 /** The memory that all threads share. */
@@ -27,6 +26,8 @@ export interface SharedMemory {
   /** Seats of those who have the page open. */
   readonly viewers: SharedArrayBuffer;
   readonly fleet: SharedArrayBuffer;
+  /** From pool/clock-memory.ts: the clock that nobody sets back. */
+  readonly clock: SharedArrayBuffer;
 }
 
 /** Who is served with whose keys. */
@@ -56,6 +57,8 @@ export interface WorkerStart {
   /** Certificate and key to serve TLS with, as they were at the start; undefined: plain http. */
   readonly tls: TlsMaterial | undefined;
   readonly shared: SharedMemory;
+  /** How this instance is called in its fleet; '' where it has none. */
+  readonly instance: string;
 }
 
 /** How reading the key file again went. */
@@ -66,7 +69,7 @@ export interface ReloadReport {
 
 /** What the coordinator alone knows; undefined is the answer to what it cannot say. */
 export type Question =
-  | { readonly about: 'usage'; readonly usage: UsageQuestion; readonly format: UsageFormat }
+  | { readonly about: 'usage'; readonly asked: UsageAsked }
   | { readonly about: 'trails'; readonly trails: TrailQuestion }
   | { readonly about: 'tokens' }
   | { readonly about: 'fleet' }

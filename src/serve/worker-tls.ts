@@ -19,8 +19,8 @@ export function secureServer(
   const made = create(freshest(config, tls));
   const report = (problem: string | null, material: TlsMaterial | null): void => {
     if (workerId !== 0) return;
-    if (problem !== null) log.error('certificate not reloaded', { problem });
-    else log.info('certificate reloaded');
+    if (problem !== null) log.error('TLS certificate not reloaded', { problem });
+    else log.info('TLS certificate reloaded');
     if (material !== null) warnOfExpiry(log, material);
   };
   if (workerId === 0) warnOfExpiry(log, tls);
@@ -40,5 +40,5 @@ function freshest(config: WorkerStart['config'], atStart: TlsMaterial): TlsMater
 
 function warnOfExpiry(log: Logger, { expiresMs }: TlsMaterial): void {
   if (expiresMs - Date.now() > EXPIRY_WARNING_MS) return;
-  log.warn('the TLS certificate ends soon', { expires: new Date(expiresMs).toISOString() });
+  log.warn('the TLS certificate expires soon', { expires: new Date(expiresMs).toISOString() });
 }

@@ -39,6 +39,7 @@ import { CoordinatorRequests } from './coordinator-requests.ts';
 import { dialerFor } from './dialer-for.ts';
 import type { FleetReport } from './fleet/fleet-report.ts';
 import { WorkerGroups } from './groups/worker-groups.ts';
+import { SteadyClock } from './steady-clock.ts';
 import { watchVitalSigns } from './vital-signs.ts';
 import { serveOn } from './worker-listener.ts';
 import type {
@@ -51,7 +52,7 @@ import type {
 import { secureServer } from './worker-tls.ts';
 
 const STRAY =
-  'the upstream sent bytes that nobody had asked for; its connections serve one request each for an hour';
+  'the upstream sent unsolicited bytes; its connections serve one request each for an hour';
 
 /** Wires one worker's request path; its lines are the path. */
 function startWorker(start: WorkerStart, port: MessagePort): void {
@@ -59,19 +60,20 @@ function startWorker(start: WorkerStart, port: MessagePort): void {
   const logging = workerLog(start, port);
   const log = createLogger(logging);
   const deadlines = new Deadlines(() => performance.now());
+  const { now } = new SteadyClock(shared.clock);
   const counters = new WorkerCounters(shared.counters, workerId);
   const permits = new Semaphore(shared.permits, workerId);
   const clientCounts = new ClientCounts(shared.clients);
-  const groups = new WorkerGroups(config.authKey, counters, workerId);
+  const groups = new WorkerGroups(config.authKey, { counters, now, workerId });
   const transport = transportFor(config, { deadlines, counters, log });
   const cors = new Cors(config);
   const attempts = new Attempts(transport, deadlines);
   const answers = new Answers(config, cors, deadlines);
   const tunnels = new Tunnels(deadlines);
   const budget = new ReplayBudget(config.maxReplayBodyBytes);
-  const inside = { permits, counters, deadlines, log };
+  const inside = { permits, counters, deadlines, now, log };
   const line = new WaitingLine(shared.permitLine, workerId);
-  const queue = { line, limitMs: config.queueTimeoutMs };
+  const queue = { line, now, limitMs: config.queueTimeoutMs };
   const clientLimits = new ClientLimits(shared.clientLimits, workerId);
   const tally = new UsageTally((rows) => port.postMessage({ kind: 'usage', rows }));
   const usage = config.enableUsage ? tally : undefined;
@@ -87,7 +89,7 @@ function startWorker(start: WorkerStart, port: MessagePort): void {
   const act = (action: KeyAction) => questions.ask((id) => ({ kind: 'act', id, action }));
   watchVitalSigns(new WorkerVitals(shared.vitals, workerId));
   const sums = new Counters(shared.counters);
-  const sources = { counters: sums, clientCounts, groups, ask, act, trails };
+  const sources = { counters: sums, clientCounts, groups, now, ask, act, trails };
   const admin = adminFor(start, sources, resets);
   const idPrefix = `${randomWord()}${workerId.toString(36)}`;
   const ownSite = new OwnSite(config.host, config.allowedHosts);
@@ -148,7 +150,7 @@ interface TransportParts {
 
 /** Our own endpoints, and where what they tell comes from. */
 function adminFor(
-  { config, version, shared, startedAtMs, workerId }: WorkerStart,
+  { config, version, shared, startedAtMs, workerId, instance }: WorkerStart,
   { groups, ask, act, trails, ...sources }: AdminSources,
   resets: CoordinatorRequests<ReloadReport>,
 ): Admin {
@@ -156,6 +158,7 @@ function adminFor(
     ...sources,
     config,
     version,
+    instance,
     groups: () => groups.groups,
     grouping: () => groups.shown,
     clients: () => groups.clients,
@@ -168,7 +171,7 @@ function adminFor(
       trails.flush();
       return ask({ about: 'trails', trails: question }) as ReturnType<AskRequests>;
     },
-    usage: (usage, format) => ask({ about: 'usage', usage, format }) as Promise<WrittenUsage>,
+    usage: (asked) => ask({ about: 'usage', asked }) as Promise<WrittenUsage>,
     askFleet: () => ask({ about: 'fleet' }) as Promise<FleetReport | undefined>,
     tokens: () => ask({ about: 'tokens' }) as Promise<readonly TokenSeries[]>,
     seats: new Semaphore(shared.viewers, workerId),
@@ -186,6 +189,7 @@ interface AdminSources {
   readonly counters: Counters;
   readonly clientCounts: ClientCounts;
   readonly groups: WorkerGroups;
+  readonly now: () => number;
   readonly ask: (question: Question) => Promise<unknown>;
   readonly act: (action: KeyAction) => Promise<unknown>;
   readonly trails: TrailBatches;

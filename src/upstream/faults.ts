@@ -41,21 +41,21 @@ function isTlsCode(code: string): boolean {
 }
 
 const MESSAGES: Readonly<Record<FaultCode, string>> = {
-  dns: 'the upstream host name does not resolve',
-  connect: 'the upstream does not accept connections',
-  connect_timeout: 'connecting to the upstream took too long',
+  dns: 'the host name of the upstream could not be resolved',
+  connect: 'could not connect to the upstream',
+  connect_timeout: 'connecting to the upstream timed out',
   tls: 'the TLS handshake with the upstream failed',
   route: 'the outgoing proxy failed',
-  reset: 'the upstream broke the connection',
-  refused_stream: 'the upstream refused the stream unprocessed',
+  reset: 'the upstream closed the connection',
+  refused_stream: 'the upstream refused the HTTP/2 stream',
   headers_timeout: 'the upstream did not answer in time',
-  total_timeout: 'the answer was not complete in time',
-  idle_timeout: 'the upstream fell silent in mid-answer',
-  first_event_timeout: 'the stream did not begin in time',
-  protocol: 'the answer is not well-formed HTTP',
-  client_left: 'the client left',
-  descriptors: 'this process may open no more connections (limit of open files)',
-  shutdown: 'this proxy is shutting down',
+  total_timeout: 'the answer did not complete in time',
+  idle_timeout: 'the upstream stopped sending in the middle of the answer',
+  first_event_timeout: 'the stream did not start in time',
+  protocol: 'the upstream did not send valid HTTP',
+  client_left: 'the client disconnected',
+  descriptors: 'gpt-load has run out of file descriptors',
+  shutdown: 'gpt-load is shutting down',
 };
 
 /** What a fault means, for people. */

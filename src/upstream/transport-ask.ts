@@ -1,5 +1,5 @@
-// One question to a running gpt-load, one whole answer: what the client commands need and no more.
-// No redirects, no proxies, no second try.
+// One request to a running gpt-load, one whole answer: what the client commands need and no more.
+// No redirects, no proxies, no retry.
 
 import { X509Certificate } from 'node:crypto';
 import http, { type IncomingMessage, type RequestOptions } from 'node:http';

@@ -57,6 +57,7 @@ function sourcesOfTwoWorkers() {
     counters: new Counters(counters),
     tokens: () => Promise.resolve([]),
     startedAtMs: NOW_MS,
+    now: () => NOW_MS,
   };
 }
 

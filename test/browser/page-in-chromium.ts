@@ -4,12 +4,14 @@
 
 import assert from 'node:assert/strict';
 import { mkdirSync, readFileSync, rmSync } from 'node:fs';
+import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import axe from 'axe-core';
 import { type Browser, chromium, type Page } from 'playwright-core';
 import { startScriptedUpstream } from '../../src/demo/scripted-upstream.ts';
 import { eventually } from '../support/eventually.ts';
+import { freePort } from '../support/peer-process.ts';
 import { type GptLoad, startGptLoad } from '../support/start-gpt-load.ts';
 
 const CHROMIUM = process.env.CHROMIUM ?? '/usr/bin/chromium';
@@ -102,6 +104,27 @@ for (const colorScheme of ['light', 'dark'] as const) {
   }
 }
 
+test('one of several instances says which it is, and what it cannot show, on a phone too', async () => {
+  const port = await freePort();
+  const env = { FLEET_URL: 'redis://127.0.0.1:1', FLEET_SECRET: 'page', PORT: String(port) };
+  await using proxy = await seeded(env);
+  const viewport = { width: 360, height: 740 };
+  const { page, faults } = await open(proxy, { viewport });
+  const name = `${hostname()}:${port}`;
+  await page.locator('header').getByText(name).waitFor();
+  await show(page, 'requests');
+  await page.getByText(`Requests of ${name}`).waitFor();
+  await show(page, 'usage');
+  await page.getByText(`The fleet is away: only what ${name} used.`).waitFor();
+  await page.getByLabel('Instance').selectOption(name);
+  await page.getByRole('cell', { name: 'gpt-4o' }).waitFor();
+  const wider = (await page.evaluate('document.documentElement.scrollWidth')) as number;
+  assert.ok(wider <= viewport.width, `${wider} wide`);
+  assert.deepEqual(faults, []);
+  await page.screenshot({ path: join(SHOTS, 'usage-fleet-phone.png') });
+  await page.close();
+});
+
 test('what happens is seen within seconds, and a restart is got over', async () => {
   const proxy = await seeded();
   const { page } = await open(proxy, {});
@@ -115,11 +138,11 @@ test('what happens is seen within seconds, and a restart is got over', async () 
   await page.getByRole('dialog').getByText('success').waitFor();
   await page.keyboard.press('Escape');
   await proxy.stop();
-  await page.getByText('The connection is lost').waitFor({ timeout: 15_000 });
+  await page.getByText('Connection lost').waitFor({ timeout: 15_000 });
   await using again = await seeded({ PORT: String(proxy.port) });
   assert.equal(again.port, proxy.port);
   await page.getByText('live').waitFor({ timeout: 15_000 });
-  await page.getByText('The connection is lost').waitFor({ state: 'detached' });
+  await page.getByText('Connection lost').waitFor({ state: 'detached' });
   await page.close();
 });
 
@@ -128,7 +151,7 @@ test('the login keeps the key in the tab, and out of addresses', async () => {
   const { page } = await open(proxy, {});
   await page.getByLabel('AUTH_KEY').fill('wrong');
   await page.getByRole('button', { name: 'Sign in' }).click();
-  await page.getByText('That is not the AUTH_KEY').waitFor();
+  await page.getByText('Wrong AUTH_KEY').waitFor();
   await page.getByLabel('AUTH_KEY').fill('the-auth-key-of-this-test');
   await page.getByRole('button', { name: 'Sign in' }).click();
   await page.getByText('live').waitFor();
@@ -153,7 +176,7 @@ test('every action of the keys does what it says', async () => {
   await row('alice').getByRole('button', { name: 'Probe now' }).click();
   await page.getByText('the key works').waitFor();
   await row('invalid_key').getByRole('button', { name: 'Probe now' }).click();
-  await page.getByText('did not accept the key').waitFor();
+  await page.getByText('rejected the key').waitFor();
   await page.getByRole('button', { name: 'Add keys' }).click();
   await page.getByRole('textbox', { name: 'Add keys' }).fill('sk-new rpm=many');
   await page.getByRole('button', { name: 'Add', exact: true }).click();
@@ -162,7 +185,7 @@ test('every action of the keys does what it says', async () => {
     .getByRole('textbox', { name: 'Add keys' })
     .fill(`sk-new-key-0123 name=bob\n${keys[1]}`);
   await page.getByRole('button', { name: 'Add', exact: true }).click();
-  await page.getByText('1 key added, 1 was there already').waitFor();
+  await page.getByText('1 key added, 1 already there').waitFor();
   await row('bob').waitFor();
   const file = join(proxy.directory, 'keys.txt');
   assert.match(readFileSync(file, 'utf8'), /sk-new-key-0123 name=bob\n$/);

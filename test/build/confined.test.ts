@@ -85,7 +85,7 @@ test('the executable serves the OpenAI SDK from a read-only root with nothing el
     const stats = await fetch(`http://127.0.0.1:${port}/stats`);
     assert.equal(stats.status, 200, told);
     assert.ok(upstream.records.every(({ request }) => request.key === key));
-    const workers = new RegExp(`listens on .* workers=${availableParallelism()}\\b`);
+    const workers = new RegExp(`listening on .* workers=${availableParallelism()}\\b`);
     await eventually('all workers are up', () => workers.test(told) || undefined);
   } finally {
     child.kill('SIGKILL');

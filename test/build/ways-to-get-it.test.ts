@@ -17,10 +17,11 @@ import {
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
-import { basename, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { bundle, PROGRAM, version } from '../../build/bundle.ts';
 import { debPackage } from '../../build/deb.ts';
+import { documents } from '../../build/documents.ts';
 import { formula } from '../../build/formula.ts';
 import { npmPackage } from '../../build/npm-package.ts';
 import { releaseNotes } from '../../build/release-notes.ts';
@@ -63,6 +64,7 @@ test('the Debian package holds program, unit, conffiles, manual and completions'
     /\.\/usr\/share\/zsh\/vendor-completions\/_gpt-load$/m,
     /\.\/usr\/share\/fish\/vendor_completions\.d\/gpt-load\.fish$/m,
     /\.\/usr\/share\/doc\/gpt-load\/copyright$/m,
+    /\.\/usr\/share\/doc\/gpt-load\/docs\/clients\.md$/m,
   ]) {
     assert.match(list, row);
   }
@@ -84,7 +86,7 @@ const noInstall =
 
 test('the Debian package is installed, keeps edited keys, and is purged', noInstall, () => {
   const file = smallPackage();
-  assert.match(output('dpkg', ['--install', file]), /write your keys into \/etc\/gpt-load\/keys/);
+  assert.match(output('dpkg', ['--install', file]), /put your keys into \/etc\/gpt-load\/keys/);
   try {
     assert.match(output('/usr/bin/gpt-load', []), /of a test/);
     assert.match(
@@ -106,14 +108,8 @@ test('the Debian package is installed, keeps edited keys, and is purged', noInst
 test('the npm package is installed offline and its bin is the program', needs('npm'), () => {
   const archive = join(folder, npmPackage(program, folder));
   const list = output('tar', ['-tzf', archive]).trim().split('\n').toSorted();
-  assert.deepEqual(list, [
-    'package/LICENSE',
-    'package/LICENSES',
-    'package/README.md',
-    'package/gpt-load.cjs',
-    'package/main.cjs',
-    'package/package.json',
-  ]);
+  const own = ['LICENSES', 'gpt-load.cjs', 'main.cjs', 'package.json', ...documents()];
+  assert.deepEqual(list, own.map((path) => `package/${path}`).toSorted());
   const place = join(folder, 'place');
   mkdirSync(place);
   const quiet = ['--offline', '--no-audit', '--no-fund', '--prefix', place];
@@ -121,6 +117,26 @@ test('the npm package is installed offline and its bin is the program', needs('n
   const bin = join(place, 'node_modules/.bin/gpt-load');
   assert.match(output(bin, ['version']), new RegExp(`^gpt-load ${version()} `));
   assert.match(output(bin, ['--licenses']), /MIT License[\s\S]*preact/);
+  // Node would take --env-file for its own, and end with 9 when there is no such file.
+  const missing = spawnSync(bin, ['check-config', '--env-file', 'nowhere'], { encoding: 'utf8' });
+  assert.equal(missing.status, 1);
+  assert.match(missing.stderr, /^--env-file: must be a readable file, got "nowhere" \(ENOENT\)$/m);
+});
+
+test('no link of a package leads out of it', () => {
+  const shipped = documents();
+  assert.ok(shipped.includes('README.md') && shipped.includes('docs/clients_CN.md'));
+  const dead = shipped
+    .filter((file) => file.endsWith('.md'))
+    .flatMap((file) => {
+      const links = readFileSync(join(ROOT, file), 'utf8').matchAll(/\]\(([^)#\s]+)/g);
+      return Array.from(links, ([, target = '']) => target)
+        .filter((target) => !target.startsWith('http'))
+        .map((target) => join(dirname(file), target))
+        .filter((path) => !shipped.includes(path))
+        .map((path) => `${file}: ${path}`);
+    });
+  assert.deepEqual(dead, []);
 });
 
 const noScript =
@@ -177,7 +193,7 @@ test('install.sh installs what SHA256SUMS vouches for, and nothing else', noScri
   const nowhere = join(folder, 'nowhere');
   const refused = await install(forged.url, nowhere);
   assert.equal(refused.code, 1);
-  assert.match(refused.told, /is not what SHA256SUMS says; nothing was installed/);
+  assert.match(refused.told, /does not match SHA256SUMS; nothing was installed/);
   assert.ok(!existsSync(nowhere));
 });
 
@@ -197,7 +213,7 @@ test('the notes of a release are its section of the changelog', () => {
   const text = '# C\n\n## [1.1.0] - now\n\n- new\n\n## [1.0.0] - then\n\n- old\n';
   assert.equal(releaseNotes(text, '1.1.0'), '- new\n');
   assert.equal(releaseNotes(text, '1.0.0'), '- old\n');
-  assert.throws(() => releaseNotes(text, '2.0.0'), /says nothing of 2\.0\.0/);
+  assert.throws(() => releaseNotes(text, '2.0.0'), /has no notes for 2\.0\.0/);
   assert.match(releaseNotes(readFileSync(join(ROOT, 'CHANGELOG.md'), 'utf8'), version()), /^- /m);
 });
 

@@ -133,7 +133,7 @@ test('blacklist tells the next probe, and once what each reason means', async (t
   const dead = {
     ...BLACKLIST.blacklisted_keys[0],
     reason: 'invalid_key',
-    explanation: 'The upstream says that the key is not valid.',
+    explanation: 'The upstream says that the key is invalid.',
     probeAt: new Date(Date.now() + 3_660_000),
   };
   const answer = { blacklisted_keys: [dead, dead], count: 2, resting_keys: [] };
@@ -183,11 +183,15 @@ test('client explains in one line why it could not ask, and exits 2', async (t) 
   const locked = await listen(t, createServer(answering(401, {})));
   const other = await listen(t, createServer(answering(200, '<html>')));
   const cases: [Env, Partial<ClientOptions>, RegExp][] = [
-    [{ PORT: port }, {}, /nothing listens at http:\/\/127\.0\.0\.1:\d+; is gpt-load running\?/],
-    [{ HOST: 'unix:/tmp/no-such.sock' }, {}, /nothing listens at unix:\/tmp\/no-such\.sock/],
-    [{ PORT: locked }, {}, /asks for AUTH_KEY, and none is set/],
-    [{ PORT: locked, AUTH_KEY: 'wrong' }, {}, /refuses this AUTH_KEY/],
-    [{ PORT: other }, {}, /answered 200; is that gpt-load\?/],
+    [
+      { PORT: port },
+      {},
+      /nothing is listening at http:\/\/127\.0\.0\.1:\d+; is gpt-load running\?/,
+    ],
+    [{ HOST: 'unix:/tmp/no-such.sock' }, {}, /nothing is listening at unix:\/tmp\/no-such\.sock/],
+    [{ PORT: locked }, {}, /requires an AUTH_KEY, but none is set/],
+    [{ PORT: locked, AUTH_KEY: 'wrong' }, {}, /rejects this AUTH_KEY/],
+    [{ PORT: other }, {}, /answered 200; is it gpt-load\?/],
     [{}, { url: 'ftp://x' }, /--url must be an http or https URL/],
     [{}, { url: `https://127.0.0.1:${other}` }, /does not speak https/],
   ];
@@ -258,5 +262,5 @@ test('client accepts the certificate that this configuration serves, and no othe
   assert.equal((await run('stats', two, { url })).code, 2);
   const unknown = await run('stats', {}, { url });
   assert.equal(unknown.code, 2);
-  assert.match(unknown.err, /self-signed certificate; name its authority in EXTRA_CA_FILE/);
+  assert.match(unknown.err, /self-signed certificate; set EXTRA_CA_FILE/);
 });

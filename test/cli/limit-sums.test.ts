@@ -31,7 +31,7 @@ test('keys that allow 10 requests a minute for 100 clients are worth a warning',
   const { warnings, problems } = await findings('sk-a rpm=4\nsk-b rpm=6\n', clients);
   assert.deepEqual(problems, []);
   assert.deepEqual(warnings, [
-    '[group.one] its keys allow 10 requests a minute together, and 100 clients may ask 100 and more',
+    '[group.one] its keys together allow 10 requests per minute, but 100 clients may send 100 or more',
   ]);
 });
 

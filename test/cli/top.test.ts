@@ -62,8 +62,8 @@ test('a view tells rates, latencies, groups and the last errors', () => {
   const text = view.text({ columns: undefined, lines: undefined });
   const plain = text.replaceAll(new RegExp(`${String.fromCharCode(27)}\\[\\d+m`, 'g'), '');
   assert.match(plain, /^gpt-load 0\.1\.0 at http:\S+, up 4 min 10 s, 2 workers, 80 MiB\n/);
-  assert.match(plain, /^requests {2}20\/s, 0\.5\/s failed, .* 140 in all/m);
-  assert.match(plain, /^latency {3}first byte p50 5 ms, p95 5 ms; whole p50 21 ms, p95 39 ms/m);
+  assert.match(plain, /^requests {2}20\/s, 0\.5\/s failed, .* 140 in total/m);
+  assert.match(plain, /^latency {3}first byte p50 5 ms, p95 5 ms; total p50 21 ms, p95 39 ms/m);
   assert.match(plain, /^keys {6}1 of 3 healthy, 1 resting, 1 blacklisted$/m);
   assert.match(plain, /^default +1 of 3 +1 +1 +20\/s +key_cooldown 0\.5\/s$/m);
   assert.match(plain, /^12:00:00 +0103a1cd000001 +502 .*upstream_unreachable$/m);
@@ -105,8 +105,8 @@ test('top writes one view below the other where there is no terminal, and ends',
 test('top exits 2 in one line when there is nothing to watch, or the count is none', async () => {
   const config = parseConfig({ HOST: 'unix:/tmp/no-such.sock' });
   for (const [count, told] of [
-    [undefined, /^gpt-load top: nothing listens at [^\n]+\n$/],
-    ['none', /^gpt-load top: --count must be a number from 1, got "none"\n$/],
+    [undefined, /^gpt-load top: nothing is listening at [^\n]+\n$/],
+    ['none', /^gpt-load top: --count must be an integer of at least 1, got "none"\n$/],
   ] as const) {
     const { said, terminal } = screen();
     assert.equal(await top({ url: undefined, count }, config, terminal), 2);

@@ -72,6 +72,7 @@ test('config defaults are the names and numbers that scripts rely on', () => {
     UPSTREAM_COOLDOWN: 5,
     KEY_COOLDOWN: 5,
     KEY_COOLDOWN_MAX: 600,
+    RETRY_AFTER_MAX: 86_400,
     DEAD_KEY_PROBE_INTERVAL: 10_800,
     MODEL_ACCESS_COOLDOWN: 600,
     ENABLE_USAGE: true,

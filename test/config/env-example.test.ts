@@ -1,4 +1,5 @@
-// .env.example and the READMEs' tables are what the table of variables says: they cannot drift.
+// .env.example and the tables of docs/configuration.md are what the table of variables says: they
+// cannot drift.
 
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';

@@ -122,10 +122,10 @@ test('every problem is told at once, with its place, its rule and the value', as
   assert.ok(places.every((place) => place !== undefined));
   const told = problems.map((problem) => problem.replace(/^\S+ /, ''));
   assert.deepEqual(told.slice(0, 4), [
-    '[group.Big One]: the name must be up to 64 lower-case letters, digits, _ and -, the first a letter or digit',
-    'clients: is not known; did you mean client?',
+    '[group.Big One]: the name must be 1 to 64 lower-case letters, digits, _ or -, and begin with a letter or digit',
+    'clients: unknown table or setting; did you mean client?',
     '[group.one] max_retries: must be an integer from 0 to 100, got "many"',
-    '[group.one] max_retires: is not known; did you mean max_retries?',
+    '[group.one] max_retires: unknown setting; did you mean max_retries?',
   ]);
   for (const part of [
     /\[group.two\] models: must be a list of models/,
@@ -139,7 +139,7 @@ test('every problem is told at once, with its place, its rule and the value', as
     /\[client.ci\] key: must be "env:NAME" of a variable that is set/,
     /\[client.ci\] rpm: must be an integer from 1/,
     /\[client.ci\] groups: there is no group "onee"; did you mean one\?/,
-    /\[client.b\] tokens: is not known/,
+    /\[client.b\] tokens: unknown setting/,
     /\[client.b\] key: must differ from that of the client a/,
     /\[client.c\]: key is missing/,
   ]) {
@@ -194,7 +194,10 @@ test('clients’ keys are kept and shown as hashes only, whichever way they are 
 
 test('AUTH_KEY is the client default, and no other may be', async (t) => {
   const text = `${group('one')}[client.default]\nkey = "some-key"\n`;
-  assert.match((await problemsOf(t, text, { AUTH_KEY: 'x' })).join(), /AUTH_KEY is this client/);
+  assert.match(
+    (await problemsOf(t, text, { AUTH_KEY: 'x' })).join(),
+    /AUTH_KEY already is this client/,
+  );
   const { clients } = await read(t, text);
   assert.deepEqual(
     clients.map(({ name }) => name),

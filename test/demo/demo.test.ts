@@ -17,7 +17,7 @@ test(
   needs('curl'),
   async () => {
     await using demo = await startGptLoad({ args: ['demo'], keys, upstreams: [] });
-    await demo.waitForLog(/By now \d of 6 keys are healthy, \d blacklisted/, 15_000);
+    await demo.waitForLog(/Now \d of 6 keys are healthy, \d blacklisted/, 15_000);
     assert.match(demo.output(), /sk-d\.\.\.dead {2}401 {2}.*blacklisted/);
     assert.doesNotMatch(demo.output(), /the client got (?!200)/, 'its own requests all succeed');
     assert.ok(!demo.output().includes('\x1b'), 'no colours where there is no terminal');
@@ -45,7 +45,7 @@ test('the demo does not take a port that is in use', async (t) => {
     waitUntilReady: false,
   });
   assert.equal(await demo.exited, 1);
-  assert.match(demo.output(), new RegExp(`port ${port}: address already in use; set PORT`));
+  assert.match(demo.output(), new RegExp(`PORT: ${port} is already in use; set PORT`));
   await demo.stop(1);
 });
 

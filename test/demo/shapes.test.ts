@@ -15,7 +15,7 @@ import { startGptLoad } from '../support/start-gpt-load.ts';
 
 const apiKey = 'sk-test-good-0123456789';
 const KEYS = ['sk-test-good-0123456789abc', 'sk-test-good-abc0123456789'];
-const SAID = 'Hello from the scripted upstream. You said: Hello';
+const SAID = 'Hello from the mock provider. You said: Hello';
 
 async function provider(t: { after: (end: () => Promise<void>) => void }) {
   const upstream = await startScriptedUpstream();

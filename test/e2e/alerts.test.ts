@@ -57,8 +57,8 @@ test('keys that die are told by webhook, again when it was busy', async () => {
 test('alert-test says whether the webhook has taken it', async () => {
   await using webhook = await startWebhook([204, 404]);
   for (const [code, said] of [
-    [0, /127\.0\.0\.1 has taken the message/],
-    [1, /did not take the message: it answered 404/],
+    [0, /127\.0\.0\.1 accepted the message/],
+    [1, /did not accept the message: it answered 404/],
   ] as const) {
     const run = await startGptLoad({
       keys,

@@ -10,7 +10,7 @@ import { connectRaw, type RawClient, requestBytes, valuesOf } from '../support/r
 import { type GptLoad, startGptLoad } from '../support/start-gpt-load.ts';
 
 const keys = Array.from({ length: 5 }, (_, i) => `sk-test-blame-${i}-0123456789abcdef`);
-/** How soon the upstream must notice that the client left, in milliseconds. */
+/** How soon the upstream must notice that the client disconnected, in milliseconds. */
 const atOnceMs = 500;
 
 let behaviour: Behaviour = { kind: 'good' };

@@ -44,7 +44,10 @@ test('a client that may send 6 a minute sends 6, whichever workers it meets', as
   const body = (await refused[0]?.json()) as { error: Record<string, string> } | undefined;
   const error = body?.error ?? {};
   assert.equal(error.code, 'client_limit');
-  assert.match(error.message ?? '', /the client slow may send 6 requests a minute \(rpm\)/);
+  assert.match(
+    error.message ?? '',
+    /client slow has reached its limit of 6 requests per minute \(rpm\)/,
+  );
   assert.equal((await ask(proxy, 'free')).status, 200);
   await proxy.waitForLog(/client_name=slow/);
 });
@@ -57,7 +60,10 @@ test('a client with two requests at once gets the third when one has ended', asy
   await eventually('both are under way', () => upstream.received() === 2);
   const third = await ask(proxy, 'narrow');
   assert.equal(third.status, 429);
-  assert.match(await third.text(), /narrow may send 2 requests at once \(concurrency\)/);
+  assert.match(
+    await third.text(),
+    /narrow has reached its limit of 2 concurrent requests \(concurrency\)/,
+  );
   for (const answer of await Promise.all(first)) assert.equal(answer.status, 200);
   // A client that leaves gives its place back too.
   const left = new AbortController();

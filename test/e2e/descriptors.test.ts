@@ -26,7 +26,7 @@ for (const host of ['127.0.0.1', 'localhost']) {
       env: { STATE_FILE: '' },
       openFiles: 60,
     });
-    await proxy.waitForLog(/limit of open files is too low for MAX_CONCURRENT_REQUESTS/);
+    await proxy.waitForLog(/open file limit is too low for MAX_CONCURRENT_REQUESTS/);
     // More connections than there are descriptors: the first ones are accepted, and nothing is left
     // for the way to the upstream.
     for (let i = 0; i < 60; i += 1) {

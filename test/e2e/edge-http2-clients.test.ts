@@ -77,7 +77,7 @@ test('an HTTP/2 client that leaves ends its request, whatever it was doing', asy
     },
     waitUntilReady: false,
   });
-  await app.waitForLog(/listens on/);
+  await app.waitForLog(/listening on/);
   const dial = async (): Promise<ClientHttp2Session> => {
     const session = connect(`https://localhost:${app.port}`, { ca: testCa });
     session.on('error', () => undefined);
@@ -129,7 +129,7 @@ test('an HTTP/2 client gets the fields of Early Hints, but for those of one conn
     env: { TLS_CERT_FILE: fixturePath('server.pem'), TLS_KEY_FILE: fixturePath('server.key') },
     waitUntilReady: false,
   });
-  await app.waitForLog(/listens on/);
+  await app.waitForLog(/listening on/);
   const session = connect(`https://localhost:${app.port}`, { ca: testCa });
   try {
     const stream = session.request({ ':path': '/v1/models' });
@@ -161,7 +161,7 @@ test('an HTTP/2 client whose upload is answered early gets its answer and keeps 
     },
     waitUntilReady: false,
   });
-  await app.waitForLog(/listens on/, 30_000);
+  await app.waitForLog(/listening on/, 30_000);
   using client = await frameClient(app.port);
   // More of them than a client may have open at a time, and none ever ends its upload.
   for (let stream = 1; stream < 600; stream += 2) {

@@ -58,7 +58,7 @@ test('a server that is away at the start is joined when it comes', needsRedis, a
   await sleep(1_500);
   const warnings = proxy.output().match(WARNINGS) ?? [];
   assert.equal(warnings.length, 1, warnings.join('\n'));
-  assert.match(warnings[0] ?? '', /goes on alone.*cannot be reached/);
+  assert.match(warnings[0] ?? '', /on its own.*cannot be reached/);
   await using _ = await startRedis({ port });
   await assertJoined(proxy);
   await proxy.waitForLog(/joined the fleet/);
@@ -84,7 +84,7 @@ test('what is learned while the server is away is told when it is back', needsRe
   await Promise.all([assertJoined(a), assertJoined(b)]);
   await eventually('b knows', async () => (await blacklisted(b)) === 1);
   assert.ok(before <= 1);
-  await a.waitForLog(/back in the fleet/);
+  await a.waitForLog(/rejoined the fleet/);
 });
 
 test('a frozen server delays no request', needsRedis, async () => {
@@ -107,7 +107,7 @@ test('a frozen server delays no request', needsRedis, async () => {
   // A wait for the server would be a second and more.
   assert.ok(Math.max(...tookMs) < 900, `slowest: ${Math.max(...tookMs)} ms`);
   await assertAlone(proxy);
-  await proxy.waitForLog(/the fleet is away.*does not answer/);
+  await proxy.waitForLog(/the fleet server is unavailable.*does not answer/);
   redis.signal('SIGCONT');
   await assertJoined(proxy);
 });
@@ -134,7 +134,7 @@ test('a server that is full, and one that is full no longer', needsRedis, async 
   await assertJoined(proxy);
   await redis.cli('CONFIG', 'SET', 'maxmemory', '1');
   await assertAlone(proxy);
-  await proxy.waitForLog(/the fleet is away.*takes no more data.*OOM/);
+  await proxy.waitForLog(/the fleet server is unavailable.*does not accept writes.*OOM/);
   await redis.cli('CONFIG', 'SET', 'maxmemory', '0');
   await assertJoined(proxy);
 });
@@ -149,7 +149,9 @@ test('a read-only replica is told from a primary, which it may become', needsRed
   });
   await using proxy = await start(replica.url, upstream.url);
   await assertAlone(proxy);
-  await proxy.waitForLog(/the fleet is away.*read-only replica.*FLEET_URL must name the primary/);
+  await proxy.waitForLog(
+    /the fleet server is unavailable.*read-only replica.*FLEET_URL must name the primary/,
+  );
   await replica.cli('REPLICAOF', 'NO', 'ONE');
   await assertJoined(proxy);
 });
@@ -161,7 +163,7 @@ test('a wrong password is told, and never shown', needsRedis, async () => {
   await using proxy = await start(wrong, upstream.url);
   proxy.leaks.watch(['the-wrong-password', secret]);
   await assertAlone(proxy);
-  await proxy.waitForLog(/the fleet is away.*refuses user or password/);
+  await proxy.waitForLog(/the fleet server is unavailable.*rejects the user name or password/);
   const right = redis.url.replace('127', ':the-right-password@127');
   await using other = await start(right, upstream.url);
   other.leaks.watch(['the-right-password', secret]);
@@ -177,7 +179,7 @@ test('a certificate that nobody vouches for is refused', needsRedis, async () =>
   await using redis = await startRedis({ tls: true, args: [...args, ...more] });
   await using proxy = await start(redis.url, upstream.url);
   await assertAlone(proxy);
-  await proxy.waitForLog(/the fleet is away.*TLS with .* failed/);
+  await proxy.waitForLog(/the fleet server is unavailable.*TLS with .* failed/);
   await using trusting = await start(redis.url, upstream.url, { FLEET_CA_FILE: file('ca.pem') });
   await assertJoined(trusting);
 });
@@ -187,5 +189,5 @@ test('TLS to a server that speaks none is told', needsRedis, async () => {
   await using redis = await startRedis();
   await using proxy = await start(redis.url.replace('redis', 'rediss'), upstream.url);
   await assertAlone(proxy);
-  await proxy.waitForLog(/the fleet is away/);
+  await proxy.waitForLog(/the fleet server is unavailable/);
 });

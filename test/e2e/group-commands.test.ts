@@ -63,8 +63,8 @@ test('validate-keys checks every group, with lists in a folder for each', async 
   await command(
     ['validate-keys'],
     (text, at) => {
-      assert.match(text, /checking 2 keys of the group one at/);
-      assert.match(text, /checking 1 key of the group two at/);
+      assert.match(text, /checking 2 keys of group one at/);
+      assert.match(text, /checking 1 key of group two at/);
       const lists = ['one', 'two'].map((name) => readdirSync(join(at, name)));
       assert.ok(lists.every((names) => names.length > 0));
     },

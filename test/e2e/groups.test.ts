@@ -268,7 +268,7 @@ test('groups come, change and go while 200 requests a second run, and none is lo
     assert.equal(await codeOf(await chat(proxy, 'claude-x')), '404 model_not_found');
   }
   writeFileSync(join(proxy.directory, 'gpt-load.toml'), '[group.one]\nbase_url = 5\n');
-  await proxy.waitForLog(/configuration rejected; what was in force stays/);
+  await proxy.waitForLog(/configuration rejected; still using the previous one/);
   await proxy.waitForLog(/gpt-load\.toml:2:1: \[group\.one\] base_url: must be/);
   assert.equal((await chat(proxy, 'gpt-4o')).status, 200);
   isOver = true;
@@ -285,13 +285,13 @@ test('a group whose key file turns bad keeps its keys; at the start it stops it'
   {
     await using proxy = await start(groups);
     writeFileSync(join(proxy.directory, 'one.txt'), '# nothing\n');
-    await proxy.waitForLog(/one\.txt: has no keys/);
+    await proxy.waitForLog(/one\.txt: contains no keys/);
     assert.equal((await chat(proxy, 'gpt-4o')).status, 200);
   }
   const bad = { one: { ...groups.one, keys: [] } };
   const proxy = await start(bad, { waitUntilReady: false });
   await proxy.exited;
-  assert.match(proxy.output(), /\[group\.one\] keys_file: \S+one\.txt: has no keys/);
+  assert.match(proxy.output(), /\[group\.one\] keys_file: \S+one\.txt: contains no keys/);
   await proxy.stop(1);
 });
 
@@ -311,7 +311,7 @@ test('what was learned about a key outlives new settings and a new upstream', as
   const put = (groups: ReturnType<typeof section>, i: number) => {
     const name = join(proxy.directory, 'gpt-load.toml');
     writeFileSync(name, filesOf(groups)['gpt-load.toml'] ?? '');
-    const times = new RegExp(`(?:configuration read[^]*){${i}}`);
+    const times = new RegExp(`(?:configuration reloaded[^]*){${i}}`);
     return proxy.waitForLog(times);
   };
   await put(section('max_retries = 9'), 1);

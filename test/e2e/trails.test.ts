@@ -116,12 +116,12 @@ test('why tells in words which key was limited and which one answered', async ()
     const host = new URL(upstream.url).host.replaceAll('.', '\\.');
     assert.equal(code, 0);
     assert.match(out, /^POST \/v1\/chat\/completions for gpt-4o$/m);
-    const told = `1\\. sk-t\\.\\.\\.cdef was rate limited by ${host} \\(429 rate_limit_exceeded, rests (19|20|21) s for gpt-4o\\)`;
+    const told = `1\\. sk-t\\.\\.\\.cdef was rate limited by ${host} \\(429 rate_limit_exceeded, rests for (19|20|21) s on gpt-4o\\)`;
     assert.match(out, new RegExp(told));
-    assert.match(out, /^ {3}The rate limit of the key is used up\. \[rule \w+\]$/m);
+    assert.match(out, /^ {3}The key has reached its rate limit\. \[rule \w+\]$/m);
     assert.match(out, /^2\. sk-t\.\.\.cdef answered in \d+ ms/m);
     assert.match(out, /^The client got 200: first byte after \d+ ms, \d+ bytes in \d+ ms\.$/m);
-    assert.match(out, /^Tokens: \d+ in \(\d+ of them cached\), \d+ out\.$/m);
+    assert.match(out, /^Tokens: \d+ in \(\d+ cached\), \d+ out\.$/m);
     const { body } = await proxy.ask('/requests');
     assert.doesNotMatch(body + out, new RegExp(prompt));
   });
@@ -150,7 +150,7 @@ test('streams, cut answers and dead upstreams are told as what they were', async
     assert.partialDeepStrictEqual(requests[0], { status: 200, stream: true });
     assert.match(requests[0]?.ended ?? '', /^truncated /);
     const { out } = await command(proxy, ['why', requests[0]?.id ?? '']);
-    assert.match(out, /^The answer \(200\) broke off: truncated \w+, after [\d,]+ bytes/m);
+    assert.match(out, /^The answer \(200\) was cut short: truncated \w+, after [\d,]+ bytes/m);
   });
   await using dead = await startGptLoad({
     keys: [good],
@@ -160,7 +160,7 @@ test('streams, cut answers and dead upstreams are told as what they were', async
   const id = await chat(dead);
   await untilListed(dead, 1);
   const { out } = await command(dead, ['why', id]);
-  assert.match(out, /^1\. 127\.0\.0\.1:1 gave no answer to sk-t\.\.\.cdef/m);
+  assert.match(out, /^1\. no answer from 127\.0\.0\.1:1 for sk-t\.\.\.cdef/m);
   assert.match(out, /\[rule fault_connect\]$/m);
   assert.match(out, /^gpt-load itself answered 502 upstream_unreachable/m);
 });
@@ -218,8 +218,8 @@ test('questions that cannot be answered are errors that say what is wrong', asyn
     assert.equal((await proxy.ask('/requests/one', { method: 'DELETE' })).status, 405);
     const { code, err } = await command(proxy, ['why', 'no-such-id']);
     assert.equal(code, 1);
-    assert.match(err, /none of the last requests that have ended has the id "no-such-id"/);
-    assert.match((await command(proxy, ['why'])).err, /why needs the id of a request/);
+    assert.match(err, /no recent request has the ID "no-such-id"/);
+    assert.match((await command(proxy, ['why'])).err, /why needs a request ID/);
     assert.equal(upstream.received(), 0);
   });
 });

@@ -95,7 +95,7 @@ test('a socket that systemd opened is served, and that others are not is said', 
   child.kill('SIGTERM');
   const [code] = await once(child, 'exit');
   assert.equal(code, 0);
-  assert.match(await output, /only the first is served unused=1/);
+  assert.match(await output, /only the first is used unused=1/);
   rmSync(dir, { recursive: true });
 });
 

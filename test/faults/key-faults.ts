@@ -21,29 +21,29 @@ const CASES: readonly (readonly [name: string, keys: readonly string[], stream?:
   ['one of three is invalid', ['dead', 'good', 'good']],
   ['one of three gets 401 without a reason', ['unauthenticated', 'good', 'good']],
   ['one of three is rate limited', ['limited', 'good', 'good']],
-  ['one of three has no money left', ['quota', 'good', 'good']],
+  ['one of three has no credit left', ['quota', 'good', 'good']],
   ['one of three gets 500', ['broken', 'good', 'good']],
-  ['one of three meets an overload', ['overloaded', 'good', 'good']],
+  ['one of three gets an overload error', ['overloaded', 'good', 'good']],
   ['one of three is invalid, and the answer repeats it', ['leaking', 'good', 'good']],
-  ['one of three may not use the model', ['nomodel', 'good', 'good']],
-  ['a request that every key is told is wrong', ['badrequest', 'badrequest', 'badrequest']],
-  ['a stream of one of three begins with an error', ['streamerror', 'good', 'good'], true],
-  ['a stream of one of three is cut', ['cut', 'good', 'good'], true],
-  ['every second request of one fails', ['flaky', 'good', 'good']],
-  ['every third request of one is limited', ['limited3', 'good', 'good']],
+  ['one of three has no access to the model', ['nomodel', 'good', 'good']],
+  ['an invalid request, whichever key is used', ['badrequest', 'badrequest', 'badrequest']],
+  ['a stream of one of three starts with an error', ['streamerror', 'good', 'good'], true],
+  ['a stream of one of three is cut short', ['cut', 'good', 'good'], true],
+  ['one fails on every second request', ['flaky', 'good', 'good']],
+  ['one is rate limited on every third request', ['limited3', 'good', 'good']],
   [
-    'two of six are good: dead, limited, no money, no model before them',
+    'two of six work, after dead, rate limited, unpaid and no-access ones',
     ['dead', 'limited', 'quota', 'nomodel', 'good', 'good'],
   ],
   ['all are invalid', ['dead', 'dead', 'dead']],
   ['all are rate limited', ['limited', 'limited', 'limited']],
-  ['all are limited now and then, and come back', ['limited3', 'limited3', 'limited3']],
+  ['all get rate limited now and then, and recover', ['limited3', 'limited3', 'limited3']],
   ['all get 500', ['broken', 'broken', 'broken']],
   ['all but one take 10 s', ['never', 'never', 'good']],
 ];
 
 /** Those that never get well have no recovery. */
-const HOPELESS = /^all (?:are invalid|are rate limited|get 500|but one)|told is wrong/;
+const HOPELESS = /^(?:all (?:are invalid|are rate limited|get 500|but one)|an invalid request)/;
 
 export const keyFaults: readonly Scenario[] = CASES.map(([name, kinds, stream = false]) => ({
   area: 'Keys',
@@ -58,7 +58,7 @@ export const keyFaults: readonly Scenario[] = CASES.map(([name, kinds, stream = 
     const lost = all.filter((what) => what !== '200').length;
     const who = await blamed(subject.own);
     const again = HOPELESS.test(name)
-      ? 'never, as they stay so'
+      ? 'never: the fault is permanent'
       : await recovery(subject.port, bytes);
     return { saw: summed(all), blamed: who, lost: `${lost} of ${REQUESTS}`, recovery: again };
   },

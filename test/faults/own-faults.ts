@@ -98,7 +98,7 @@ const HOARD: ReturnType<typeof connect>[] = [];
 
 const FAULTS: readonly OwnFault[] = [
   {
-    name: 'a worker of two dies under 8 streams (from the sources)',
+    name: 'one of two workers dies under 8 streams (from the sources)',
     options: () => ({ fromSources: true, env: { WORKERS: '2', ...preload('worker-killer.ts') } }),
     happens: write('kill-worker', ''),
     requests: during(8, STREAM_BODY),
@@ -109,13 +109,13 @@ const FAULTS: readonly OwnFault[] = [
     happens: (own) => own.signal('SIGKILL'),
     requests: during(8, STREAM_BODY),
     ends: (own) => own.stop(null as unknown as number),
-    note: 'its supervisor starts it again',
+    note: 'its supervisor restarts it',
   },
   {
     name: 'SIGTERM under 8 streams',
     happens: (own) => own.signal('SIGTERM'),
     requests: during(8, STREAM_BODY),
-    note: 'drains, then it is gone',
+    note: 'drains, then exits',
   },
   {
     name: 'the state file is garbage',
@@ -176,7 +176,7 @@ const FAULTS: readonly OwnFault[] = [
     requests: (own) => atOnce(own, 10, chatBytes(`{"a":"${'x'.repeat(20_000_000)}"}`)),
   },
   {
-    name: '300 clients at once where 100 may be',
+    name: '300 concurrent clients where 100 are allowed',
     options: () => ({ keys: ['sk-test-slow300-many-0123456789abcdef'] }),
     requests: (own) => atOnce(own, 300, BYTES),
   },
@@ -197,7 +197,7 @@ const FAULTS: readonly OwnFault[] = [
     ends: (own) => own.writeKeys(['sk-test-good-again-0123456789abcdef']),
   },
   {
-    name: 'the key file becomes bytes of a picture',
+    name: 'the key file becomes binary data',
     happens: async (own) => {
       write('keys.txt', '\x89PNG\r\n\x1a\n\0\0\0')(own);
       await reread(own);
@@ -242,7 +242,7 @@ async function run(fault: OwnFault): Promise<Line> {
     const all = await requests(own, happens);
     const lost = all.filter((what) => what !== '200').length;
     const isGone = fault.note !== undefined;
-    const who = isGone ? 'nobody' : await blamed(own).catch(() => 'not to be asked');
+    const who = isGone ? 'nobody' : await blamed(own).catch(() => 'cannot be asked');
     await fault.ends?.(own);
     const again = isGone ? (fault.note ?? '') : await recovery(own.port, BYTES);
     return { saw: summed(all), blamed: who, lost: `${lost} of ${all.length}`, recovery: again };

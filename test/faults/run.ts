@@ -38,7 +38,7 @@ function isPortTaken(error: unknown): boolean {
 /** A scenario that ends badly stays in the table as such. */
 function failed(error: unknown): Line {
   const [first = ''] = String(error instanceof Error ? error.message : error).split('\n');
-  return { saw: `DID NOT SURVIVE: ${first}`, blamed: '-', lost: '-', recovery: '-' };
+  return { saw: `NOT SURVIVED: ${first}`, blamed: '-', lost: '-', recovery: '-' };
 }
 
 async function runAll(queue: Scenario[]): Promise<void> {
@@ -58,7 +58,7 @@ async function runAll(queue: Scenario[]): Promise<void> {
 function table(area: string): string {
   const rows = scenarios.filter((scenario) => scenario.area === area);
   const compares = rows.some((scenario) => lines.get(scenario)?.nginx !== undefined);
-  const names = ['Scenario', 'The client saw', 'Blamed', 'Lost', 'Well again after'];
+  const names = ['Scenario', 'The client saw', 'Blamed', 'Lost', 'Recovered after'];
   if (compares) names.push('nginx', 'haproxy');
   const cells = rows.map((scenario) => {
     const { saw, blamed, lost, recovery, nginx = '-', haproxy = '-' } = lines.get(scenario) as Line;
@@ -84,16 +84,16 @@ function page(): string {
   return `# What gpt-load survives
 
 ${scenarios.length} scenarios, run by \`make faults\` on ${new Date().toISOString().slice(0, 10)} at commit ${said('git', ['rev-parse', '--short=12', 'HEAD'])},
-against ${program}, over real sockets. Machine: ${machine}. Beside it: ${said('nginx', ['-v']).replace('nginx version: ', '')}; ${said('haproxy', ['-v'])}.
+against ${program}, over real sockets. Machine: ${machine}. Compared with: ${said('nginx', ['-v']).replace('nginx version: ', '')}; ${said('haproxy', ['-v'])}.
 
-Every limit of time is ${LIMIT_S} s, for gpt-load as for the others. Upstream scenarios have two upstreams, one with the fault and
-one that is well, and four requests one after the other; the others are told by their names. "Lost" counts requests that got no
-whole 200. "Well again" is the time from the end of the fault to the first of three 200s in a row. nginx and haproxy forward to the
-same upstreams with their usual settings (\`test/faults/subject.ts\`); \`-\` is where a plain reverse proxy cannot be asked the same.
-A 200 that is \`cut\` looks cut to the client, who may ask again.
+All timeouts are ${LIMIT_S} s, for gpt-load and for the others. Upstream scenarios use two upstreams, one faulty and one healthy, and
+four requests in sequence; the names of the other scenarios say what they do. "Lost" counts requests without a complete 200.
+"Recovered after" is the time from the end of the fault to the first of three 200s in a row. nginx and haproxy forward to the same
+upstreams with their usual settings (\`test/faults/subject.ts\`); \`-\` marks what a plain reverse proxy cannot be compared on.
+A 200 that is \`cut\` is visibly incomplete to the client, who may retry.
 
-Not survived today: a wall clock that is set back lengthens the rest of a key by as much, until \`/reset-keys\`, and one that is
-set forward ends it early. Requests that an upstream has begun to answer are not asked again when it breaks off, here as elsewhere.
+Requests that an upstream has begun to answer are not retried when the answer is cut short, here as elsewhere. Setting the wall clock
+while a key rests changes nothing: the two requests meanwhile are told to wait, and the key is back when its rest is over.
 
 ${areas.map(table).join('\n')}`;
 }

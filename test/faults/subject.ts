@@ -36,7 +36,7 @@ export async function startOwn(
   const env = { ...ENV, ...options.env };
   const own = await startGptLoad({ keys: KEYS, upstreams, ...options, env });
   // The first worker answers before the others are there.
-  if (options.waitUntilReady !== false) await own.waitForLog(/listens on/);
+  if (options.waitUntilReady !== false) await own.waitForLog(/listening on/);
   return { port: own.port, own, [Symbol.asyncDispose]: () => own[Symbol.asyncDispose]() };
 }
 

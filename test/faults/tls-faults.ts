@@ -92,9 +92,9 @@ const { NGHTTP2_REFUSED_STREAM, NGHTTP2_INTERNAL_ERROR, NGHTTP2_ENHANCE_YOUR_CAL
   http2.constants;
 
 const FAULTS: readonly TlsFault[] = [
-  { name: 'TLS: accepts and never shakes hands', server: () => createServer(() => {}) },
+  { name: 'TLS: accepts but never completes the handshake', server: () => createServer(() => {}) },
   {
-    name: 'TLS: resets within the handshake',
+    name: 'TLS: resets during the handshake',
     server: () => createServer((socket) => socket.once('data', () => socket.resetAndDestroy())),
   },
   {
@@ -103,16 +103,16 @@ const FAULTS: readonly TlsFault[] = [
       createServer((socket) => socket.once('data', () => socket.end('HTTP/1.1 400 B\r\n\r\n'))),
   },
   {
-    name: 'TLS: its certificate has expired',
+    name: 'TLS: expired certificate',
     authority: 'expired.pem',
     server: () => tls.createServer(certificate('expired')),
   },
   {
-    name: 'TLS: its certificate is for another name',
+    name: 'TLS: certificate for another name',
     server: () => tls.createServer(certificate('other')),
   },
   {
-    name: 'TLS: nobody known has signed its certificate',
+    name: 'TLS: certificate from an unknown CA',
     server: () => tls.createServer(certificate('expired')),
   },
   {
@@ -120,13 +120,13 @@ const FAULTS: readonly TlsFault[] = [
     server: () => tls.createServer(certificate('server'), (socket) => socket.destroy()),
   },
   {
-    name: 'DNS: its name does not exist',
+    name: 'DNS: unknown host name',
     server: () => createServer(),
     url: 'http://nowhere.invalid',
   },
   { name: 'HTTP/2: GOAWAY instead of an answer', server: h2((stream) => stream.session?.goaway()) },
   {
-    name: 'HTTP/2: GOAWAY, and the connection goes',
+    name: 'HTTP/2: GOAWAY, then the connection closes',
     server: h2((stream) => stream.session?.destroy(undefined, NGHTTP2_INTERNAL_ERROR)),
   },
   {
@@ -134,15 +134,15 @@ const FAULTS: readonly TlsFault[] = [
     server: h2((stream) => stream.close(NGHTTP2_REFUSED_STREAM)),
   },
   {
-    name: 'HTTP/2: says that it is too much',
+    name: 'HTTP/2: ENHANCE_YOUR_CALM',
     server: h2((stream) => stream.close(NGHTTP2_ENHANCE_YOUR_CALM)),
   },
   {
-    name: 'HTTP/2: falls silent, and answers no PING',
+    name: 'HTTP/2: goes silent and answers no PING',
     server: silent,
   },
   {
-    name: 'HTTP/2: resets within the body',
+    name: 'HTTP/2: resets in the middle of the body',
     server: h2((stream) => {
       stream.respond({ ':status': 200, 'content-type': 'text/plain', 'content-length': '10' });
       stream.write('hello', () => stream.close(NGHTTP2_INTERNAL_ERROR));

@@ -54,10 +54,16 @@ const early: RawHandler = async (exchange) => {
 const FAULTS: readonly UpstreamFault[] = [
   { name: 'resets when the request arrives', fault: atOnce },
   { name: 'resets once it has the request', fault: thenReset() },
-  { name: 'resets within the head', fault: thenReset('HTTP/1.1 200 OK\r\nContent-Ty') },
-  { name: 'resets within a body with a length', fault: thenReset(`${OK}${LENGTH}\r\nhe`) },
   {
-    name: 'resets within a chunked body',
+    name: 'resets in the middle of the headers',
+    fault: thenReset('HTTP/1.1 200 OK\r\nContent-Ty'),
+  },
+  {
+    name: 'resets in the middle of a body with Content-Length',
+    fault: thenReset(`${OK}${LENGTH}\r\nhe`),
+  },
+  {
+    name: 'resets in the middle of a chunked body',
     fault: thenReset(`${OK}Transfer-Encoding: chunked\r\n\r\n5\r\nhe`),
   },
   { name: 'resets after a body without framing', fault: thenReset(`${OK}\r\nhello`) },
@@ -66,23 +72,26 @@ const FAULTS: readonly UpstreamFault[] = [
     fault: thenClose(`${OK}\r\nhi`),
   },
   { name: 'closes without an answer', fault: thenClose('') },
-  { name: 'closes within the head', fault: halfHead },
-  { name: 'closes within a body with a length', fault: shortBody },
-  { name: 'closes within a chunked body', fault: openChunks },
-  { name: 'resets the connection when it is used again', fault: resetOnReuse(rawOk()) },
-  { name: 'takes the request and never answers', fault: neverAnswers },
-  { name: 'stalls within the head', fault: thenStall('HTTP/1.1 200 OK\r\nContent-Ty') },
-  { name: 'stalls within the body', fault: thenStall(`${OK}${LENGTH}\r\nhe`) },
+  { name: 'closes in the middle of the headers', fault: halfHead },
+  { name: 'closes in the middle of a body with Content-Length', fault: shortBody },
+  { name: 'closes in the middle of a chunked body', fault: openChunks },
+  { name: 'resets the connection on reuse', fault: resetOnReuse(rawOk()) },
+  { name: 'accepts the request and never answers', fault: neverAnswers },
   {
-    name: 'sends the head byte by byte, too slowly',
+    name: 'stalls in the middle of the headers',
+    fault: thenStall('HTTP/1.1 200 OK\r\nContent-Ty'),
+  },
+  { name: 'stalls in the middle of the body', fault: thenStall(`${OK}${LENGTH}\r\nhe`) },
+  {
+    name: 'sends the headers byte by byte, too slowly',
     fault: slowDrip(`${OK}${LENGTH}\r\nhello`, 1, 150),
   },
-  { name: 'stalls within a stream', fault: thenStall(EVENTS), ...STREAMED },
-  { name: 'closes within a stream', fault: thenClose(EVENTS), ...STREAMED },
-  { name: 'resets within a stream', fault: thenReset(EVENTS), ...STREAMED },
-  { name: 'never begins its stream', fault: neverAnswers, ...STREAMED },
+  { name: 'stalls in the middle of a stream', fault: thenStall(EVENTS), ...STREAMED },
+  { name: 'closes in the middle of a stream', fault: thenClose(EVENTS), ...STREAMED },
+  { name: 'resets in the middle of a stream', fault: thenReset(EVENTS), ...STREAMED },
+  { name: 'never starts its stream', fault: neverAnswers, ...STREAMED },
   {
-    name: 'begins a stream with an error event',
+    name: 'starts a stream with an error event',
     fault: thenClose(
       `${OK}Content-Type: text/event-stream\r\nConnection: close\r\n\r\n` +
         'data: {"error":{"message":"The server is overloaded","type":"server_error","code":503}}\n\n',
@@ -91,15 +100,15 @@ const FAULTS: readonly UpstreamFault[] = [
   },
   { name: 'sends garbage', fault: garbage },
   {
-    name: 'two different lengths',
+    name: 'two different Content-Length values',
     fault: thenClose(`${OK}Content-Length: 5\r\nContent-Length: 2\r\n\r\nhello`),
   },
   {
-    name: 'a length beside chunks',
+    name: 'Content-Length together with chunked',
     fault: thenClose(`${OK}${LENGTH}Transfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\n\r\n`),
   },
   {
-    name: 'a chunk size that is no number',
+    name: 'an invalid chunk size',
     fault: thenClose(`${OK}Transfer-Encoding: chunked\r\n\r\nxyz\r\nhello\r\n0\r\n\r\n`),
   },
   {
@@ -114,17 +123,17 @@ const FAULTS: readonly UpstreamFault[] = [
     name: 'line feeds without carriage returns',
     fault: thenClose(`${OK}A: b\nContent-Length: 0\n\n`),
   },
-  { name: 'a folded field', fault: thenClose(`${OK}A: b\r\n c\r\n${LENGTH}\r\nhello`) },
-  { name: 'a NUL within a field', fault: thenClose(`${OK}A: b\0c\r\n${LENGTH}\r\nhello`) },
+  { name: 'a folded header', fault: thenClose(`${OK}A: b\r\n c\r\n${LENGTH}\r\nhello`) },
+  { name: 'a NUL byte in a header', fault: thenClose(`${OK}A: b\0c\r\n${LENGTH}\r\nhello`) },
   { name: 'white space before a colon', fault: thenClose(`${OK}A : b\r\n${LENGTH}\r\nhello`) },
-  { name: 'a status line of HTTP/2', fault: thenClose(`HTTP/2 200\r\n${LENGTH}\r\nhello`) },
+  { name: 'an HTTP/2 status line', fault: thenClose(`HTTP/2 200\r\n${LENGTH}\r\nhello`) },
   { name: 'status 0', fault: thenClose(`HTTP/1.1 000 No\r\n${LENGTH}\r\nhello`) },
   {
-    name: 'chunks in an answer of HTTP/1.0',
+    name: 'a chunked HTTP/1.0 answer',
     fault: thenClose('HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\n\r\n'),
   },
   {
-    name: 'a head of 100 KB',
+    name: '100 KB of headers',
     fault: thenClose(`${OK}${'X-A: 0123456789abcdef\r\n'.repeat(4_400)}${LENGTH}\r\nhello`),
   },
   {
@@ -136,7 +145,7 @@ const FAULTS: readonly UpstreamFault[] = [
     fault: thenClose('HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\n\r\n'),
   },
   {
-    name: 'a second answer behind the first one',
+    name: 'a second answer right after the first one',
     fault: rawAnswer(`${OK}${LENGTH}\r\nhello${OK}${LENGTH}\r\nstray`),
   },
   {
@@ -158,12 +167,12 @@ const FAULTS: readonly UpstreamFault[] = [
     fault: error('529 Overloaded', '{"type":"error","error":{"type":"overloaded_error"}}'),
   },
   {
-    name: "522, an edge's page",
+    name: '522 with an edge error page',
     fault: error('522 Down', '<html>522</html>', 'Content-Type: text/html'),
   },
-  { name: 'resets, and is the only one', fault: thenReset(), alone: true },
-  { name: 'never answers, and is the only one', fault: neverAnswers, alone: true },
-  { name: 'garbage, and is the only one', fault: garbage, alone: true },
+  { name: 'resets, and is the only upstream', fault: thenReset(), alone: true },
+  { name: 'never answers, and is the only upstream', fault: neverAnswers, alone: true },
+  { name: 'sends garbage, and is the only upstream', fault: garbage, alone: true },
 ];
 
 export const upstreamFaults: readonly Scenario[] = FAULTS.map(upstreamFault);

@@ -266,7 +266,7 @@ test('a file that neither opens nor fails costs lines and is told of; opened lat
   file.write('lost\nlost\n');
   assert.ok(performance.now() - startMs < 100);
   await eventually('it is told', () => told.length === 1);
-  assert.match(told[0] ?? '', /app\.log: it has not opened for 2 s/);
+  assert.match(told[0] ?? '', /app\.log: it did not open within 2 s/);
   file.write('lost\n');
   file.reopen();
   await file.flush();

@@ -14,6 +14,7 @@ const LIMITS = {
   blacklistThreshold: 3,
   keyCooldownMs: 5_000,
   keyCooldownMaxMs: 60_000,
+  retryAfterMaxMs: 86_400_000,
   deadKeyProbeMs: 3_600_000,
   modelAccessMs: 600_000,
 };
@@ -33,14 +34,39 @@ test('a success on a ready key with nothing counted is the same object: nothing 
 });
 
 test('a named time is obeyed as named, at once, whatever the count', () => {
-  const after = reduceKey(READY, cooldown(7, 1_000, 604_800_000), LIMITS);
+  const after = reduceKey(READY, cooldown(7, 1_000, 36_000_000), LIMITS);
   assert.deepEqual(after, {
     ...READY,
     state: 'cooling',
     restCount: 1,
     generation: 8,
-    untilMs: 604_801_000,
+    untilMs: 36_001_000,
   });
+});
+
+test('a named time is obeyed up to RETRY_AFTER_MAX, the end of a day or month as it is', () => {
+  const week = cooldown(7, 1_000, 604_800_000);
+  assert.equal(reduceKey(READY, week, LIMITS).untilMs, 86_401_000);
+  const end = { ...week, isPeriodEnd: true } as KeyEvent;
+  assert.equal(reduceKey(READY, end, LIMITS).untilMs, 604_801_000);
+  // Late news are bounded as well.
+  const resting = reduceKey(READY, cooldown(7, 0, 60_000), LIMITS);
+  assert.equal(reduceKey(resting, week, LIMITS).untilMs, 86_401_000);
+  assert.equal(reduceKey(resting, end, LIMITS).untilMs, 604_801_000);
+});
+
+test('one request takes the probe of a key whose rest is over, and none before', () => {
+  const resting = reduceKey(READY, cooldown(7, 0, 60_000), LIMITS);
+  const claim = (nowMs: number, force = false): KeyEvent => ({ kind: 'claim_probe', nowMs, force });
+  assert.equal(reduceKey(resting, claim(59_999), LIMITS), resting);
+  assert.equal(reduceKey(resting, claim(59_999, true), LIMITS), resting, 'no rest is cut short');
+  const claimed = reduceKey(resting, claim(60_000), LIMITS);
+  assert.equal(claimed.state, 'cooling');
+  assert.equal(claimed.untilMs, 60_000 + PROBE_CLAIM_MS);
+  assert.equal(reduceKey(claimed, claim(60_000), LIMITS), claimed, 'and no second one');
+  const back = reduceKey(claimed, { kind: 'success', generation: claimed.generation }, LIMITS);
+  assert.equal(back.state, 'ready');
+  assert.equal(reduceKey(READY, claim(60_000), LIMITS), READY);
 });
 
 test('rests without a named time double, and stay below the cap', () => {

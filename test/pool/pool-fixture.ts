@@ -18,6 +18,7 @@ export const LIMITS = {
   blacklistThreshold: 1,
   keyCooldownMs: 5_000,
   keyCooldownMaxMs: 600_000,
+  retryAfterMaxMs: 86_400_000,
   deadKeyProbeMs: 10_800_000,
   modelAccessMs: 600_000,
   upstreamFailureThreshold: 5,

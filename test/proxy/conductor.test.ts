@@ -162,7 +162,7 @@ test("an answer that was kept and breaks off is its own attempt's fault, not a l
   first?.cut();
   assert.equal((await client.answer()).complete, false);
   const brokeOff = await eventually('the cut is logged', () =>
-    proxy.lines.find(({ msg, message }) => (msg ?? message) === 'answer broke off'),
+    proxy.lines.find(({ msg, message }) => (msg ?? message) === 'answer cut short'),
   );
   assert.equal(brokeOff.upstream, first?.upstream);
   const blamed = proxy.failures().map((failures, i) => failures - (before[i] ?? 0));

@@ -13,7 +13,7 @@ const ask = {
   max_tokens: 100,
   messages: [{ role: 'user' as const, content: 'Say hello, please.' }],
 };
-const text = 'Hello from the scripted upstream. You said: Say hello, please.';
+const text = 'Hello from the mock provider. You said: Say hello, please.';
 const tools = [
   {
     name: 'weather',

@@ -13,7 +13,7 @@ import type { SdkFact, SdkWay } from './sdk-ways.ts';
 
 const model = 'gemini-2.5-flash';
 const contents = 'Say hello, please.';
-const text = 'Hello from the scripted upstream. You said: Say hello, please.';
+const text = 'Hello from the mock provider. You said: Say hello, please.';
 const config = {
   tools: [
     {

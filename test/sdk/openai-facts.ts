@@ -9,7 +9,7 @@ import { audioBytes, binaryBytes, embedding } from '../../src/demo/provider-shap
 import type { SdkFact, SdkWay } from './sdk-ways.ts';
 
 const messages = [{ role: 'user' as const, content: 'Say hello, please.' }];
-const text = 'Hello from the scripted upstream. You said: Say hello, please.';
+const text = 'Hello from the mock provider. You said: Say hello, please.';
 const tools = [
   {
     type: 'function' as const,
@@ -90,7 +90,7 @@ export const openaiFacts: readonly SdkFact[] = [
     name: 'response',
     async check(way) {
       const answer = await client(way).responses.create({ model: 'gpt-4o', input: 'Hi.' });
-      assert.equal(answer.output_text, 'Hello from the scripted upstream. You said: Hi.');
+      assert.equal(answer.output_text, 'Hello from the mock provider. You said: Hi.');
     },
   },
   {
@@ -98,7 +98,7 @@ export const openaiFacts: readonly SdkFact[] = [
     async check(way) {
       const stream = client(way).responses.stream({ model: 'gpt-4o', input: 'Hi.' });
       const answer = await stream.finalResponse();
-      assert.equal(answer.output_text, 'Hello from the scripted upstream. You said: Hi.');
+      assert.equal(answer.output_text, 'Hello from the mock provider. You said: Hi.');
     },
   },
   {

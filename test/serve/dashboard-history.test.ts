@@ -4,6 +4,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Counters, WorkerCounters } from '../../src/pool/counts/counters.ts';
+import type { GroupView } from '../../src/pool/group-view.ts';
 import { DashboardKeeper } from '../../src/serve/dashboard-history.ts';
 import type { UsageKeeper } from '../../src/serve/usage-keeper.ts';
 import { groupOf } from '../pool/group-fixture.ts';
@@ -17,22 +18,27 @@ function kept() {
   return { keeper, counters: new WorkerCounters(buffer, 0), series };
 }
 
+/** As when nobody has set the wall clock. */
+function look(keeper: DashboardKeeper, groups: readonly GroupView[], nowMs: number): void {
+  keeper.keepHouse(groups, nowMs, nowMs);
+}
+
 test('a point has what happened since the one before, and the percentiles of just that', () => {
   const { keeper, counters, series } = kept();
   counters.add('requests', 10);
   counters.add('failed', 2);
   for (let i = 0; i < 10; i += 1) counters.observe('totalMs', i < 9 ? 20 : 900);
   series[0] = { input: 70, output: 30 };
-  keeper.keepHouse([], NOW + 4_000);
+  look(keeper, [], NOW + 4_000);
   assert.equal(keeper.since(0).recent.length, 0);
-  keeper.keepHouse([], NOW + 5_000);
+  look(keeper, [], NOW + 5_000);
   const [point] = keeper.since(0).recent;
   assert.deepEqual(point?.slice(0, 3), [(NOW + 5_000) / 1000, 10, 2]);
   const [, , , p50 = 0, p95 = 0, tokens] = point ?? [];
   assert.ok(p50 > 10 && p50 <= 25, `${p50}`);
   assert.ok(p95 > 500 && p95 <= 1_000, `${p95}`);
   assert.equal(tokens, 100);
-  keeper.keepHouse([], NOW + 10_000);
+  look(keeper, [], NOW + 10_000);
   assert.deepEqual(keeper.since((NOW + 5_000) / 1000).recent[0]?.slice(1), [0, 0, -1, -1, 0]);
 });
 
@@ -40,7 +46,7 @@ test('an hour of points and a day of minutes are kept, and no more', () => {
   const { keeper, counters } = kept();
   for (let step = 1; step <= 20_000; step += 1) {
     counters.add('requests');
-    keeper.keepHouse([], NOW + step * 5_000);
+    look(keeper, [], NOW + step * 5_000);
   }
   const { recent, minutes } = keeper.since(0);
   assert.equal(recent.length, 720);
@@ -52,13 +58,13 @@ test('a key that dies is noticed, and that it is back', () => {
   const { keeper, counters } = kept();
   const { table, upstreams, use } = makePool({ keys: keyNames(3) });
   const group = groupOf(table, upstreams);
-  keeper.begin([group]);
+  keeper.begin([group], NOW);
   use(DEAD_KEY, NOW + 1_000);
   counters.add('attempt.key_dead');
-  keeper.keepHouse([group], NOW + 5_000);
+  look(keeper, [group], NOW + 5_000);
   const events = () => keeper.since(0).changes.map(({ event }) => event);
   assert.deepEqual(events(), ['keys_blacklisted']);
   table.apply(0, 0, { kind: 'reset' }, { nowTick: table.tick(NOW + 6_000), reason: 'none' });
-  keeper.keepHouse([group], NOW + 10_000);
+  look(keeper, [group], NOW + 10_000);
   assert.deepEqual(events(), ['keys_blacklisted', 'keys_restored']);
 });

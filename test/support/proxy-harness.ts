@@ -218,7 +218,8 @@ function routerOf({
   const permits = new Semaphore(Semaphore.create(config.maxConcurrentRequests), 0);
   const cors = new Cors(config);
   const answers = new Answers(config, cors, deadlines);
-  const inside = { permits, counters, deadlines, log };
+  const now = Date.now;
+  const inside = { permits, counters, deadlines, now, log };
   const proxy = new RequestProxy({
     ...inside,
     attempts: new Attempts(transport, deadlines),
@@ -227,12 +228,14 @@ function routerOf({
     budget: new ReplayBudget(config.maxReplayBodyBytes),
     usage: undefined,
     clientLimits: new ClientLimits(ClientLimits.create(1, 1), 0),
-    queue: { line: new WaitingLine(WaitingLine.create(), 0), limitMs: config.queueTimeoutMs },
+    queue: { line: new WaitingLine(WaitingLine.create(), 0), now, limitMs: config.queueTimeoutMs },
   });
   const clientCounts = new ClientCounts(ClientCounts.create());
   const admin = new Admin({
     config,
     version: 'test',
+    now,
+    instance: '',
     groups: () => [group],
     grouping: () => undefined,
     clients: () => [],

@@ -7,20 +7,24 @@ import { summarise } from '../../pool/keys/key-report.ts';
 
 export interface LiveSources {
   readonly counters: Counters;
+  /** As they are now. */
   readonly groups: () => readonly GroupView[];
+  /** Memory of all workers' vitals. */
   readonly vitals: SharedArrayBuffer;
+  /** Milliseconds by the steady clock, on which keys rest. */
+  readonly now: () => number;
 }
 
 /** What changes from second to second. Times: Unix seconds. */
-export function liveState({ counters, groups }: LiveSources, nowMs: number) {
+export function liveState({ counters, groups, now }: LiveSources, wallMs: number) {
   const { totals, gauges } = counters.sum();
   return {
-    at: nowMs / 1000,
+    at: wallMs / 1000,
     requests: totals.requests,
     failed: totals.failed,
     in_flight: gauges.inFlight,
     streams: gauges.openStreams,
-    groups: groups().map((group) => liveGroup(group, nowMs)),
+    groups: groups().map((group) => liveGroup(group, now())),
   };
 }
 

@@ -37,6 +37,8 @@ export interface ActionReport {
 export interface DashboardParts extends LiveSources {
   readonly config: Config;
   readonly version: string;
+  /** How this instance is called in its fleet; '' where it has none. */
+  readonly instance: string;
   readonly startedAtMs: number;
   readonly seats: Semaphore;
   readonly history: AskHistory;
@@ -96,11 +98,12 @@ export class Dashboard {
   }
 
   async #state(response: ServerResponse): Promise<void> {
-    const { version, startedAtMs, config, history, groups } = this.#parts;
+    const { version, instance, startedAtMs, config, history, groups } = this.#parts;
     const live = liveState(this.#parts, Date.now());
     const body = {
       ...live,
       version,
+      ...(instance === '' ? {} : { instance }),
       started: startedAtMs / 1000,
       workers: config.workers,
       max_in_flight: config.maxConcurrentRequests,
@@ -126,7 +129,7 @@ export class Dashboard {
     const limit = Math.min(MAX_PAGE, Math.max(1, wanted));
     const text = (query.get('q') ?? '').slice(0, 64);
     const reason = query.get('reason') ?? '';
-    const page = keyPage(group, { state, text, reason, from, limit }, Date.now());
+    const page = keyPage(group, { state, text, reason, from, limit }, this.#parts.now());
     const places = page.rows.map(({ row }) => row);
     const tokens = await this.#parts.keyTokens(group.name, places).catch(() => []);
     const rows = page.rows.map((row, i) => ({ ...row, tokens: tokens[i] ?? 0 }));
@@ -142,12 +145,12 @@ export class Dashboard {
     const text = await bodyOf(request);
     if (text === undefined) return sendError(response, TOO_LARGE);
     const action = actionOf(text);
-    if (action === undefined) return sendError(response, badQuery('this is no action of the page'));
+    if (action === undefined) return sendError(response, badQuery('unknown action'));
     if (this.#groupOf(action.group) === undefined) {
       return sendError(response, groupNotFound(action.group, undefined));
     }
     const report = await this.#parts.act(action).catch(() => undefined);
-    const told = report ?? { ok: false, message: 'gpt-load could not do it; its log says why' };
+    const told = report ?? { ok: false, message: 'gpt-load could not do it; see its log' };
     sendJson(response, told.ok ? 200 : 409, JSON.stringify(told));
   }
 

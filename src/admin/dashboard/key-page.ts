@@ -82,8 +82,8 @@ function keyDetails(group: GroupView, row: number, { state, reason, nowMs }: Jud
   const { deadCount, restCount, untilMs } = account.words.key(row);
   const isAside = state === 'at_limit';
   const until = isAside
-    ? table.timeOf(aside?.lane.words.tick(row) ?? 0)
-    : table.buffers.epochMs + untilMs;
+    ? table.wallTimeOf(aside?.lane.words.tick(row) ?? 0)
+    : table.wallTime(untilMs);
   const known = REASONS.find((one) => one === reason);
   const used = quotas && { ...quotas.now(row, nowMs), rpd: quotas.ofDay(row, nowMs) };
   return {
@@ -95,7 +95,7 @@ function keyDetails(group: GroupView, row: number, { state, reason, nowMs }: Jud
     reason,
     explanation: known === undefined || state === 'healthy' ? '' : reasonText(known),
     until: state === 'healthy' ? null : until / 1000,
-    since: state === 'healthy' || isAside ? null : table.timeOf(account.since[row] ?? 0) / 1000,
+    since: state === 'healthy' || isAside ? null : table.wallTimeOf(account.since[row] ?? 0) / 1000,
     served: (rows.served[row] ?? 0) >>> 0,
     failures: deadCount + restCount,
     weight: rows.weight(row),

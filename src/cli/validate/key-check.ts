@@ -27,10 +27,10 @@ export interface CheckResult {
 export type CheckReason = Reason | keyof typeof OWN_REASONS;
 
 const OWN_REASONS = {
-  web_page: 'A web page came instead of an answer of the API: is the base URL right?',
-  no_question: 'This provider has no list that proves a key: name a model (--model).',
-  upstream_down: 'Not asked: its upstream does not answer checks any more.',
-  interrupted: 'Not asked: the check was interrupted.',
+  web_page: 'A web page came back instead of an API answer; is the base URL right?',
+  no_question: 'This provider has no request that proves a key without a model; pass --model.',
+  upstream_down: 'Not checked: its upstream has stopped answering.',
+  interrupted: 'Not checked: the run was interrupted.',
 } as const;
 
 /** One short English sentence for people. */

@@ -117,7 +117,7 @@ async function validateGroup(
     if (!(error instanceof Error && 'syscall' in error)) throw error;
     const none: Written = { lists: {}, prune: undefined };
     show(terminal, summary(findings, none, Date.now(), terminal.columns));
-    const code = complain(terminal, `nothing could be written: ${error.message}`);
+    const code = complain(terminal, `cannot write the results: ${error.message}`);
     return { code, isReported: true, isInterrupted };
   }
   return { code: exitCodeOf(findings.results), isReported: true, isInterrupted };
@@ -129,15 +129,16 @@ function opening(
   config: Config,
 ): string {
   const repeated =
-    duplicates.length === 0 ? '' : ` (${counted(duplicates.length, 'duplicate')} left out)`;
-  const what = model === undefined ? 'the model list' : `the model list and one token of ${model}`;
+    duplicates.length === 0 ? '' : ` (${counted(duplicates.length, 'duplicate')} skipped)`;
+  const what =
+    model === undefined ? 'with the model list' : `with the model list and one token of ${model}`;
   const others = config.upstreams.length - 1;
   const note =
     others > 0 && url === config.upstreams[0]
-      ? `note: of ${others + 1} upstreams only the first is asked; choose with --url\n`
+      ? `note: only the first of ${others + 1} upstreams is used; choose another with --url\n`
       : '';
-  const whose = group === undefined ? '' : ` of the group ${group}`;
-  return `checking ${counted(entries.length, 'key')}${whose}${repeated} at ${url}: ${what}\n${note}`;
+  const whose = group === undefined ? '' : ` of group ${group}`;
+  return `checking ${counted(entries.length, 'key')}${whose}${repeated} at ${url} ${what}\n${note}`;
 }
 
 /** Undefined: more different upstreams than a process can know. */

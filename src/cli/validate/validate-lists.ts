@@ -86,9 +86,9 @@ function* listText(
 }
 
 function* duplicatesText({ duplicates }: Findings, source: string): Generator<string, void> {
-  yield `# ${counted(duplicates.length, 'line')} of ${source} with a key that stands there before\n`;
+  yield `# ${counted(duplicates.length, 'line')} of ${source} repeating an earlier key\n`;
   for (const { key, line, firstLine } of duplicates) {
-    yield `# line ${line}, first in line ${firstLine}\n${key}\n`;
+    yield `# line ${line}, first seen on line ${firstLine}\n${key}\n`;
   }
 }
 
@@ -116,8 +116,8 @@ export function pruneKeyFile(file: string, findings: Findings, now: Date): Prune
 
 /** When every key is refused, the URL or the way there is wrong far more often than every key. */
 function refusalOf({ results, interrupted }: Findings): string {
-  if (interrupted) return 'the check was interrupted';
+  if (interrupted) return 'the run was interrupted';
   const someLive = results.some(({ kind }) => kind !== 'dead' && kind !== 'unchecked');
   const someDead = results.some(({ kind }) => kind === 'dead');
-  return someDead && !someLive ? 'not one key was accepted; is the URL right?' : '';
+  return someDead && !someLive ? 'no key was accepted; is the URL right?' : '';
 }

@@ -50,12 +50,12 @@ export function readOptions(
   if (url === null || url === undefined) {
     return mistake(
       'url',
-      'an http:// or https:// URL without user, query and fragment',
+      'an http:// or https:// URL without user, query or fragment',
       given ?? '',
     );
   }
   for (const name of ['file', 'output', 'model']) {
-    if (values[name] === '') return mistake(name, 'more than nothing', '');
+    if (values[name] === '') return mistake(name, 'a non-empty value', '');
   }
   const isOnly = group === undefined || group === DEFAULT_GROUP;
   const output = text(values.output) ?? DEFAULTS.output;

@@ -1,5 +1,5 @@
-// How the outcome of validate-keys is told: a summary table for people, JSON for programs. Shows
-// previews of keys only; whole keys go into the lists (validate-lists.ts) and nowhere else.
+// How the outcome of validate-keys is reported: a summary table for people, JSON for programs.
+// Shows previews of keys only; whole keys go into the lists (validate-lists.ts) and nowhere else.
 
 import { previewKey } from '../../policy/redact.ts';
 import { splitAttribute } from '../../pool/keys/key-attributes.ts';
@@ -83,7 +83,7 @@ export function summary(
   rows.push(['duplicate', grouped(duplicates.length), written.lists.duplicate ?? '']);
   const took = `${counted(entries.length, 'key')} in ${span(elapsedMs)}\n`;
   const notes = down.map(downText);
-  if (findings.interrupted) notes.push('interrupted: what is known so far was written\n');
+  if (findings.interrupted) notes.push('interrupted: the results so far were written\n');
   return [
     table([heads(['RESULT', 'KEYS', 'FILE']), ...rows], columns),
     '\n',
@@ -118,7 +118,7 @@ function details(
 /** The keys that were asked stand in the table, each with its reason. */
 function downText({ url, notAsked }: DownUpstream): string {
   const rest = notAsked === 0 ? '' : `; ${counted(notAsked, 'key')} not checked`;
-  return `${url} does not answer, or fails with a server error each time${rest}\n`;
+  return `${url} does not answer, or answers every check with a server error${rest}\n`;
 }
 
 function byReason(results: readonly CheckResult[], columns: number | undefined): string {
@@ -139,18 +139,18 @@ function byReason(results: readonly CheckResult[], columns: number | undefined):
 
 function stateText({ kind, untilMs }: CheckResult, nowMs: number): string {
   if (kind !== 'resting' || untilMs === null) return LABELS[kind];
-  if (untilMs <= nowMs) return 'rest is over';
+  if (untilMs <= nowMs) return 'ready again';
   return `${LABELS[kind]} for ${span(untilMs - nowMs + 999)}`;
 }
 
 function pruneText(prune: PruneReport | undefined): string {
   if (prune === undefined) return '';
-  if (prune.refusal !== '') return `key file left as it was: ${prune.refusal}\n`;
-  if (prune.removed === 0) return 'key file left as it was: no key in it is dead\n';
-  return `${counted(prune.removed, 'line')} taken out of the key file; before: ${prune.backup}\n`;
+  if (prune.refusal !== '') return `key file unchanged: ${prune.refusal}\n`;
+  if (prune.removed === 0) return 'key file unchanged: it has no dead keys\n';
+  return `${counted(prune.removed, 'line')} removed from the key file; backup: ${prune.backup}\n`;
 }
 
-/** For programs, in pieces: one object, one line a key. */
+/** For programs, in pieces: one object, one line per key. */
 export function* jsonReport(findings: Findings, written: Written): Generator<string, void> {
   const { entries, results, duplicates, interrupted, down, elapsedMs } = findings;
   const head = {

@@ -1,7 +1,7 @@
 // What the providers say on a WebSocket: OpenAI's Realtime API and Gemini's Live API, in text. The
 // bytes are websocket-peer.ts.
 
-import { answerText, pieces, pretendedTokens, textOf } from '../provider-shape.ts';
+import { answerText, mockTokens, pieces, textOf } from '../provider-shape.ts';
 import type { ScriptedRequest } from '../scripted-request.ts';
 import type { Conversation } from './websocket-peer.ts';
 
@@ -71,7 +71,7 @@ function* realtimeResponse(
   const place = { response_id: responseId, item_id: itemId, output_index: 0, content_index: 0 };
   const itemPlace = { response_id: responseId, output_index: 0 };
   const done = item('completed', [{ type: 'output_text', text }]);
-  const { input, output } = pretendedTokens(request);
+  const { input, output } = mockTokens(request);
   const usage = { total_tokens: input + output, input_tokens: input, output_tokens: output };
   yield event('response.created', response('in_progress', [], null));
   yield event('response.output_item.added', { ...itemPlace, item: item('in_progress', []) });
@@ -99,7 +99,7 @@ function* liveTurn(request: ScriptedRequest, prompt: string): Iterable<object> {
   for (const text of pieces(answerText(prompt))) {
     yield { serverContent: { modelTurn: { role: 'model', parts: [{ text }] } } };
   }
-  const { input, output } = pretendedTokens(request);
+  const { input, output } = mockTokens(request);
   yield { serverContent: { generationComplete: true } };
   yield {
     serverContent: { turnComplete: true },

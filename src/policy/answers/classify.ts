@@ -5,7 +5,8 @@ import { type Provider, providerOf } from '../provider.ts';
 import type { Reason } from '../reason.ts';
 import type { AnswerView, Fault, FaultCode, Verdict } from '../verdict.ts';
 import { type Facts, factsOf } from './normalise.ts';
-import { type AnswerContext, clockMs, periodEndMs, retryAfterMs } from './retry-after.ts';
+import type { Wait } from './rate-limit-headers.ts';
+import { type AnswerContext, clockMs, namedWait, PERIOD_MS, periodEndMs } from './retry-after.ts';
 import type { Rule, StatusTest } from './rule.ts';
 import { RULES } from './rules.ts';
 
@@ -68,9 +69,17 @@ export function classify(answer: AnswerView, context: AnswerContext): Verdict {
   const rule = found?.rule ?? LAST;
   const code = shownCode(facts);
   return verdictOf(rule, code, () => {
-    const named = retryAfterMs(answer, context, facts);
-    if (named !== null || rule.resets === undefined) return named;
-    return periodEndMs(rule.resets, clockMs(facts, context), context.host);
+    const named = namedWait(answer, context, facts);
+    const { resets, reason } = rule;
+    if (named === null) {
+      if (resets === undefined) return null;
+      const ms = periodEndMs(resets, clockMs(facts, context), context.host);
+      return { ms, isPeriodEnd: true };
+    }
+    // What is said of a spent day or month is when that ends, unless it is more than one.
+    const period = resets ?? (reason === 'daily_quota' ? 'day' : undefined);
+    const isPeriodEnd = period !== undefined && named.ms <= PERIOD_MS[period];
+    return isPeriodEnd ? { ...named, isPeriodEnd } : named;
   });
 }
 
@@ -119,18 +128,20 @@ function shownCode({ codes }: Facts): string | undefined {
   return undefined;
 }
 
-function verdictOf(rule: Rule, code: string | undefined, waitMs: () => number | null): Verdict {
+function verdictOf(rule: Rule, code: string | undefined, waits: () => Wait | null): Verdict {
   const { verdict: kind, reason } = rule;
   const grounds = { rule: rule.name, code };
   switch (kind) {
     case 'key_cooldown': {
       const scope = rule.account === true ? 'account' : 'model';
-      return { kind, reason, scope, retryAfterMs: waitMs(), ...grounds };
+      const wait = waits();
+      const named = { retryAfterMs: wait?.ms ?? null, isPeriodEnd: wait?.isPeriodEnd ?? false };
+      return { kind, reason, scope, ...named, ...grounds };
     }
     case 'upstream_fault': {
       const route = rule.route === true;
       const ambiguous = rule.ambiguous === true;
-      return { kind, reason, retryAfterMs: waitMs(), ambiguous, route, ...grounds };
+      return { kind, reason, retryAfterMs: waits()?.ms ?? null, ambiguous, route, ...grounds };
     }
     case 'key_dead':
     case 'model_access':

@@ -1,7 +1,7 @@
-// Brings the many shapes of error bodies to one: codes, messages and a few signs. Judges nothing:
-// rules.ts does. Shapes seen: {error:{}}, {error:""}, [{error:{}}], {error:{error:{}}},
-// {errors:[{}]}, {code,message}, {detail}, {response:{error}}, "text". `metadata.raw` and
-// `previous_errors` quote other accounts' errors and are never read.
+// Brings the many shapes of error bodies to one: codes, messages and a few signs. Judging is up to
+// rules.ts. Shapes seen: {error:{}}, {error:""}, [{error:{}}], {error:{error:{}}}, {errors:[{}]},
+// {code,message}, {detail}, {response:{error}}, "text". `metadata.raw` and `previous_errors` quote
+// other accounts' errors and are never read.
 
 import type { AnswerView } from '../verdict.ts';
 import { isRecord, parseErrorBody } from './error-body.ts';

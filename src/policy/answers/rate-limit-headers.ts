@@ -8,44 +8,52 @@ import { durationMs, secondsMs, timestampMs, unixTimeMs } from './duration.ts';
 
 const MINUTE_MS = 60_000;
 
+/** How long to wait, and whether a day or a month of a quota ends then. Milliseconds. */
+export interface Wait {
+  readonly ms: number;
+  readonly isPeriodEnd: boolean;
+}
+
 /**
  * Milliseconds until the last exhausted bucket resets; null when none is exhausted or none names a
  * time. OpenAI's resets say when a bucket is full, which is later than when the next request fits:
  * an upper bound.
  */
-export function exhaustedBucketMs(
-  headers: ReadonlyMap<string, string>,
-  nowMs: number,
-): number | null {
-  let longest: number | null = null;
+export function exhaustedBucket(headers: ReadonlyMap<string, string>, nowMs: number): Wait | null {
+  let longest: Wait | null = null;
   for (const [name, value] of headers) {
-    const wait = bucketMs(name, value, headers, nowMs);
-    if (wait !== null && wait > (longest ?? 0)) longest = wait;
+    const wait = bucketWait(name, value, headers, nowMs);
+    if (wait !== null && wait.ms > (longest?.ms ?? 0)) longest = wait;
   }
   return longest;
 }
 
-function bucketMs(
+function bucketWait(
   name: string,
   value: string,
   headers: ReadonlyMap<string, string>,
   nowMs: number,
-): number | null {
+): Wait | null {
   // A subscription's windows: only a rejected one counts, and its reset is in Unix seconds.
   if (/^anthropic-ratelimit-unified-.*status$/.test(name)) {
     if (value !== 'rejected') return null;
-    return resetMs(headers.get(name.replace(/status$/, 'reset')), nowMs);
+    return atReset(headers.get(name.replace(/status$/, 'reset')), nowMs);
   }
   if (name === 'ratelimit') {
     const [, left, seconds] = /;r=(-?\d+);t=(\d+)/.exec(value.replaceAll(' ', '')) ?? [];
-    return left !== undefined && Number(left) <= 0 ? resetMs(seconds, nowMs) : null;
+    return left !== undefined && Number(left) <= 0 ? atReset(seconds, nowMs) : null;
   }
   const bucket =
     /^(?:x-ratelimit-remaining(?:-|$)|ratelimit-remaining$|anthropic-ratelimit-.*-remaining$)/;
   // Azure answers -1 and below for a bucket that is overdrawn.
   if (!bucket.test(name) || !/^-?\d+$/.test(value) || Number(value) > 0) return null;
   const reset = headers.get(name.replace('remaining', 'reset'));
-  return reset === undefined ? periodMs(name, nowMs) : resetMs(reset, nowMs);
+  return reset === undefined ? atPeriodEnd(name, nowMs) : atReset(reset, nowMs);
+}
+
+function atReset(text: string | undefined, nowMs: number): Wait | null {
+  const ms = resetMs(text, nowMs);
+  return ms === null ? null : { ms, isPeriodEnd: false };
 }
 
 /** A reset as any provider writes it: RFC 3339, Unix time, Go duration, or bare seconds (Azure). */
@@ -56,9 +64,9 @@ export function resetMs(text: string | undefined, nowMs: number): number | null 
 }
 
 /** Mistral names no reset, but the period: tokens-month, tokens-minute, req-60-second. */
-function periodMs(name: string, nowMs: number): number | null {
-  if (name.endsWith('-month')) return nextUtcMonth(nowMs) - nowMs;
-  if (name.endsWith('-day')) return nextUtcMidnight(nowMs) - nowMs;
-  if (name.endsWith('-minute') || name.endsWith('-60-second')) return MINUTE_MS;
-  return null;
+function atPeriodEnd(name: string, nowMs: number): Wait | null {
+  if (name.endsWith('-month')) return { ms: nextUtcMonth(nowMs) - nowMs, isPeriodEnd: true };
+  if (name.endsWith('-day')) return { ms: nextUtcMidnight(nowMs) - nowMs, isPeriodEnd: true };
+  const isMinute = name.endsWith('-minute') || name.endsWith('-60-second');
+  return isMinute ? { ms: MINUTE_MS, isPeriodEnd: false } : null;
 }

@@ -7,7 +7,7 @@ import type { AnswerView } from '../verdict.ts';
 import { nextPacificMidnight, nextUtcMidnight, nextUtcMonth } from './calendar.ts';
 import { durationMs, httpDateMs, roundUpMs, timestampMs } from './duration.ts';
 import { type Facts, factsOf } from './normalise.ts';
-import { exhaustedBucketMs, resetMs } from './rate-limit-headers.ts';
+import { exhaustedBucket, resetMs, type Wait } from './rate-limit-headers.ts';
 
 /** No named wait is believed beyond this: a month's reset and some, in milliseconds. */
 export const MAX_RETRY_AFTER_MS = 40 * 24 * 3_600_000;
@@ -15,34 +15,48 @@ export const MAX_RETRY_AFTER_MS = 40 * 24 * 3_600_000;
 export interface AnswerContext {
   /** Host name of the upstream. */
   readonly host: string;
+  /** Unix time, for what ends with a day or a month of the calendar. */
   readonly nowMs: number;
 }
 
 /** When a spent allowance comes back, if only its kind is known. */
 export type Period = 'day' | 'month';
 
+/** No day of any time zone, and no month, is longer. */
+export const PERIOD_MS: Readonly<Record<Period, number>> = {
+  day: 25 * 3_600_000,
+  month: 31 * 24 * 3_600_000,
+};
+
 /**
  * Milliseconds until the upstream says to come back: rounded up, above 0, at most
- * MAX_RETRY_AFTER_MS. The response's own Date is the clock for every point in time that it names,
- * so a local clock that is wrong does no harm.
+ * MAX_RETRY_AFTER_MS.
  */
-export function retryAfterMs(
+export function retryAfterMs(answer: AnswerView, context: AnswerContext): number | null {
+  return namedWait(answer, context)?.ms ?? null;
+}
+
+/**
+ * The same, and whether it is the end of a quota's day or month. The response's own Date is the
+ * clock for every point in time that it names, so a local clock that is wrong does no harm.
+ */
+export function namedWait(
   answer: AnswerView,
   context: AnswerContext,
   facts: Facts = factsOf(answer),
-): number | null {
+): Wait | null {
   const { headers, signs } = facts;
   const nowMs = clockMs(facts, context);
   // Gemini names a short retryDelay even for a quota that is gone until midnight, Pacific time.
-  if (signs.has('quota_per_day')) return bounded(nextPacificMidnight(nowMs) - nowMs);
+  if (signs.has('quota_per_day')) return periodEnd(nextPacificMidnight(nowMs) - nowMs);
   const limited = answer.status === 429 || answer.inStream;
   return (
-    bounded(decimal(headers.get('retry-after-ms'))) ??
-    bounded(retryAfterHeaderMs(headers.get('retry-after'), nowMs)) ??
-    bounded(durationMs(facts.retryDelay ?? '')) ??
-    bounded(resetMs(facts.resetAt, nowMs)) ??
-    (limited ? bounded(exhaustedBucketMs(headers, nowMs)) : null) ??
-    wordedMs(facts.messages, nowMs, context.host)
+    moment(decimal(headers.get('retry-after-ms'))) ??
+    moment(retryAfterHeaderMs(headers.get('retry-after'), nowMs)) ??
+    moment(durationMs(facts.retryDelay ?? '')) ??
+    moment(resetMs(facts.resetAt, nowMs)) ??
+    (limited ? bounded(exhaustedBucket(headers, nowMs)) : null) ??
+    wordedWait(facts.messages, nowMs, context.host)
   );
 }
 
@@ -60,8 +74,17 @@ export function periodEndMs(period: Period, nowMs: number, host: string): number
 }
 
 /** A wait of nothing, or of less, is no information: the backoff knows better. */
-function bounded(ms: number | null): number | null {
-  return ms === null || ms <= 0 ? null : Math.min(ms, MAX_RETRY_AFTER_MS);
+function bounded(wait: Wait | null): Wait | null {
+  if (wait === null || wait.ms <= 0) return null;
+  return { ...wait, ms: Math.min(wait.ms, MAX_RETRY_AFTER_MS) };
+}
+
+function moment(ms: number | null): Wait | null {
+  return ms === null ? null : bounded({ ms, isPeriodEnd: false });
+}
+
+function periodEnd(ms: number): Wait | null {
+  return bounded({ ms, isPeriodEnd: true });
 }
 
 function decimal(text: string | undefined): number | null {
@@ -86,14 +109,12 @@ const INSTANT =
 const RESUMES = /regain access|reset|重置|恢复|try again|retry|until/i;
 
 /** What a message says in words. */
-function wordedMs(messages: readonly string[], nowMs: number, host: string): number | null {
+function wordedWait(messages: readonly string[], nowMs: number, host: string): Wait | null {
   for (const message of messages) {
     const delay = DELAY.exec(message);
     const named = delay === null ? null : durationMs(message, delay.index + delay[0].length);
     const wait =
-      bounded(named) ??
-      bounded(instantMs(message, nowMs, host)) ??
-      namedPeriodMs(message, nowMs, host);
+      moment(named) ?? moment(instantMs(message, nowMs, host)) ?? namedPeriod(message, nowMs, host);
     if (wait !== null) return wait;
   }
   return null;
@@ -121,8 +142,8 @@ const PER_MINUTE = /\d (?:API )?calls \/ minute\b/i;
  * A limit whose period is the only thing named (Cohere's trial keys, Moonshot's TPD, Workers AI's
  * allocation).
  */
-function namedPeriodMs(message: string, nowMs: number, host: string): number | null {
-  if (PER_MONTH.test(message)) return periodEndMs('month', nowMs, host);
-  if (PER_DAY.test(message)) return periodEndMs('day', nowMs, host);
-  return PER_MINUTE.test(message) ? 60_000 : null;
+function namedPeriod(message: string, nowMs: number, host: string): Wait | null {
+  if (PER_MONTH.test(message)) return periodEnd(periodEndMs('month', nowMs, host));
+  if (PER_DAY.test(message)) return periodEnd(periodEndMs('day', nowMs, host));
+  return PER_MINUTE.test(message) ? moment(60_000) : null;
 }

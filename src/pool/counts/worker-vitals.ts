@@ -1,5 +1,5 @@
 // How each worker thread is doing: memory of its heap, and how late its event loop turns. Shared
-// memory with one writer a block, so plain numbers do; readers may be a moment behind. Who
+// memory with one writer per block, so plain numbers do; readers may be a moment behind. Who
 // measures, and when, is serve/vital-signs.ts.
 
 import { MAX_WORKERS } from '../semaphore.ts';

@@ -68,7 +68,7 @@ export function withAttribute(
         : 'proxy= must be the address of an http, https, socks4a or socks5h proxy';
     default: {
       const near = nearest(name.toLowerCase(), NAMES);
-      if (near === undefined && !SHOWN_NAME.test(name)) return 'an attribute is unknown';
+      if (near === undefined && !SHOWN_NAME.test(name)) return 'unknown attribute';
       return `unknown attribute ${name}=${near === undefined ? '' : `; did you mean ${near}=?`}`;
     }
   }

@@ -63,7 +63,7 @@ export async function readKeyFile(path: string): Promise<KeyFile> {
 
 function describeFault(path: string, error: unknown): string {
   const code = error instanceof Error && 'code' in error ? String(error.code) : String(error);
-  if (code === 'ENOENT') return `${path}: no such file; write one API key per line into it`;
+  if (code === 'ENOENT') return `${path}: no such file; create it with one API key per line`;
   if (code === 'EACCES' || code === 'EPERM') return `${path}: not readable by this user (${code})`;
   if (code === 'EISDIR') return `${path}: is a directory, not a file of API keys`;
   return `${path}: cannot be read (${code})`;
@@ -81,7 +81,7 @@ export function parseKeys(source: Buffer, name: string): KeyFile {
   parser.run();
   if (parser.problems.length > 0) return { ok: false, problems: parser.problems };
   if (parser.count === 0) {
-    return { ok: false, problems: [`${name}: has no keys; write one API key per line into it`] };
+    return { ok: false, problems: [`${name}: contains no keys; add one API key per line`] };
   }
   return { ok: true, keys: parser.keys() };
 }
@@ -192,7 +192,9 @@ class Parser {
     const lineEnd = isWhole ? at : this.#endOfLine(at);
     if (keyEnd === keyStart || source[keyStart] === HASH) return this.#endOfLine(lineEnd);
     if (!isPlain) {
-      this.#problem('the key has a character that no header can carry (only visible ASCII may)');
+      this.#problem(
+        'the key contains a character that is not allowed in a header (only visible ASCII is)',
+      );
     } else if (keyEnd - keyStart > MAX_KEY_BYTES) {
       this.#problem(`the key is longer than ${MAX_KEY_BYTES} characters`);
     } else if (isSuspicious && this.#hasMistake(keyStart, keyEnd)) {
@@ -233,7 +235,7 @@ class Parser {
         pin = index;
         continue;
       }
-      if (seen.has(attribute)) return this.#problem(`${attribute}= stands twice`);
+      if (seen.has(attribute)) return this.#problem(`${attribute}= is given twice`);
       seen.add(attribute);
       if (attribute === 'name') {
         if (!isKeyName(value)) return this.#problem(KEY_NAME_TEXT);
@@ -251,7 +253,9 @@ class Parser {
   #pinIndex(word: string): number | null {
     const href = parseUpstreamUrl(word);
     if (href === null) {
-      return this.#problem('after the key only an upstream URL and attributes (rpm=60) may stand');
+      return this.#problem(
+        'unexpected text after the key; only an upstream URL and attributes such as rpm=60 are allowed',
+      );
     }
     const pin = this.#pinOf.get(href) ?? this.#pinOf.size + 1;
     if (pin === 0xffff) return this.#problem('too many different upstreams');

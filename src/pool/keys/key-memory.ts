@@ -11,7 +11,8 @@ import { ACCOUNT } from '../table/lane-directory.ts';
 import { generationOf, isSpotless, READY, stateOf, TICK_MS, VACANT } from '../table/status-word.ts';
 
 /**
- * What is known of one key: for all models (`model` is '') or for one. Times: Unix milliseconds.
+ * What is known of one key: for all models (`model` is '') or for one. Times: milliseconds by the
+ * steady clock.
  */
 export interface KnownStatus {
   readonly model: string;

@@ -107,9 +107,9 @@ export function listBlacklisted(table: KeyTable, limit: number): BlacklistedKey[
       preview: previewKey(rows.key(row)),
       name: rows.name(row),
       reason: reasonOf(account, row),
-      blacklistAtMs: table.timeOf(account.since[row] ?? 0),
+      blacklistAtMs: table.wallTimeOf(account.since[row] ?? 0),
       failCount: deadCount,
-      probeAtMs: table.buffers.epochMs + untilMs,
+      probeAtMs: table.wallTime(untilMs),
       upstream: rows.blamed[row] ?? 0,
     });
   }
@@ -130,7 +130,7 @@ export function listResting(table: KeyTable, limit: number, nowMs: number): Rest
       // model.
       if (isDead && model === null) return;
       const preview = previewKey(rows.key(row));
-      const untilMs = table.timeOf(tick);
+      const untilMs = table.wallTimeOf(tick);
       listed.push({
         row,
         preview,
@@ -154,7 +154,7 @@ export function listResting(table: KeyTable, limit: number, nowMs: number): Rest
         preview: previewKey(rows.key(row)),
         name: rows.name(row),
         model,
-        untilMs: table.timeOf(tick),
+        untilMs: table.wallTimeOf(tick),
         reason,
       });
     },

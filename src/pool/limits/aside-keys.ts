@@ -1,6 +1,6 @@
-// Keys that have reached a limit of their own: out of the turn until it has room again, and then
-// offered as if nothing had been, since a limit is nobody's fault. What the limits are, and whether
-// they have room, is key-quotas.ts.
+// Keys that have reached a limit of their own: out of rotation until there is room again, and then
+// offered as if nothing had happened, since a limit is nobody's fault. What the limits are, and
+// whether they have room, is key-quotas.ts.
 
 import type { Lane } from '../table/lane.ts';
 import { READY, stateOf } from '../table/status-word.ts';

@@ -1,6 +1,7 @@
-// What clients may ask for: requests in any minute, and at once. Exact over all workers. Who a
+// The limits of clients: requests per minute, and concurrent ones. Exact across all workers. Who a
 // client is, and how many it may, come with the request.
 
+import { ClockMemory } from '../clock-memory.ts';
 import { FleetMemory } from '../fleet-memory.ts';
 import { InFlight } from './in-flight.ts';
 import { MinuteWindows } from './minute-windows.ts';
@@ -28,7 +29,11 @@ export interface LimitBuffers {
   readonly dayTokens: SharedArrayBuffer;
   /** Which part of each limit is this instance's. */
   readonly fleet: SharedArrayBuffer;
+  /** When a day of the wall clock ends. */
+  readonly clock: SharedArrayBuffer;
 }
+
+type Around = Pick<LimitBuffers, 'fleet' | 'clock'>;
 
 const DAY_MS = 86_400_000;
 /** A part of a limit may be nothing: it may be more in some seconds. */
@@ -40,6 +45,7 @@ export class ClientLimits {
   /** A day's number, modulo 2^16, above its tokens. */
   readonly #dayTokens: BigInt64Array;
   readonly #fleet: FleetMemory;
+  readonly #clock: ClockMemory;
   readonly #workerId: number;
 
   constructor(buffers: LimitBuffers, workerId: number) {
@@ -48,17 +54,19 @@ export class ClientLimits {
     this.#inFlight = new InFlight(buffers.inFlight, 0, places, buffers.workers);
     this.#dayTokens = new BigInt64Array(buffers.dayTokens);
     this.#fleet = new FleetMemory(buffers.fleet);
+    this.#clock = new ClockMemory(buffers.clock);
     this.#workerId = workerId;
   }
 
   static create(
     places: number,
     workers: number,
-    fleet: SharedArrayBuffer = FleetMemory.create(),
+    { fleet = FleetMemory.create(), clock = ClockMemory.create() }: Partial<Around> = {},
   ): LimitBuffers {
     const minutes = MinuteWindows.create(places);
     const dayTokens = new SharedArrayBuffer(places * 8);
-    return { workers, minutes, inFlight: InFlight.create(places, workers), dayTokens, fleet };
+    const inFlight = InFlight.create(places, workers);
+    return { workers, minutes, inFlight, dayTokens, fleet, clock };
   }
 
   /** Admits one request, which {@link leave} ends; or says which limit is in the way. */
@@ -66,7 +74,7 @@ export class ClientLimits {
     const { place, rpm, concurrency, tokensPerDay } = client;
     const ofDay = this.#fleet.share(tokensPerDay);
     if (tokensPerDay > 0 && this.tokensOfDay(place, nowMs) >= ofDay) {
-      const waitMs = DAY_MS - (nowMs % DAY_MS);
+      const waitMs = DAY_MS - (this.#clock.wallOf(nowMs) % DAY_MS);
       return { limit: 'tokens_per_day', value: tokensPerDay, waitMs };
     }
     const atOnce = this.#fleet.share(concurrency);
@@ -90,7 +98,7 @@ export class ClientLimits {
   /** Tokens of the UTC day in which `nowMs` is. */
   tokensOfDay(place: number, nowMs: number): number {
     const word = Atomics.load(this.#dayTokens, place);
-    return dayOf(word) === dayNumber(nowMs) ? Number(BigInt.asUintN(48, word)) : 0;
+    return dayOf(word) === this.#dayNumber(nowMs) ? Number(BigInt.asUintN(48, word)) : 0;
   }
 
   /**
@@ -98,7 +106,7 @@ export class ClientLimits {
    */
   addTokens({ place, tokensPerDay }: LimitedClient, tokens: number, nowMs: number): void {
     if (tokensPerDay === 0) return;
-    const day = dayNumber(nowMs);
+    const day = this.#dayNumber(nowMs);
     for (;;) {
       const word = Atomics.load(this.#dayTokens, place);
       const before = dayOf(word) === day ? BigInt.asUintN(48, word) : 0n;
@@ -107,15 +115,16 @@ export class ClientLimits {
     }
   }
 
+  /** A day is the calendar's: it ends when the wall clock says so. */
+  #dayNumber(nowMs: number): number {
+    return Math.floor(this.#clock.wallOf(nowMs) / DAY_MS) & 0xffff;
+  }
+
   /** After a worker died. */
   reclaim(workerId: number): void {
     this.#inFlight.reclaim(workerId);
     this.#minutes.repair();
   }
-}
-
-function dayNumber(nowMs: number): number {
-  return Math.floor(nowMs / DAY_MS) & 0xffff;
 }
 
 function dayOf(word: bigint): number {

@@ -6,7 +6,7 @@ import { stateOf, VACANT } from '../table/status-word.ts';
 
 const DAY_MS = 86_400_000;
 
-/** How many requests a row's key has had in the UTC day that began at `dayStartMs`. */
+/** How many requests a row's key has had in the UTC day that began at `dayStartMs` (Unix time). */
 export interface DayCount {
   readonly row: number;
   readonly count: number;
@@ -30,7 +30,7 @@ export class DayMemory {
       seen.set(this.#seen);
       this.#seen = seen;
     }
-    const dayStartMs = Math.floor(nowMs / DAY_MS) * DAY_MS;
+    const dayStartMs = quotas.dayStartMs(nowMs);
     for (let row = 0; row < rowCount; row++) {
       const word = quotas.dayWord(row);
       if (word === 0 || (!everything && word === this.#seen[row])) continue;

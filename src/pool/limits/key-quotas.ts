@@ -1,8 +1,9 @@
-// What each key may be asked: requests and tokens in any minute, requests in a UTC day, requests at
-// once. In shared memory, exact over all workers, without a lock, and given back when a worker
+// The limits of each key: requests and tokens per minute, requests per UTC day, concurrent
+// requests. In shared memory, exact over all workers, without a lock, and given back when a worker
 // dies. Whether a key that has reached a limit is still offered is the table's affair
 // (key-table.ts).
 
+import type { ClockMemory } from '../clock-memory.ts';
 import type { FleetMemory } from '../fleet-memory.ts';
 import { InFlight } from './in-flight.ts';
 import { MAX_IN_MINUTE, MinuteWindows } from './minute-windows.ts';
@@ -24,7 +25,7 @@ export const MAX_QUOTAS: Quotas = {
   tpm: MAX_IN_MINUTE,
 };
 
-/** A limit that is in the way, and when (Unix milliseconds) it may have room again. */
+/** A limit that is in the way, and when it may have room again, by the steady clock. */
 export interface Full {
   readonly kind: QuotaKind;
   /**
@@ -49,6 +50,7 @@ const PLACES: Quotas = { concurrency: 0, rpd: 1, rpm: 2, tpm: 3 };
 export class KeyQuotas {
   readonly #defaults: Quotas;
   readonly #fleet: FleetMemory;
+  readonly #clock: ClockMemory;
   /** How often a key was set aside because of each kind. */
   readonly #skips: Int32Array;
   readonly #own: Int32Array;
@@ -59,19 +61,20 @@ export class KeyQuotas {
 
   /**
    * @param buffer from {@link create}, for as many rows; grown to its full length here
-   * @param fleet which part of each limit is this instance's
+   * @param around which part of each limit is this instance's, and when a day ends
    */
   constructor(
     buffer: SharedArrayBuffer,
     { rows, workers }: { readonly rows: number; readonly workers: number },
     defaults: Quotas,
-    fleet: FleetMemory,
+    { fleet, clock }: { readonly fleet: FleetMemory; readonly clock: ClockMemory },
   ) {
     // Views of fixed length are read faster, and must not be longer than the buffer.
     if (buffer.growable) buffer.grow(buffer.maxByteLength);
     const at = sections(rows, workers);
     this.#defaults = defaults;
     this.#fleet = fleet;
+    this.#clock = clock;
     this.#skips = new Int32Array(buffer, 0, QUOTA_KINDS.length);
     this.#requests = new MinuteWindows(buffer, at.requests, rows, BUCKET_MS);
     this.#tokens = new MinuteWindows(buffer, at.tokens, rows, BUCKET_MS);
@@ -137,7 +140,7 @@ export class KeyQuotas {
   #admitToDay(row: number, nowMs: number): Full | undefined {
     const rpd = this.#part(row, 'rpd');
     if (rpd === 0) return undefined;
-    const day = Math.floor(nowMs / DAY_MS);
+    const day = this.#dayAt(nowMs);
     for (;;) {
       const word = Atomics.load(this.#days, row);
       const count = countOn(word, day);
@@ -166,7 +169,7 @@ export class KeyQuotas {
 
   #giveBackDay(row: number, nowMs: number): void {
     if (this.limit(row, 'rpd') === 0) return;
-    const day = Math.floor(nowMs / DAY_MS);
+    const day = this.#dayAt(nowMs);
     const word = Atomics.load(this.#days, row);
     // Lost to a racing worker, one request of the day is counted that was not made.
     if (countOn(word, day) > 0) Atomics.compareExchange(this.#days, row, word, word - 1);
@@ -190,7 +193,7 @@ export class KeyQuotas {
       case 'concurrency':
         return this.#inFlight.of(row) >= limit ? nowMs + LOOK_AGAIN_MS : 0;
       case 'rpd': {
-        const day = Math.floor(nowMs / DAY_MS);
+        const day = this.#dayAt(nowMs);
         const isFull = countOn(Atomics.load(this.#days, row), day) >= limit;
         return isFull ? this.#dayEndMs(limit, nowMs) : 0;
       }
@@ -206,7 +209,7 @@ export class KeyQuotas {
   /** A part that is nothing may become something before the day is over. */
   #dayEndMs(part: number, nowMs: number): number {
     if (part === NO_PART) return nowMs + LOOK_AGAIN_MS;
-    return (Math.floor(nowMs / DAY_MS) + 1) * DAY_MS;
+    return nowMs + DAY_MS - (this.#clock.wallOf(nowMs) % DAY_MS);
   }
 
   /** An admitted request is over. True: that may have made room where there was none. */
@@ -223,7 +226,17 @@ export class KeyQuotas {
 
   /** Requests of the UTC day in which `nowMs` is, for the state file. */
   ofDay(row: number, nowMs: number): number {
-    return countOn(Atomics.load(this.#days, row), Math.floor(nowMs / DAY_MS));
+    return countOn(Atomics.load(this.#days, row), this.#dayAt(nowMs));
+  }
+
+  /** Unix time at which the UTC day in which `nowMs` is began. */
+  dayStartMs(nowMs: number): number {
+    return this.#dayAt(nowMs) * DAY_MS;
+  }
+
+  /** A day is the calendar's: it ends when the wall clock says so. */
+  #dayAt(nowMs: number): number {
+    return Math.floor(this.#clock.wallOf(nowMs) / DAY_MS);
   }
 
   /** Another number each time that a row's day counted. */
@@ -233,7 +246,7 @@ export class KeyQuotas {
 
   /** Puts a day's count back after a restart. */
   restoreDay(row: number, count: number, nowMs: number): void {
-    const day = Math.floor(nowMs / DAY_MS);
+    const day = this.#dayAt(nowMs);
     Atomics.store(this.#days, row, (day << DAY_BITS) | Math.min(DAY_COUNT, count));
   }
 

@@ -23,7 +23,7 @@ export class WaitingLine {
   readonly #turn: Int32Array;
   /** At CALLED and PASSED. */
   readonly #calls: Int32Array;
-  /** When something becomes free by itself, as the last one who looked knew. Unix milliseconds. */
+  /** When something becomes free by itself, by the steady clock, as who looked last knew. */
   readonly #retryAt: Float64Array;
   /** How many of each worker's requests wait. */
   readonly #waiting: Int32Array;
@@ -56,7 +56,7 @@ export class WaitingLine {
     return Atomics.load(this.#turn, 0);
   }
 
-  /** When something is to become free by itself. Unix milliseconds. */
+  /** When something is to become free by itself, by the steady clock. */
   get retryAtMs(): number {
     return this.#retryAt[0] ?? 0;
   }

@@ -13,6 +13,7 @@ import {
   reduceKey,
 } from '../../policy/key-breaker.ts';
 import { REASONS, type Reason } from '../../policy/reason.ts';
+import { ClockMemory } from '../clock-memory.ts';
 import { FleetMemory } from '../fleet-memory.ts';
 import { AsideKeys } from '../limits/aside-keys.ts';
 import { KeyQuotas, NO_QUOTAS, type Quotas } from '../limits/key-quotas.ts';
@@ -56,6 +57,7 @@ export class KeyTable {
   /** Rows with something to tell other instances. */
   readonly news: Bitmap;
   readonly fleet: FleetMemory;
+  readonly clock: ClockMemory;
   /** Rests for models that have no lane. */
   readonly modelRests: ModelRests;
   readonly limits: KeyLimits;
@@ -72,6 +74,7 @@ export class KeyTable {
     this.changed = new Bitmap(buffers.changed, 0, this.rows.capacity);
     this.news = new Bitmap(buffers.news, 0, this.rows.capacity);
     this.fleet = new FleetMemory(buffers.fleet);
+    this.clock = new ClockMemory(buffers.clock);
     this.account = this.lane(ACCOUNT);
     this.modelRests = new ModelRests(buffers.modelRests);
   }
@@ -93,7 +96,8 @@ export class KeyTable {
     const { quotas, workers, full } = this.buffers;
     const { capacity } = this.rows;
     full.grow(full.maxByteLength);
-    const own = new KeyQuotas(quotas, { rows: capacity, workers }, this.#defaults, this.fleet);
+    const around = { fleet: this.fleet, clock: this.clock };
+    const own = new KeyQuotas(quotas, { rows: capacity, workers }, this.#defaults, around);
     this.#aside = new AsideKeys(own, new Lane(full, capacity), this);
     return this.#aside;
   }
@@ -108,14 +112,24 @@ export class KeyTable {
     return Math.max(0, nowMs - this.buffers.epochMs);
   }
 
-  /** Ticks of the table's own clock that have passed at this Unix time. */
+  /** Ticks of the table's own clock that have passed at this time. */
   tick(nowMs: number): number {
     return ticksPassed(this.sinceEpoch(nowMs));
   }
 
-  /** Unix time of a tick. */
+  /** The time of a tick, by the steady clock. */
   timeOf(tick: number): number {
     return this.buffers.epochMs + tick * TICK_MS;
+  }
+
+  /** Unix time, for people, of so many milliseconds on the table's own clock. */
+  wallTime(sinceEpochMs: number): number {
+    return this.clock.wallOf(this.buffers.epochMs + sinceEpochMs);
+  }
+
+  /** Unix time of a tick, for people. */
+  wallTimeOf(tick: number): number {
+    return this.wallTime(tick * TICK_MS);
   }
 
   /** The lane of this index, which {@link laneFor} or {@link laneToRest} gave. */
@@ -190,7 +204,9 @@ export class KeyTable {
     if (event.kind !== 'claim_probe' && event.kind !== 'bring_forward') {
       place.reasons[row] = REASONS.indexOf(cause.reason);
     }
-    if (change.before.state !== change.after.state || change.after.state === 'cooling') {
+    // A probe ends no rest: what comes of it does.
+    const isRest = change.after.state === 'cooling' && event.kind !== 'claim_probe';
+    if (change.before.state !== change.after.state || isRest) {
       place.since[row] = cause.nowTick;
     }
     if (event.kind !== 'bring_forward') place.tried[row] = cause.nowTick;
@@ -199,6 +215,15 @@ export class KeyTable {
     if (cause.isHeard !== true && event.kind !== 'bring_forward') this.news.add(row);
     this.publish(lane, row, cause.nowTick);
     return change;
+  }
+
+  /**
+   * Whether a row's rest was so long that one request is to find out first what has become of the
+   * key (half-open), when it is over: RETRY_AFTER_MAX or more, as at the end of a month. A rest for
+   * a model that has no lane ends for all at once.
+   */
+  hasRestedLong({ words, since }: Lane, row: number): boolean {
+    return (words.tick(row) - (since[row] ?? 0)) * TICK_MS >= this.limits.retryAfterMaxMs;
   }
 
   /** Whether some key may rest for a model that has no lane. */

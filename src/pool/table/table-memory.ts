@@ -1,6 +1,7 @@
 // The memory of a key table: what it consists of, and how much of it there is. Unused rows cost
 // address space only. What stands in it is key-table.ts.
 
+import { ClockMemory } from '../clock-memory.ts';
 import { FleetMemory } from '../fleet-memory.ts';
 import { KeyQuotas } from '../limits/key-quotas.ts';
 import { bitmapBytes } from './bitmap.ts';
@@ -18,7 +19,7 @@ const HISTORY_MS = 400 * 24 * 3_600_000;
 
 /** Goes into `workerData` as it is: nothing in it is copied. */
 export interface TableBuffers extends RowBuffers {
-  /** Unix time at which the table's ticks begin. */
+  /** When the table's ticks begin, by the steady clock (clock-memory.ts). */
   readonly epochMs: number;
   readonly lanes: readonly SharedArrayBuffer[];
   readonly directory: SharedArrayBuffer;
@@ -26,6 +27,8 @@ export interface TableBuffers extends RowBuffers {
   readonly news: SharedArrayBuffer;
   /** What is known of the fleet, the same for all groups. */
   readonly fleet: SharedArrayBuffer;
+  /** How the wall clock differs from the one that the table goes by. */
+  readonly clock: SharedArrayBuffer;
   /** What keys may be asked; of use once some key, or the group, has a limit. */
   readonly quotas: SharedArrayBuffer;
   /** A lane for keys that have reached a limit of their own. */
@@ -36,17 +39,20 @@ export interface TableBuffers extends RowBuffers {
   readonly workers: number;
 }
 
-/** For how many keys, workers, and from which moment on (Unix milliseconds). */
+/** For how many keys, workers, and from which moment on (milliseconds by the steady clock). */
 export interface TableSize {
   readonly epochMs: number;
   readonly capacity?: number;
   readonly workers?: number;
   /** From {@link FleetMemory}; by default there is no fleet. */
   readonly fleet?: SharedArrayBuffer;
+  /** From {@link ClockMemory}; by default nobody sets the clock. */
+  readonly clock?: SharedArrayBuffer;
 }
 
 /** Reserves the memory of a table. `capacity` is rounded up to a block. */
-export function reserveTable({ epochMs, capacity, workers = 1, fleet }: TableSize): TableBuffers {
+export function reserveTable(size: TableSize): TableBuffers {
+  const { epochMs, capacity, workers = 1, fleet, clock } = size;
   const rows = Math.ceil(Math.max(1, capacity ?? MAX_KEYS) / BLOCK_ROWS) * BLOCK_ROWS;
   const lanes = Array.from({ length: MAX_LANES }, () => {
     return new SharedArrayBuffer(0, { maxByteLength: laneBytes(rows) });
@@ -60,6 +66,7 @@ export function reserveTable({ epochMs, capacity, workers = 1, fleet }: TableSiz
     changed: new SharedArrayBuffer(bitmapBytes(rows)),
     news: new SharedArrayBuffer(bitmapBytes(rows)),
     fleet: fleet ?? FleetMemory.create(),
+    clock: clock ?? ClockMemory.create(),
     quotas: KeyQuotas.create(rows, workers + 1),
     full: new SharedArrayBuffer(0, { maxByteLength: laneBytes(rows) }),
     modelRests: ModelRests.create(),

@@ -8,6 +8,7 @@ import {
   type UpstreamLimits,
   type UpstreamStatus,
 } from '../../policy/upstream-breaker.ts';
+import { ClockMemory } from '../clock-memory.ts';
 import {
   type Change,
   CLOSED,
@@ -21,6 +22,7 @@ import { type Upstream, UpstreamList } from './upstream-list.ts';
 /** Goes into `workerData` as it is. */
 export interface UpstreamBuffers {
   readonly epochMs: number;
+  readonly clock: SharedArrayBuffer;
   readonly upstreams: SharedArrayBuffer;
 }
 
@@ -45,17 +47,23 @@ const MAX_LOST_RACES = 64;
 export class UpstreamPool {
   readonly list: UpstreamList;
   readonly #epochMs: number;
+  readonly #clock: ClockMemory;
   readonly #limits: UpstreamLimits;
 
   private constructor(buffers: UpstreamBuffers, limits: UpstreamLimits) {
     this.list = new UpstreamList(buffers.upstreams);
     this.#epochMs = buffers.epochMs;
+    this.#clock = new ClockMemory(buffers.clock);
     this.#limits = limits;
   }
 
   /** Reserves the memory; the coordinator does this once. `baseUrls`: OPENAI_BASE_URL. */
-  static create(baseUrls: readonly string[], epochMs: number): UpstreamBuffers {
-    return { epochMs, upstreams: UpstreamList.create(baseUrls) };
+  static create(
+    baseUrls: readonly string[],
+    epochMs: number,
+    clock: SharedArrayBuffer = ClockMemory.create(),
+  ): UpstreamBuffers {
+    return { epochMs, clock, upstreams: UpstreamList.create(baseUrls) };
   }
 
   /** One thread's view. */
@@ -136,7 +144,8 @@ export class UpstreamPool {
   /** For reports. `untilMs` is Unix time. */
   status(index: number): UpstreamStatus & { readonly suspect: boolean } {
     const status = this.list.words.upstream(index);
-    const untilMs = status.state === 'closed' ? 0 : status.untilMs + this.#epochMs;
+    const isClosed = status.state === 'closed';
+    const untilMs = isClosed ? 0 : this.#clock.wallOf(status.untilMs + this.#epochMs);
     return { ...status, untilMs, suspect: Atomics.load(this.list.suspect, index) !== 0 };
   }
 

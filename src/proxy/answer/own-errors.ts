@@ -13,7 +13,7 @@ export const CONCURRENCY_LIMIT: OwnError = {
   status: 429,
   type: 'rate_limit_error',
   code: 'concurrency_limit',
-  message: 'gpt-load is at MAX_CONCURRENT_REQUESTS',
+  message: 'gpt-load has reached MAX_CONCURRENT_REQUESTS',
   retryAfterSeconds: 1,
 };
 
@@ -22,7 +22,7 @@ export const UNAUTHORIZED: OwnError = {
   status: 401,
   type: 'invalid_request_error',
   code: 'invalid_api_key',
-  message: 'this gpt-load asks for its AUTH_KEY, where an API key usually goes',
+  message: 'missing or wrong AUTH_KEY; send it as your API key',
 };
 
 /** TRACE and its like. */
@@ -38,7 +38,7 @@ export const INTERNAL_ERROR: OwnError = {
   status: 500,
   type: 'server_error',
   code: 'internal_error',
-  message: 'gpt-load failed; its log says why',
+  message: 'internal error in gpt-load; see its log',
 };
 
 /** Dot segments would lead to what is not this proxy's to give. */
@@ -46,7 +46,7 @@ export const CLIMBING_TARGET: OwnError = {
   status: 400,
   type: 'invalid_request_error',
   code: 'malformed_request',
-  message: "the request target leaves the upstream's base path",
+  message: "the request target escapes the upstream's base path",
 };
 
 /**
@@ -58,7 +58,8 @@ export function unreadableError(status: number): OwnError {
     status: status >= 400 ? status : 502,
     type: 'server_error',
     code: 'upstream_error_unreadable',
-    message: 'the upstream sent an error that gpt-load cannot read; it is not passed on as it is',
+    message:
+      'the upstream returned an error that gpt-load cannot decode; it is withheld because it may contain an API key',
   };
 }
 
@@ -67,7 +68,7 @@ export const CROSS_SITE: OwnError = {
   status: 403,
   type: 'invalid_request_error',
   code: 'cross_site',
-  message: 'this endpoint does not answer to pages of another origin',
+  message: 'this endpoint does not answer pages from other origins',
 };
 
 /** Bound to loopback, and asked for under a name that is not loopback's (DNS rebinding). */
@@ -75,7 +76,7 @@ export const FOREIGN_HOST: OwnError = {
   status: 403,
   type: 'invalid_request_error',
   code: 'cross_site',
-  message: 'this endpoint answers to loopback names only; ALLOWED_HOSTS may name others',
+  message: 'this endpoint only answers to loopback host names; ALLOWED_HOSTS can add others',
 };
 
 /** RFC 9112 3.2. */
@@ -99,12 +100,12 @@ export const UNKNOWN_CODING: OwnError = {
   status: 501,
   type: 'invalid_request_error',
   code: 'unsupported_transfer_coding',
-  message: 'the only transfer coding understood is chunked',
+  message: 'the only supported transfer coding is chunked',
 };
 
 /** An endpoint of ours was asked with a method that it does not take. */
 export function methodNotAllowed(path: string, allowed: string): OwnError {
-  const message = `${path} takes ${allowed}`;
+  const message = `${path} only accepts ${allowed}`;
   return { status: 405, type: 'invalid_request_error', code: 'method_not_allowed', message };
 }
 
@@ -118,7 +119,7 @@ export const TOO_MANY_ROWS: OwnError = {
   status: 400,
   type: 'invalid_request_error',
   code: 'too_many_rows',
-  message: 'that would be too many rows: ask by=day, for a shorter time, or group_by less',
+  message: 'too many rows; use by=day, a shorter period, or fewer group_by fields',
 };
 
 /** The page's buttons work from this machine only, as long as nobody is asked for a key. */
@@ -126,7 +127,7 @@ export const LOOPBACK_ONLY: OwnError = {
   status: 403,
   type: 'invalid_request_error',
   code: 'loopback_only',
-  message: 'without AUTH_KEY the buttons of the page work from this machine only',
+  message: 'without AUTH_KEY, the buttons of the page only work from this machine',
 };
 
 /** What the page sent is too long. */
@@ -134,7 +135,7 @@ export const TOO_LARGE: OwnError = {
   status: 413,
   type: 'invalid_request_error',
   code: 'too_large',
-  message: 'this is more than the page may send at once',
+  message: 'the request from the page is too large',
 };
 
 /** So many pages are open that this one has to poll. */
@@ -151,7 +152,15 @@ export const USAGE_UNAVAILABLE: OwnError = {
   status: 503,
   type: 'server_error',
   code: 'usage_unavailable',
-  message: 'usage cannot be read now; the log says why',
+  message: 'usage is unavailable; see the log',
+};
+
+/** What another instance used is known to the fleet's server alone. */
+export const FLEET_AWAY: OwnError = {
+  status: 503,
+  type: 'server_error',
+  code: 'fleet_away',
+  message: 'the fleet server is unavailable; only the usage of this instance is known',
 };
 
 /** /requests/ID names none of the last requests. */
@@ -160,7 +169,7 @@ export function requestNotFound(id: string): OwnError {
     status: 404,
     type: 'invalid_request_error',
     code: 'request_not_found',
-    message: `none of the last requests that have ended has the id ${JSON.stringify(shown(id))}`,
+    message: `no recent request has the ID ${JSON.stringify(shown(id))}`,
   };
 }
 
@@ -169,7 +178,7 @@ export const TOO_MANY_QUESTIONS: OwnError = {
   status: 503,
   type: 'server_error',
   code: 'too_many_questions',
-  message: 'too many ask for requests at this moment',
+  message: 'too many queries for recent requests; try again',
   retryAfterSeconds: 1,
 };
 
@@ -193,7 +202,7 @@ export function withoutKey(
       status: 429,
       type: 'rate_limit_error',
       code: 'all_keys_busy',
-      message: `every API key has reached its limit${forModel}; Retry-After says when the first one has room`,
+      message: `every API key is at its limit${forModel}; Retry-After says when the first one has room again`,
       retryAfterSeconds: Math.max(1, Math.ceil((retryAtMs - nowMs) / 1000)),
     };
   }
@@ -202,7 +211,7 @@ export function withoutKey(
       status: 429,
       type: 'rate_limit_error',
       code: 'all_keys_resting',
-      message: `every API key is resting${forModel}; Retry-After says when the first one returns`,
+      message: `every API key is resting${forModel}; Retry-After says when the first one is back`,
       retryAfterSeconds: Math.max(1, Math.ceil((retryAtMs - nowMs) / 1000)),
     };
   }
@@ -211,7 +220,7 @@ export function withoutKey(
       status: 404,
       type: 'invalid_request_error',
       code: 'model_not_found',
-      message: `the upstream knows no such model, or no API key has access to it${forModel}`,
+      message: `the model does not exist, or no API key has access to it${forModel}`,
     };
   }
   return {
@@ -236,12 +245,14 @@ export function groupNotFound(name: string, near: string | undefined): OwnError 
 /** No group is for this model, and there is no `default`. */
 export function noGroupForModel(model: string | undefined): OwnError {
   const what =
-    model === undefined ? 'names no model' : `names the model ${JSON.stringify(shown(model))}`;
+    model === undefined
+      ? 'the request names no model'
+      : `no group serves the model ${JSON.stringify(shown(model))}`;
   return {
     status: 404,
     type: 'invalid_request_error',
     code: 'model_not_found',
-    message: `the request ${what}, no group is for it, and there is no group default`,
+    message: `${what}, and there is no group named default`,
   };
 }
 
@@ -251,7 +262,7 @@ export function notAllowed(what: string, client: string): OwnError {
     status: 403,
     type: 'invalid_request_error',
     code: 'not_allowed',
-    message: `the client ${client} may not use ${shown(what)}`,
+    message: `client ${client} may not use ${shown(what)}`,
   };
 }
 
@@ -261,22 +272,22 @@ export const OUT_OF_DESCRIPTORS: OwnError = {
   type: 'server_error',
   code: 'out_of_descriptors',
   message:
-    'gpt-load has reached its limit of open files; raise it, or lower MAX_CONCURRENT_REQUESTS',
+    'gpt-load has run out of file descriptors; raise the limit, or lower MAX_CONCURRENT_REQUESTS',
   retryAfterSeconds: 1,
 };
 
 /** The client has used up one of its own limits. */
 export function clientLimit(client: string, { limit, value, waitMs }: Excess): OwnError {
-  const what = { rpm: 'requests a minute', concurrency: 'requests at once', tokens_per_day: '' }[
-    limit
-  ];
-  const allowed =
-    limit === 'tokens_per_day' ? `use ${value} tokens a day` : `send ${value} ${what}`;
+  const what = {
+    rpm: 'requests per minute',
+    concurrency: 'concurrent requests',
+    tokens_per_day: 'tokens per day',
+  }[limit];
   return {
     status: 429,
     type: 'rate_limit_error',
     code: 'client_limit',
-    message: `the client ${client} may ${allowed} (${limit})`,
+    message: `client ${client} has reached its limit of ${value} ${what} (${limit})`,
     retryAfterSeconds: waitMs === null ? 1 : Math.max(1, Math.ceil(waitMs / 1000)),
   };
 }

@@ -36,7 +36,7 @@ export class AlertSender implements Disposable {
     if (this.#isStopped) return;
     if (this.#waiting.length >= MAX_WAITING) {
       const lost = this.#waiting.shift();
-      this.#parts.log.warn('alert dropped: too many wait', { event: lost?.event });
+      this.#parts.log.warn('alert dropped: too many are waiting', { event: lost?.event });
     }
     this.#waiting.push(alert);
     if (!this.#isSending) void this.#run();

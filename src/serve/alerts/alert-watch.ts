@@ -1,6 +1,6 @@
-// Notices what an operator wants to be told: a group without a usable key, keys newly blacklisted,
-// an upstream gone, and the end of each. Changes of state only, and each kind of a group at most
-// once a minute: what flaps in between is told as it stands then. Sending is alert-sender.ts.
+// Notices what an operator wants to know: a group without a usable key, newly blacklisted keys, an
+// upstream that is down, and each recovery. Changes of state only, and each kind per group at most
+// once a minute: what flaps in between is reported as it stands then. Sending is alert-sender.ts.
 
 import type { Alert, AlertEvent } from '../../policy/alert-message.ts';
 import { reasonText } from '../../policy/reason.ts';
@@ -50,7 +50,7 @@ export class AlertWatch {
     });
   }
 
-  /** What there is to tell now: a pass over the keys of each group. */
+  /** What there is to tell at `nowMs`, by the steady clock: a pass over the keys of each group. */
   look(groups: readonly GroupView[], nowMs: number): Alert[] {
     const alerts: Alert[] = [];
     const names = new Set(groups.map(({ name }) => name));
@@ -58,7 +58,7 @@ export class AlertWatch {
     for (const group of groups) {
       const seen = this.#seen.get(group.name) ?? this.#first(group, nowMs);
       const tell = (event: AlertEvent, summary: string, details: readonly string[] = []): void => {
-        const at = new Date(nowMs).toISOString();
+        const at = new Date(group.table.clock.wallOf(nowMs)).toISOString();
         alerts.push({ event, group: group.name, summary, details, at });
       };
       const look = { nowMs, quietMs: this.#quietMs, tell };
@@ -104,7 +104,7 @@ function lookAtKeys(group: GroupView, seen: Seen, { nowMs, quietMs, tell }: Look
   if (blacklisted === seen.blacklisted || nowMs - seen.blacklistedAtMs < quietMs) return;
   if (blacklisted > seen.blacklisted) {
     const fresh = listBlacklisted(group.table, Number.POSITIVE_INFINITY).filter((key) => {
-      return key.blacklistAtMs > seen.toldUntilMs;
+      return group.table.clock.steadyOf(key.blacklistAtMs) > seen.toldUntilMs;
     });
     const lines = fresh.slice(0, MAX_NAMED).map(({ preview, name, reason }) => {
       return `${preview}${name === '' ? '' : ` (${name})`}: ${reasonText(reason)}`;

@@ -1,5 +1,5 @@
-// What an operator is told by webhook: looks once a second, sends what is news. Without
-// ALERT_WEBHOOK_URL there is none of it.
+// Alerts by webhook: looks once a second and sends what is news. Without ALERT_WEBHOOK_URL nothing
+// of it exists.
 
 import type { Config } from '../../config/config.ts';
 import type { Logger } from '../../log/log.ts';
@@ -17,15 +17,15 @@ export class Alerts implements Disposable {
   readonly #sender: AlertSender;
   #lookedMs = 0;
 
-  private constructor(config: Config, log: Logger) {
+  private constructor(config: Config, log: Logger, nowMs: number) {
     const webhook = new Webhook(config);
-    this.#watch = new AlertWatch(Date.now());
+    this.#watch = new AlertWatch(nowMs);
     this.#sender = new AlertSender({ deliver: (alert) => webhook.send(alert), log });
   }
 
-  /** undefined: nobody wants to be told. */
-  static of(config: Config, log: Logger): Alerts | undefined {
-    return config.alertWebhookUrl === '' ? undefined : new Alerts(config, log);
+  /** undefined: nobody wants to be told. @param nowMs by the steady clock, as all times here */
+  static of(config: Config, log: Logger, nowMs: number): Alerts | undefined {
+    return config.alertWebhookUrl === '' ? undefined : new Alerts(config, log, nowMs);
   }
 
   /** What is due once a second. */

@@ -1,6 +1,6 @@
-// One try to bring an alert to a webhook: by the same transport as requests take, so that outgoing
-// proxies and additional certificate authorities hold for it too. The webhook's address is a
-// secret.
+// One attempt to deliver an alert to a webhook, over the same transport as requests, so that
+// outgoing proxies and additional certificate authorities apply to it too. The webhook's address is
+// a secret.
 
 import { unescape as decoded } from 'node:querystring';
 import type { Config } from '../../config/config.ts';

@@ -9,6 +9,7 @@ import type { Logger } from '../../log/log.ts';
 import { nextStanding, type Standing } from '../../policy/fleet-shares.ts';
 import type { FleetMemory } from '../../pool/fleet-memory.ts';
 import type { GroupView } from '../../pool/group-view.ts';
+import type { UsageQuestion } from '../../store/sqlite/usage-store.ts';
 import {
   type Beat,
   type FiledRecord,
@@ -17,6 +18,7 @@ import {
   type InstanceFacts,
   PAGE_RECORDS,
 } from '../../store/valkey/fleet-store.ts';
+import { SharedUsage } from '../../store/valkey/shared-usage.ts';
 import {
   LinkError,
   type LinkOptions,
@@ -26,6 +28,9 @@ import {
 import { FleetNews, type Hearing } from './fleet-news.ts';
 import type { FleetReport } from './fleet-report.ts';
 import { FleetSecret } from './fleet-secret.ts';
+import { FleetUsage, type OwnBooks, SHARED_DAYS } from './fleet-usage.ts';
+import { OthersBooks, type OthersUsage } from './others-usage.ts';
+import { ServerClock } from './server-clock.ts';
 
 export interface FleetOptions extends LinkOptions {
   /** FLEET_NAME */
@@ -42,8 +47,10 @@ export interface FleetParts {
   readonly log: Logger;
   readonly memory: FleetMemory;
   readonly groups: () => readonly GroupView[];
-  /** Unix milliseconds. */
+  readonly books: OwnBooks;
+  /** Milliseconds by the steady clock, and how far the wall clock is ahead of it. */
   readonly now: () => number;
+  readonly aheadMs: () => number;
 }
 
 /** Between two looks for news of our own; the server rings for those of others. */
@@ -56,13 +63,13 @@ const RETRY_MS = 250;
 const RETRY_MAX_MS = 5_000;
 /** What a shutdown waits for, so that others learn at once that this instance is gone. */
 const LEAVE_MS = 500;
-/** The clock's difference is taken from the fastest of so many heartbeats. */
-const CLOCK_SAMPLES = 20;
+const DAY_MS = 86_400_000;
 
 /** What one connection knows. */
 interface Session {
   readonly link: ValkeyLink;
   readonly store: FleetStore;
+  readonly usage: SharedUsage;
   /** The last entry of the news that was read. */
   last: string;
   /** By the process's own clock, like all times here. */
@@ -79,10 +86,13 @@ export class FleetMember implements AsyncDisposable {
   readonly #id = randomBytes(8).toString('hex');
   readonly #secret: FleetSecret;
   readonly #news: FleetNews;
+  readonly #usage: FleetUsage;
+  readonly #othersBooks = new OthersBooks();
+  /** While it is connected. */
+  #session: Session | undefined;
   readonly #ending = new AbortController();
   readonly #done: Promise<void>;
-  /** The server's clock minus the process's own, which nobody sets back. */
-  readonly #clock: { readonly tripMs: number; readonly aheadMs: number }[] = [];
+  readonly #clock = new ServerClock();
   #others: readonly InstanceFacts[] = [];
   #standing: Standing | undefined;
   /** Ends the pause between two exchanges. */
@@ -102,20 +112,26 @@ export class FleetMember implements AsyncDisposable {
     this.#parts = parts;
     this.#secret = new FleetSecret(options.name, options.secret);
     this.#news = new FleetNews(this.#secret, this.#id, parts.groups);
+    const { instance } = options;
+    const wallMs = () => parts.now() + parts.aheadMs();
+    this.#usage = new FleetUsage({ ...parts, now: wallMs, secret: this.#secret, instance });
     parts.memory.state = 'away';
     this.#done = this.#live();
   }
 
+  /** How this instance is called. */
+  get instance(): string {
+    return this.#options.instance;
+  }
+
   report(): FleetReport {
     const { name, server, instance, version, startedAtMs } = this.#options;
-    const { memory, now } = this.#parts;
-    const nowMs = now();
+    const { memory, now, aheadMs } = this.#parts;
     const { counts: shared } = this.#news;
-    const { keys } = shared;
-    const facts = memory.facts(nowMs);
+    const facts = memory.facts(now());
     const lagMs = facts?.lag_ms ?? null;
-    const self = { id: this.#id, name: instance, version, startedAtMs, lagMs: lagMs ?? 0, keys };
-    const serverMs = nowMs + this.#offsetMs;
+    const self = { id: this.#id, name: instance, version, lagMs: lagMs ?? 0, keys: shared.keys };
+    const serverMs = now() + this.#offsetMs;
     const own = { ...self, startedAtMs: startedAtMs + this.#offsetMs };
     return {
       name,
@@ -123,7 +139,7 @@ export class FleetMember implements AsyncDisposable {
       connected: facts?.connected ?? false,
       trouble: this.#trouble?.message ?? '',
       lag_ms: lagMs,
-      clock_offset_ms: Math.round(this.#offsetMs),
+      clock_offset_ms: Math.round(this.#offsetMs - aheadMs()),
       instances: [own, ...this.#others].map((one) => ({
         name: one.name,
         id: one.id,
@@ -135,6 +151,31 @@ export class FleetMember implements AsyncDisposable {
       })),
       shared,
     };
+  }
+
+  /**
+   * What the other instances have used, or one of them, or this one before it kept its present
+   * books. Undefined: the fleet is away. Never rejects.
+   */
+  async usage(
+    question: UsageQuestion,
+    instance: string | undefined,
+  ): Promise<OthersUsage | 'too_many' | undefined> {
+    const session = this.#session;
+    if (session === undefined) return undefined;
+    const today = Math.floor(this.#parts.now() / DAY_MS);
+    const days = { from: today - SHARED_DAYS, to: today + 1 };
+    const reader = { store: session.usage, secret: this.#secret, ownBook: this.#usage.book, days };
+    try {
+      const read = await this.#othersBooks.ask(question, instance, reader);
+      if (read === 'too_many') return read;
+      const living = [this.#options.instance, ...this.#others.map(({ name }) => name)];
+      return { ...read, instances: [...new Set([...living, ...read.instances])].sort() };
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : String(error);
+      this.#parts.log.debug('cannot read the usage of the fleet', { reason });
+      return undefined;
+    }
   }
 
   /** Leaves the fleet: the others learn it at once, if the server answers. */
@@ -159,9 +200,10 @@ export class FleetMember implements AsyncDisposable {
     using link = await ValkeyLink.open({ ...this.#options, server: this.#server });
     const teller = { id: this.#id, mark: this.#secret.mark };
     const store = new FleetStore(link, this.#options.name, teller);
+    const usage = new SharedUsage(link, this.#options.name);
     const long = Number.NEGATIVE_INFINITY;
     const times = { beatAtMs: long, wholeAtMs: long, sinceMs: performance.now() };
-    const session: Session = { link, store, last: '0-0', cursor: '0', ...times };
+    const session: Session = { link, store, usage, last: '0-0', cursor: '0', ...times };
     await this.#beat(session);
     await store.listen(() => {
       this.#hasRung = true;
@@ -169,12 +211,17 @@ export class FleetMember implements AsyncDisposable {
     });
     session.last = await store.lastNews();
     this.#isBack();
+    this.#session = session;
+    const over = new AbortController();
+    using _ = { [Symbol.dispose]: () => over.abort() };
+    void this.#usage.live(usage, over.signal);
     while (!this.#ending.signal.aborted) {
       this.#hasRung = false;
       const isMore = await this.#exchange(session);
       if (!isMore) await this.#untilNews(session);
     }
-    await Promise.race([store.leave().catch(() => {}), sleep(LEAVE_MS, undefined, { ref: false })]);
+    const last = Promise.all([this.#usage.share(usage), store.leave().catch(() => {})]);
+    await Promise.race([last, sleep(LEAVE_MS, undefined, { ref: false })]);
   }
 
   /** Tells what there is to tell and reads what there is to read. True: there may be more. */
@@ -249,8 +296,7 @@ export class FleetMember implements AsyncDisposable {
     session.beatAtMs = sentMs;
     const beat = await session.store.beat(this.#facts(), randomBytes(8).toString('hex'));
     const tripMs = performance.now() - sentMs;
-    this.#clock.push({ tripMs, aheadMs: beat.serverMs - (sentMs + tripMs / 2) });
-    if (this.#clock.length > CLOCK_SAMPLES) this.#clock.shift();
+    this.#clock.hear(beat.serverMs, sentMs, tripMs);
     this.#see(beat, session);
   }
 
@@ -263,14 +309,19 @@ export class FleetMember implements AsyncDisposable {
       startedAtMs: startedAtMs + this.#offsetMs,
       lagMs: this.#parts.memory.facts(this.#parts.now())?.lag_ms ?? 0,
       keys: this.#news.counts.keys,
+      book: this.#usage.book,
     };
   }
 
   #see({ born, roll, others }: Beat, session: Session): void {
     const { now, memory, groups } = this.#parts;
-    if (born !== this.#born) this.#news.tellAll();
+    if (born !== this.#born) {
+      this.#news.tellAll();
+      this.#usage.checkAgain();
+    }
     this.#born = born;
     this.#others = others;
+    this.#usage.meet(others, this.#id);
     // Others may be away as this one was, and use their share: till they are back, none is taken.
     const isRejoin = this.#joined > 1 || (this.#joined === 1 && memory.state === 'away');
     const isWhole = !isRejoin || performance.now() - session.sinceMs >= GONE_MS;
@@ -279,12 +330,10 @@ export class FleetMember implements AsyncDisposable {
     for (const { table } of groups()) table.aside?.reconsiderAll(now());
   }
 
-  /** The server's clock minus ours, which may be minutes wrong and set right at any time. */
+  /** The server's clock minus ours, which may have been minutes wrong when it was anchored. */
   get #offsetMs(): number {
-    const [first, ...others] = this.#clock;
-    if (first === undefined) return 0;
-    const best = others.reduce((a, b) => (b.tripMs <= a.tripMs ? b : a), first);
-    return performance.now() + best.aheadMs - this.#parts.now();
+    const { aheadMs } = this.#clock;
+    return aheadMs === undefined ? 0 : performance.now() + aheadMs - this.#parts.now();
   }
 
   get #hearing(): Hearing {
@@ -300,7 +349,7 @@ export class FleetMember implements AsyncDisposable {
     this.#trouble = undefined;
     this.#told = undefined;
     const { name, server } = this.#options;
-    log.info(this.#joined === 1 ? 'joined the fleet' : 'back in the fleet', {
+    log.info(this.#joined === 1 ? 'joined the fleet' : 'rejoined the fleet', {
       fleet: name,
       server: server.places.join(','),
       instances: this.#others.length + 1,
@@ -312,6 +361,8 @@ export class FleetMember implements AsyncDisposable {
     const { log, memory } = this.#parts;
     memory.state = 'away';
     this.#others = [];
+    this.#session = undefined;
+    this.#othersBooks.forget();
     if (!(error instanceof LinkError)) {
       log.error('unexpected error (fleet)', { error });
       return;
@@ -324,8 +375,8 @@ export class FleetMember implements AsyncDisposable {
     this.#told = error.trouble;
     const message =
       error.trouble === 'other_secret'
-        ? 'REFUSED BY THE FLEET: this instance has another FLEET_SECRET (or AUTH_KEY); it goes on alone'
-        : 'the fleet is away: this instance goes on alone, and tries again';
+        ? 'REJECTED BY THE FLEET: this instance has a different FLEET_SECRET (or AUTH_KEY); it continues on its own'
+        : 'the fleet server is unavailable; this instance continues on its own and keeps retrying';
     log.warn(message, { fleet: this.#options.name, reason: error.message });
   }
 

@@ -1,4 +1,4 @@
-// What an instance knows of its fleet, as /fleet and `gpt-load fleet` tell it.
+// What an instance knows of its fleet, as /fleet and `gpt-load fleet` show it.
 
 /** What `gpt-load fleet` shows. */
 export interface FleetReport {

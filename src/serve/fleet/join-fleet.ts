@@ -7,7 +7,9 @@ import type { Logger } from '../../log/log.ts';
 import { FleetMemory } from '../../pool/fleet-memory.ts';
 import type { GroupView } from '../../pool/group-view.ts';
 import type { Runtime } from '../runtime.ts';
+import type { SteadyClock } from '../steady-clock.ts';
 import { FleetMember } from './fleet-member.ts';
+import type { OwnBooks } from './fleet-usage.ts';
 
 /** What a member works with. */
 export interface FleetHome {
@@ -15,6 +17,13 @@ export interface FleetHome {
   readonly groups: { readonly views: readonly GroupView[] };
   /** From {@link FleetMemory}: what workers know of the fleet. */
   readonly memory: SharedArrayBuffer;
+  readonly clock: SteadyClock;
+  readonly usage: OwnBooks;
+}
+
+/** What this instance is called among others. */
+export function instanceName({ port }: Config): string {
+  return `${hostname()}:${port}`;
 }
 
 /**
@@ -24,7 +33,7 @@ export interface FleetHome {
 export function joinFleet(
   config: Config,
   { identity: { version } }: Runtime,
-  { log, groups, memory }: FleetHome,
+  { log, groups, memory, clock, usage }: FleetHome,
 ): FleetMember | undefined {
   const server = parseServerUrl(config.fleetUrl);
   if (server === undefined) return undefined;
@@ -33,15 +42,17 @@ export function joinFleet(
     caFile: config.fleetCaFile,
     name: config.fleetName,
     secret: config.fleetSecret === '' ? config.authKey : config.fleetSecret,
-    instance: `${hostname()}:${config.port}`,
+    instance: instanceName(config),
     version,
-    startedAtMs: Date.now(),
+    startedAtMs: clock.now(),
   };
   const views = () => groups.views;
   return new FleetMember(options, {
     log,
     groups: views,
+    books: usage,
     memory: new FleetMemory(memory),
-    now: Date.now,
+    now: clock.now,
+    aheadMs: () => clock.memory.aheadMs,
   });
 }

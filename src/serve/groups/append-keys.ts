@@ -1,5 +1,5 @@
-// Adds lines to a key file by hand: each is held to the file's own rules, the file as it was is
-// kept beside it, and the new one takes its place as a whole.
+// Adds lines to a key file for an operator: each must follow the file's own rules, a backup of the
+// file is kept next to it, and the new file replaces the old one atomically.
 
 import { copyFile, open, readFile, rename, stat } from 'node:fs/promises';
 import { keyAt, parseKeys } from '../../pool/keys/key-file.ts';
@@ -31,15 +31,14 @@ export async function appendKeys(path: string, text: string): Promise<ReloadRepo
       names.add(name);
     }
     if (lines.length > 0) await write(path, before, lines);
-    const told =
-      duplicates === 0 ? '' : `, ${duplicates} ${duplicates === 1 ? 'was' : 'were'} there already`;
+    const told = duplicates === 0 ? '' : `, ${duplicates} already there`;
     return {
       ok: true,
       message: `${lines.length} ${lines.length === 1 ? 'key' : 'keys'} added${told}`,
     };
   } catch (error) {
     const code = error instanceof Error && 'code' in error ? String(error.code) : 'an error';
-    return { ok: false, message: `the key file cannot be written (${code})` };
+    return { ok: false, message: `cannot write the key file (${code})` };
   }
 }
 

@@ -19,21 +19,24 @@ export class GroupKeeper {
   readonly #keys: KeySource;
   readonly #suspicion: Suspicion;
   readonly #log: Logger;
+  readonly #now: () => number;
   #keyCount = 0;
 
-  constructor(group: GroupView, state: StateKeeper, log: Logger) {
+  /** @param now milliseconds by the steady clock */
+  constructor(group: GroupView, state: StateKeeper, log: Logger, now: () => number) {
     const { table, upstreams, settings } = group;
     const onAdded = (rows: readonly number[]): void => {
-      const remembered = state.restore(group, rows, Date.now());
+      const remembered = state.restore(group, rows);
       state.restoreResources(group);
-      if (remembered > 0) log.info('keys remembered from an earlier run', { keys: remembered });
+      if (remembered > 0) log.info('key states restored from an earlier run', { keys: remembered });
     };
     this.#group = group;
     const { keysFile: path } = settings;
     const setting = group.name === DEFAULT_GROUP ? 'KEYS_FILE' : `[group.${group.name}] keys_file`;
-    this.#keys = new KeySource({ path, setting, table, upstreams, log, onAdded });
+    this.#keys = new KeySource({ path, setting, table, upstreams, log, now, onAdded });
     this.#suspicion = new Suspicion(table, upstreams);
     this.#log = log;
+    this.#now = now;
   }
 
   get name(): string {
@@ -83,17 +86,17 @@ export class GroupKeeper {
     const group = this.#group;
     const { row } = action;
     if (!isSameKey(group, action)) return GONE;
-    const nowMs = Date.now();
+    const nowMs = this.#now();
     const preview = previewKey(group.table.rows.key(row));
-    this.#log.info(`${action.action} by hand`, { group: group.name, key: preview });
+    this.#log.info(`${action.action} by an operator`, { group: group.name, key: preview });
     if (action.action === 'blacklist') return blacklist(group, row, nowMs);
     const released = release(group, row, nowMs);
     if (action.action === 'release') return released;
     const found = await catalogue.probe(group, row);
     const messages = {
       works: 'the key works',
-      refused: 'the upstream did not accept the key',
-      unavailable: 'the key cannot be asked now',
+      refused: 'the upstream rejected the key',
+      unavailable: 'the key cannot be checked now',
     };
     return { ok: found === 'works', message: messages[found] };
   }
@@ -120,5 +123,5 @@ export async function resetGroups(
   const keepers = name === undefined ? all : all.filter((keeper) => keeper.name === name);
   const reports = await Promise.all(keepers.map((keeper) => keeper.reset()));
   const failed = reports.find(({ ok }) => !ok);
-  return failed ?? reports[0] ?? { ok: false, message: 'there is no group' };
+  return failed ?? reports[0] ?? { ok: false, message: 'there are no groups' };
 }

@@ -16,8 +16,9 @@ import {
   type GroupView,
 } from '../../pool/group-view.ts';
 import { carryOver } from '../../pool/keys/key-memory.ts';
-import { MAX_KEYS, type TableSize } from '../../pool/table/table-memory.ts';
+import { MAX_KEYS } from '../../pool/table/table-memory.ts';
 import type { StateKeeper } from '../state-keeper.ts';
+import type { SteadyClock } from '../steady-clock.ts';
 import type { ServedStart } from '../worker-protocol.ts';
 import { GroupKeeper } from './group-keeper.ts';
 import { releaseMemory } from './release-memory.ts';
@@ -27,6 +28,14 @@ const MIN_CAPACITY = 65_536;
 const ROOM_TO_GROW = 4;
 /** Shorter keys than this, line end included, are rare. */
 const BYTES_PER_KEY = 16;
+
+/** What all groups have in common. */
+export interface GroupsHome {
+  readonly workers: number;
+  /** From pool/fleet-memory.ts. */
+  readonly fleet: SharedArrayBuffer;
+  readonly clock: SteadyClock;
+}
 
 /** One group with what the coordinator does for it. */
 interface Member {
@@ -39,14 +48,13 @@ interface Member {
 
 export class GroupSet implements Disposable {
   readonly #state: StateKeeper;
-  readonly #home: Pick<TableSize, 'workers' | 'fleet'>;
+  readonly #home: GroupsHome;
   readonly #log: Logger;
   #members: readonly Member[] = [];
   readonly #places = new ClientPlaces();
   #editions = 0;
 
-  /** @param home what the tables of all groups have in common */
-  constructor(state: StateKeeper, home: Pick<TableSize, 'workers' | 'fleet'>, log: Logger) {
+  constructor(state: StateKeeper, home: GroupsHome, log: Logger) {
     this.#state = state;
     this.#home = home;
     this.#log = log;
@@ -111,7 +119,7 @@ export class GroupSet implements Disposable {
     if (isDeepStrictEqual(config, old.config)) return old;
     const start = { ...old.start, settings: config.settings, edition: this.#edition() };
     const view = attachGroup(start);
-    view.table.aside?.reconsiderAll(Date.now());
+    view.table.aside?.reconsiderAll(this.#home.clock.now());
     return { ...old, config, start, view };
   }
 
@@ -119,14 +127,15 @@ export class GroupSet implements Disposable {
   async #enter(config: GroupConfig, old: Member | undefined): Promise<Member> {
     const { name, settings } = config;
     const capacity = name === DEFAULT_GROUP ? MAX_KEYS : await capacityFor(settings.keysFile);
-    const nowMs = Date.now();
+    const { workers, fleet, clock } = this.#home;
     const edition = this.#edition();
-    const size = { ...this.#home, epochMs: nowMs, capacity };
+    const shared = { workers, fleet, clock: clock.memory.buffer };
+    const size = { ...shared, epochMs: clock.now(), capacity };
     const start = { ...createGroup(name, settings, size), edition };
     const view = attachGroup(start);
-    const keeper = new GroupKeeper(view, this.#state, this.#log);
+    const keeper = new GroupKeeper(view, this.#state, this.#log, clock.now);
     const watch = await keeper.load();
-    if (old !== undefined) carryOver(old.view, view, Date.now());
+    if (old !== undefined) carryOver(old.view, view, clock.now());
     return { config, start, view, keeper, watch };
   }
 

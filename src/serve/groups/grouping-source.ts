@@ -76,12 +76,12 @@ export class GroupingSource {
     try {
       const grouping = await read();
       if (grouping.file === undefined && this.#file === undefined) return;
-      if (grouping.file === undefined) throw new ConfigError([`${path}: is gone`]);
+      if (grouping.file === undefined) throw new ConfigError([`${path}: no such file`]);
       await apply(grouping);
       this.#problems = [];
       this.#file = grouping.file;
       const { groups, clients } = grouping;
-      log.info('configuration read', {
+      log.info('configuration reloaded', {
         file: path,
         groups: groups.length,
         clients: clients.length,
@@ -89,7 +89,7 @@ export class GroupingSource {
     } catch (error) {
       if (!(error instanceof ConfigError)) throw error;
       this.#problems = error.problems;
-      log.error('configuration rejected; what was in force stays', { file: path });
+      log.error('configuration rejected; still using the previous one', { file: path });
       for (const problem of error.problems) log.error(problem);
     }
   }

@@ -1,6 +1,5 @@
-// What an operator does to a single key by hand: blacklist it, release it, ask whether it works
-// now. Rows are named with the life that the operator saw: a key that has left meanwhile is left
-// alone.
+// What an operator does to a single key: blacklist it, release it, probe it. Rows are named
+// together with the life that the operator saw: a key that has left in the meantime is left alone.
 
 import type { ActionReport, KeyAction } from '../../admin/dashboard/dashboard.ts';
 import type { GroupView } from '../../pool/group-view.ts';
@@ -28,7 +27,7 @@ export function release({ table }: GroupView, row: number, nowMs: number): Actio
   for (const lane of [ACCOUNT, ...table.directory.active()]) {
     table.apply(lane, row, { kind: 'reset' }, cause);
   }
-  return { ok: true, message: 'the key is used again' };
+  return { ok: true, message: 'the key is back in rotation' };
 }
 
 /** Takes a key out until it is released. */

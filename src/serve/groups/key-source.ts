@@ -19,6 +19,8 @@ export interface KeySourceParts {
   readonly table: KeyTable;
   readonly upstreams: UpstreamPool;
   readonly log: Logger;
+  /** Milliseconds by the steady clock. */
+  readonly now: () => number;
   /** Called with the rows of keys that are new in the table. */
   readonly onAdded: (rows: readonly number[]) => void;
 }
@@ -45,7 +47,7 @@ export class KeySource {
     const { path, setting } = this.#parts;
     const file = await readKeyFile(path);
     if (!file.ok) throw new ConfigError(file.problems.map((problem) => `${setting}: ${problem}`));
-    const result = this.#reload.apply(file.keys, Date.now(), startIndex);
+    const result = this.#reload.apply(file.keys, this.#parts.now(), startIndex);
     this.#parts.onAdded(result.addedRows);
     this.#tell('keys loaded', result);
     return result;
@@ -65,7 +67,7 @@ export class KeySource {
   async onRequest(): Promise<void> {
     const { log, path } = this.#parts;
     const { ok, message } = await this.again();
-    if (ok) log.info('key file read again', { file: path, result: message });
+    if (ok) log.info('key file reloaded', { file: path, result: message });
   }
 
   /** Why the last reading changed nothing; '' when it was good. */
@@ -86,7 +88,7 @@ export class KeySource {
     const { path } = this.#parts;
     const report = await appendKeys(path, text);
     if (!report.ok) return report;
-    this.#parts.log.info('keys added by hand', { file: path, result: report.message });
+    this.#parts.log.info('keys added by an operator', { file: path, result: report.message });
     const read = await this.again();
     return read.ok ? report : read;
   }
@@ -95,9 +97,9 @@ export class KeySource {
   async reset(): Promise<ReloadReport> {
     const report = await this.again();
     // A bad file keeps the old keys, and these can be reset all the same.
-    forgetAll(this.#parts.table, Date.now());
-    this.#parts.log.info('every key is ready again');
-    return report.ok ? { ok: true, message: 'all keys are ready again' } : report;
+    forgetAll(this.#parts.table, this.#parts.now());
+    this.#parts.log.info('all keys are healthy again');
+    return report.ok ? { ok: true, message: 'all keys are healthy again' } : report;
   }
 
   #run(): Promise<ReloadReport> {
@@ -118,7 +120,7 @@ export class KeySource {
       return { ok: false, message };
     }
     this.#problem = '';
-    const result = this.#reload.apply(file.keys, Date.now());
+    const result = this.#reload.apply(file.keys, this.#parts.now());
     if (result.added > 0 || result.removed > 0) {
       onAdded(result.addedRows);
       this.#tell('keys reloaded', result);
@@ -133,8 +135,12 @@ export class KeySource {
     if (duplicates > 0) {
       const first = result.toldDuplicates[0];
       const example = first && `line ${first.line} repeats line ${first.firstLine}`;
-      log.warn('duplicate keys are used once', { file: path, duplicates, example });
+      log.warn('duplicate keys in the key file; each is used once', {
+        file: path,
+        duplicates,
+        example,
+      });
     }
-    if (dropped > 0) log.error('the key table is full: keys were left out', { dropped });
+    if (dropped > 0) log.error('the key table is full; some keys were not loaded', { dropped });
   }
 }

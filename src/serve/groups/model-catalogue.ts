@@ -15,22 +15,25 @@ import { dialerFor } from '../dialer-for.ts';
 export class ModelCatalogue {
   readonly #config: Config;
   readonly #counters: WorkerCounters;
+  readonly #now: () => number;
   readonly #groups = new WeakMap<GroupView, Group>();
   #lists: ModelLists | undefined;
 
-  constructor(config: Config, counters: WorkerCounters) {
+  /** @param now milliseconds by the steady clock */
+  constructor(config: Config, counters: WorkerCounters, now: () => number) {
     this.#config = config;
     this.#counters = counters;
+    this.#now = now;
   }
 
   /** The models of these groups, as far as their upstreams say. */
   async of(views: readonly GroupView[]): Promise<ListsOfModels> {
-    this.#lists ??= new ModelLists(this.#transport());
+    this.#lists ??= new ModelLists(this.#transport(), this.#now);
     const lists = this.#lists;
     const asked = views.filter(({ name, settings }) => {
       return name === DEFAULT_GROUP || settings.models.length > 0;
     });
-    const nowMs = Date.now();
+    const nowMs = this.#now();
     const found = await Promise.all(
       asked.map(async (view) => [view.name, await lists.of(this.#groupOf(view), nowMs)] as const),
     );
@@ -39,7 +42,7 @@ export class ModelCatalogue {
 
   /** Asks with one key of a group, now. */
   probe(view: GroupView, row: number): Promise<'works' | 'refused' | 'unavailable'> {
-    this.#lists ??= new ModelLists(this.#transport());
+    this.#lists ??= new ModelLists(this.#transport(), this.#now);
     return this.#lists.probe(this.#groupOf(view), row);
   }
 
@@ -49,7 +52,7 @@ export class ModelCatalogue {
     const group = servedGroup(view, {
       counters: this.#counters,
       random: Math.random,
-      now: Date.now,
+      now: this.#now,
       // After the last worker's.
       workerId: this.#config.workers,
     });

@@ -4,7 +4,6 @@
 import type { ShownGrouping } from '../../config/grouping-view.ts';
 import { Auth } from '../../front/auth.ts';
 import type { Served } from '../../front/router.ts';
-import type { WorkerCounters } from '../../pool/counts/counters.ts';
 import { type Group, servedGroup, type WorkerHome } from '../../pool/group.ts';
 import { attachGroup } from '../../pool/group-view.ts';
 import type { PlacedClient } from '../../proxy/client.ts';
@@ -24,9 +23,9 @@ export class WorkerGroups {
   #shown: ShownGrouping | undefined;
   #clients: readonly PlacedClient[] = [];
 
-  constructor(authKey: string, counters: WorkerCounters, workerId: number) {
+  constructor(authKey: string, home: Omit<WorkerHome, 'random'>) {
     this.#authKey = authKey;
-    this.#home = { counters, random: Math.random, now: Date.now, workerId };
+    this.#home = { ...home, random: Math.random };
   }
 
   /** As they are now. */

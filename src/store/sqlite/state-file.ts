@@ -111,10 +111,8 @@ export function openStateFile(
       return openSound(file, replacement?.salt);
     }
   } catch (error) {
-    const why = isBusy(error) ? 'another process uses it' : messageOf(error);
-    log.warn(
-      `state file ${path}: ${why}; what is learned about keys is kept in memory only and lost at exit`,
-    );
+    const why = isBusy(error) ? 'another process is using it' : messageOf(error);
+    log.warn(`state file ${path}: ${why}; key states are kept in memory only and lost at exit`);
     return null;
   }
 }
@@ -165,7 +163,7 @@ function flawOf(file: string): string | null {
     return 'it belongs to another program';
   }
   const version = header.readUInt32BE(HEADER.userVersion);
-  return version > SCHEMA_VERSION ? `a newer gpt-load wrote it (schema ${version})` : null;
+  return version > SCHEMA_VERSION ? `it was written by a newer gpt-load (schema ${version})` : null;
 }
 
 /**
@@ -181,12 +179,10 @@ function setAside(file: string, why: string, log: Logger): void {
     }
     rmSync(`${file}-shm`, { force: true });
     closeSync(openSync(file, 'a', 0o600));
-    log.warn(
-      `state file ${file} cannot be used: ${why}; set aside as ${aside}, starting a new one`,
-    );
+    log.warn(`state file ${file} cannot be used: ${why}; moved to ${aside}; starting a new one`);
     return;
   }
-  throw new Error(`${why}, and there are ${MAX_SET_ASIDE} files set aside already: remove some`);
+  throw new Error(`${why}, and there are ${MAX_SET_ASIDE} such files already; remove some`);
 }
 
 /**

@@ -1,6 +1,6 @@
-// What was learned about each key, kept in a SQLite file so that a restart or `kill -9` forgets
-// nothing. A file that cannot be used is set aside or left alone, and the proxy runs from memory.
-// When to write is up to state-writer.ts, what a row means to the pool.
+// What was learned about each key, kept in a SQLite file so that it survives a restart or `kill
+// -9`. A file that cannot be used is set aside or left alone, and the proxy runs from memory. When
+// to write is up to state-writer.ts, what a row means to the pool.
 
 import { hash, randomBytes } from 'node:crypto';
 import type { DatabaseSync, SQLInputValue } from 'node:sqlite';
@@ -225,16 +225,14 @@ export class StateStore {
       // Reading goes on while the disk is full: only a write shows that it is not any more.
       if (this.#complained && verb === 'write') {
         this.#complained = false;
-        this.#log.info(`state file ${this.#path}: can be written again`);
+        this.#log.info(`state file ${this.#path}: is written again`);
       }
       return result;
     } catch (error) {
       if (isDamage(error)) this.#replace(error);
       else if (!this.#complained) {
         this.#complained = true;
-        this.#log.warn(
-          `state file ${this.#path}: cannot ${verb}: ${messageOf(error)}; will try again`,
-        );
+        this.#log.warn(`state file ${this.#path}: cannot ${verb}: ${messageOf(error)}; will retry`);
       }
       return undefined;
     }

@@ -1,6 +1,7 @@
 // What was used, by hour and by day, in tables of the state file or, without one, in memory: added
 // up, asked for, and forgotten after three months. Who counts is serve/usage-keeper.ts.
 
+import { randomBytes } from 'node:crypto';
 import { DatabaseSync, type StatementSync } from 'node:sqlite';
 
 /** How long it is kept. */
@@ -70,7 +71,8 @@ const ROW = `start INTEGER NOT NULL, client TEXT NOT NULL, group_name TEXT NOT N
 const SCHEMA = `CREATE TABLE IF NOT EXISTS usage_hour (${ROW}) STRICT, WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS usage_day (${ROW}) STRICT, WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS usage_key (key_id TEXT PRIMARY KEY, preview TEXT NOT NULL)
-  STRICT, WITHOUT ROWID;`;
+  STRICT, WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS usage_book (id TEXT NOT NULL) STRICT;`;
 const COLUMNS: Readonly<Record<UsageDimension, string>> = {
   client: 'client',
   group: 'group_name',
@@ -87,6 +89,7 @@ function upsert(table: string): string {
 export class UsageStore {
   #db: DatabaseSync | null = null;
   #models = new Set<string>();
+  #book = '';
   /** Those whose previews are stored. */
   readonly #keys = new Set<string>();
   /** Prepared once for a database. */
@@ -102,6 +105,7 @@ export class UsageStore {
     next.exec(SCHEMA);
     this.#keys.clear();
     this.#models = modelsIn(next);
+    this.#book = bookIn(next);
     this.#statements = {
       hour: next.prepare(upsert('usage_hour')),
       day: next.prepare(upsert('usage_day')),
@@ -164,6 +168,16 @@ export class UsageStore {
     return used.prepare(text).all(fromHour, toHour, limit).map(asAnswer);
   }
 
+  /**
+   * The name of these books among those of other instances: it goes with the file, and memory has
+   * another one at each start.
+   * @throws what SQLite says
+   */
+  bookOf(db: DatabaseSync | null): string {
+    this.#use(db);
+    return this.#book;
+  }
+
   /** Forgets what is older than KEEP_USAGE_DAYS. @throws what SQLite says */
   purge(db: DatabaseSync | null, nowHour: number): void {
     const used = this.#use(db);
@@ -189,6 +203,14 @@ export class UsageStore {
 function modelsIn(db: DatabaseSync): Set<string> {
   const rows = db.prepare('SELECT DISTINCT model FROM usage_day LIMIT ?').all(MAX_USAGE_MODELS);
   return new Set(rows.map(({ model }) => String(model)));
+}
+
+function bookIn(db: DatabaseSync): string {
+  const made = randomBytes(12).toString('base64url');
+  db.prepare('INSERT INTO usage_book SELECT ? WHERE NOT EXISTS (SELECT 1 FROM usage_book)').run(
+    made,
+  );
+  return String(db.prepare('SELECT id FROM usage_book').get()?.id);
 }
 
 function asAnswer(row: Record<string, unknown>): UsageAnswer {

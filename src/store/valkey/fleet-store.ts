@@ -45,6 +45,8 @@ export interface InstanceFacts {
   readonly startedAtMs: number;
   readonly lagMs: number;
   readonly keys: number;
+  /** Its books of usage; '' where it keeps none. */
+  readonly book: string;
 }
 
 export interface Beat {
@@ -208,6 +210,7 @@ function parseFacts(text: string): Omit<InstanceFacts, 'id'> {
     startedAtMs: number(told.startedAtMs),
     lagMs: number(told.lagMs),
     keys: number(told.keys),
+    book: String(told.book ?? ''),
   };
 }
 
@@ -219,7 +222,7 @@ function wholeNumber(word: string | undefined): number | undefined {
 function items(reply: Reply): readonly Reply[] {
   if (reply === null) return [];
   if (Array.isArray(reply)) return reply;
-  throw new LinkError('refused', 'the server gave an answer of another kind than was asked for');
+  throw new LinkError('refused', 'the server sent a reply of an unexpected type');
 }
 
 function texts(reply: Reply): string[] {

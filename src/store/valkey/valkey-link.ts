@@ -4,6 +4,7 @@
 
 import { readFileSync } from 'node:fs';
 import { type ServerUrl, urlOf } from '../../config/server-url.ts';
+import { redisClient } from './redis-client.ts';
 
 /** Where the server is, and who we are there. */
 export interface LinkOptions {
@@ -75,7 +76,7 @@ export class ValkeyLink implements Disposable {
 
   /** The same at one of several places, whatever is there. */
   static async #openAt(place: string, options: LinkOptions): Promise<ValkeyLink> {
-    const { createClient } = await import('@redis/client');
+    const { createClient } = await redisClient();
     const link = new ValkeyLink(
       createClient({
         url: urlOf(options.server, place),
@@ -145,7 +146,7 @@ async function primaryPlace({ server, caFile }: LinkOptions): Promise<string> {
       const words = ['SENTINEL', 'get-master-addr-by-name', server.primary];
       const address = await link.ask(words);
       if (Array.isArray(address)) return hostAndPort(address.map(String));
-      trouble = new LinkError('refused', `Sentinel ${place} knows no "${server.primary}"`);
+      trouble = new LinkError('refused', `Sentinel ${place} does not know "${server.primary}"`);
     } catch (error) {
       if (!(error instanceof LinkError)) throw error;
       trouble = error;
@@ -170,11 +171,15 @@ function tlsOptions({ server, caFile }: LinkOptions) {
 
 /** The first word of the server's errors says what is wrong. */
 const TROUBLES: readonly (readonly [RegExp, LinkTrouble, string])[] = [
-  [/^(WRONGPASS|NOAUTH|ERR AUTH|ERR invalid password)/, 'credentials', 'refuses user or password'],
+  [
+    /^(WRONGPASS|NOAUTH|ERR AUTH|ERR invalid password)/,
+    'credentials',
+    'rejects the user name or password',
+  ],
   [/^NOPERM/, 'credentials', 'does not allow this user to do that'],
   [/^READONLY/, 'read_only', 'is a read-only replica; FLEET_URL must name the primary'],
-  [/^(OOM|MISCONF|NOREPLICAS)/, 'full', 'takes no more data'],
-  [/^OTHERSECRET/, 'other_secret', 'has instances with another FLEET_SECRET'],
+  [/^(OOM|MISCONF|NOREPLICAS)/, 'full', 'does not accept writes'],
+  [/^OTHERSECRET/, 'other_secret', 'has instances with a different FLEET_SECRET'],
   [/^(LOADING|BUSY|MASTERDOWN|CLUSTERDOWN|TRYAGAIN)/, 'refused', 'is not ready'],
 ];
 
@@ -184,7 +189,7 @@ const TLS_CODE = /^(ERR_TLS|ERR_SSL|EPROTO|CERT_|UNABLE_TO|SELF_SIGNED|DEPTH_ZER
 function explain(error: unknown, place: string): LinkError {
   const message = messageOf(error);
   const moved = /^(?:MOVED|ASK) \d+ (\S+)/.exec(message)?.[1];
-  if (moved !== undefined) return new LinkError('moved', `${place} names ${moved}`, moved);
+  if (moved !== undefined) return new LinkError('moved', `${place} redirects to ${moved}`, moved);
   for (const [pattern, trouble, words] of TROUBLES) {
     if (pattern.test(message)) return new LinkError(trouble, `${place} ${words}: ${message}`);
   }

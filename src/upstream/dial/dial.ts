@@ -237,7 +237,7 @@ function asDialed(result: Socket | Fault): Dialed {
 /** Node advises an option of its own; here a variable does the same. */
 function ownAdvice(message: string): string {
   const [what = '', advice] = message.split(/; if the root CA is installed locally/);
-  return advice === undefined ? what : `${what}; name its authority in EXTRA_CA_FILE`;
+  return advice === undefined ? what : `${what}; set EXTRA_CA_FILE to its CA certificate`;
 }
 
 /** That there are no descriptors left is nobody's fault but ours. */

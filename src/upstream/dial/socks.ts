@@ -63,14 +63,14 @@ async function connect5(
   socket.write(Buffer.from([5, methods.length, ...methods]));
   const choice = await reader.exactly(2);
   if (choice instanceof Error) return choice;
-  if (choice[0] !== 5) return new Error('the answer is not SOCKS 5');
+  if (choice[0] !== 5) return new Error('the reply is not SOCKS 5');
   if (choice[1] === USERNAME_PASSWORD && withPassword) {
     socket.write(Buffer.concat([Buffer.of(1), field(proxy.username), field(proxy.password)]));
     const answer = await reader.exactly(2);
     if (answer instanceof Error) return answer;
-    if (answer[1] !== 0) return new Error('user name and password were refused');
+    if (answer[1] !== 0) return new Error('user name and password were rejected');
   } else if (choice[1] !== NO_AUTH) {
-    return new Error('it asks for authentication that was not configured');
+    return new Error('it requires authentication, and none is configured');
   }
   socket.write(Buffer.concat([Buffer.of(5, 1, 0), address5(target.host), port(target.port)]));
   return reply5(reader);

@@ -136,9 +136,7 @@ export class TlsReloader implements Disposable {
 }
 
 function read(variable: string, file: string): string {
-  return attempt(variable, `a file that can be read, got ${file}`, () =>
-    readFileSync(file, 'utf8'),
-  );
+  return attempt(variable, `a readable file, got ${file}`, () => readFileSync(file, 'utf8'));
 }
 
 function attempt<T>(variable: string, rule: string, work: () => T): T {

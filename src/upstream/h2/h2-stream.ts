@@ -1,5 +1,5 @@
 // Two corrections to Node's client streams, so that an answer's body behaves as over HTTP/1.1:
-// whether it ended or was cut off, and what the peer is told when nobody wants it any more.
+// whether it ended or was cut off, and what is sent to the peer when nobody wants it any more.
 
 import type { ClientHttp2Stream } from 'node:http2';
 import { http2 } from '../on-demand.ts';

@@ -23,7 +23,7 @@ const SPOKE_FIRST: Fault = {
   kind: 'fault',
   code: 'protocol',
   sent: false,
-  message: 'the upstream answered before it was asked',
+  message: 'the upstream answered before it got a request',
 };
 
 export interface PoolOptions {

@@ -227,7 +227,9 @@ class Http1Call extends UpstreamCall implements ConnectionUser, ConnectionClaim 
     this.#stopUpload?.();
     if (!this.request.upgrade) {
       socket.destroy();
-      this.settle(this.#fault('protocol', 'the upstream switched protocols unasked'));
+      this.settle(
+        this.#fault('protocol', 'the upstream switched protocols without being asked to'),
+      );
       return;
     }
     this.settle({

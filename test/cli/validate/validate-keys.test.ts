@@ -95,7 +95,10 @@ test('validate-keys tells five results apart and writes them into lists', async 
     /^# 2 of 6 .*\nsk-demo-good-aaaaaaaa\n# resting: .*\nsk-demo-limited-cccccccc\n$/,
   );
   assert.match(read('invalid_keys.txt'), /sk-demo-dead-bbbbbbbb\n[\s\S]*sk-demo-quota-dddddddd\n/);
-  assert.match(read('duplicate_keys.txt'), /# line 5, first in line 1\nsk-demo-good-aaaaaaaa\n/);
+  assert.match(
+    read('duplicate_keys.txt'),
+    /# line 5, first seen on line 1\nsk-demo-good-aaaaaaaa\n/,
+  );
   assert.match(read('unchecked_keys.txt'), /sk-demo-overloaded-ffffffff\n/);
   for (const name of readdirSync(at).filter((file) => file !== 'keys.txt')) {
     assert.equal(statSync(join(at, name)).mode & 0o777, 0o600, name);
@@ -192,7 +195,7 @@ test('an upstream that fails for every tenth key is asked for all, and not said 
     script: ({ key }) =>
       key.endsWith('0') ? { kind: 'refuse', refusal: 'broken' } : { kind: 'good' },
   });
-  const { code, out } = await run(folder(t), manyKeys(400), { url, timeout: '1' });
+  const { code, out } = await run(folder(t), manyKeys(400), { url, timeout: '10' });
   assert.equal(code, 2);
   assert.match(out, /^not checked +40 /m);
   assert.equal(new Set(records.map(({ request }) => request.key)).size, 400);
@@ -219,7 +222,7 @@ test('validate-keys --prune takes dead keys out, keeps the rest byte for byte, a
   const backup = readdirSync(at).find((name) => name.startsWith('keys.txt.bak-')) ?? '';
   assert.equal(read(backup), FILE);
   assert.equal(statSync(join(at, backup)).mode & 0o777, 0o600);
-  assert.match(out, /^3 lines taken out of the key file; before: /m);
+  assert.match(out, /^3 lines removed from the key file; backup: /m);
 });
 
 test('validate-keys --prune leaves a file alone of which no key was accepted', async (t) => {
@@ -227,7 +230,7 @@ test('validate-keys --prune leaves a file alone of which no key was accepted', a
   const { url } = await upstream(t);
   const { out, read } = await run(at, manyKeys(3, 'dead'), { url, prune: true });
   assert.equal(read('keys.txt'), manyKeys(3, 'dead'));
-  assert.match(out, /^key file left as it was: not one key was accepted; is the URL right\?$/m);
+  assert.match(out, /^key file unchanged: no key was accepted; is the URL right\?$/m);
   assert.ok(!readdirSync(at).some((name) => name.includes('.bak-')));
 });
 
@@ -239,7 +242,7 @@ test('validate-keys says in one line what is wrong with its options or files, an
       { url: 'http://me:secret@host' },
       /--url: must be an http:\/\/ or https:\/\/ URL .*\*\*\*\*@host/,
     ],
-    [{ model: '' }, /--model: must be more than nothing/],
+    [{ model: '' }, /--model: must be a non-empty value/],
     [{ file: '/no/such/file' }, /\/no\/such\/file: no such file/],
   ];
   for (const [values, message] of cases) {
@@ -256,5 +259,5 @@ test('validate-keys shows what it found when the lists cannot be written', async
   const { code, out, err } = await run(folder(t), manyKeys(1), { url, output: '/proc/nowhere' });
   assert.equal(code, 2);
   assert.match(out, /^valid +1$/m);
-  assert.match(err, /nothing could be written: /);
+  assert.match(err, /cannot write the results: /);
 });

@@ -8,6 +8,7 @@ import {
   nextUtcMidnight,
   nextUtcMonth,
 } from '../../../src/policy/answers/calendar.ts';
+import { classify } from '../../../src/policy/answers/classify.ts';
 import { MAX_RETRY_AFTER_MS, retryAfterMs } from '../../../src/policy/answers/retry-after.ts';
 
 const NOW_MS = Date.parse('2026-08-15T10:00:00Z');
@@ -173,6 +174,74 @@ describe('the message', () => {
   ];
   for (const [message, expected] of rows) {
     test(`"${message}" means ${expected}`, () => assert.equal(wait({}, says(message)), expected));
+  }
+});
+
+describe('the end of a day or a month of a quota', () => {
+  type Row = readonly [string, string, Record<string, string>, unknown, boolean];
+  const perDay = '/GenerateRequestsPerDayPerProjectPerModel-FreeTier';
+  const details = [{ violations: [{ quotaId: perDay }], '@type': 'x/google.rpc.QuotaFailure' }];
+  const gemini = { error: { code: 429, status: 'RESOURCE_EXHAUSTED', message: 'quota', details } };
+  const regain = 'You have reached your specified API usage limits. You will regain access on ';
+  const rows: readonly Row[] = [
+    ['a bare Retry-After', 'api.openai.com', { 'retry-after': '900000' }, says('slow down'), false],
+    ['a long delay in words', 'api.openai.com', {}, says('Please try again in 3 days.'), false],
+    [
+      'a reset header',
+      'a.test',
+      { 'x-ratelimit-remaining': '0', 'x-ratelimit-reset': '9d' },
+      '',
+      false,
+    ],
+    ['a minute', 'api.cohere.com', {}, says('limited to 40 API calls / minute'), false],
+    ['calls / month', 'api.cohere.com', {}, says('limited to 1000 API calls / month.'), true],
+    [
+      'a month that names its end',
+      'api.anthropic.com',
+      {},
+      says(`${regain}2026-09-01 at 00:00 UTC.`),
+      true,
+    ],
+    [
+      'a month, by Retry-After',
+      'a.test',
+      { 'retry-after': '1000000' },
+      says('calls / month'),
+      true,
+    ],
+    [
+      'a bucket of the month',
+      'api.mistral.ai',
+      { 'x-ratelimit-remaining-tokens-month': '0' },
+      '',
+      true,
+    ],
+    ['a day of Gemini', 'generativelanguage.googleapis.com', {}, gemini, true],
+    [
+      'requests per day, in words',
+      'api.groq.com',
+      {},
+      says('Limit: requests per day (RPD). Please try again in 7h12m.'),
+      true,
+    ],
+    [
+      'a day that is said to last three',
+      'a.test',
+      { 'retry-after': '259200' },
+      says('free-models-per-day'),
+      false,
+    ],
+  ];
+  for (const [name, host, headers, body, expected] of rows) {
+    test(`${expected ? 'is' : 'is not'} ${name}`, () => {
+      const text = typeof body === 'string' ? body : JSON.stringify(body);
+      const rawHeaders = Object.entries(headers).flat();
+      const answer = { status: 429, rawHeaders, text, inStream: false };
+      const verdict = classify(answer, { host, nowMs: NOW_MS });
+      assert.ok(verdict.kind === 'key_cooldown', verdict.kind);
+      assert.ok(verdict.retryAfterMs !== null, 'a time is named');
+      assert.equal(verdict.isPeriodEnd, expected, `${verdict.rule}: ${verdict.retryAfterMs}`);
+    });
   }
 });
 

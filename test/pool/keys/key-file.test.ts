@@ -74,19 +74,19 @@ test('what is wrong is told by file and line, without the key', () => {
     [`${secret} weight=0`, /^keys\.txt:1: weight= must be a whole number from 1 to 100$/],
     [`${secret} tier=5`, /tier= must be a whole number from 1 to 4/],
     [`${secret} rpm=${secret}`, /rpm= must be a whole number from 0 to/],
-    [`${secret} rpd=1 rpd=2`, /rpd= stands twice/],
+    [`${secret} rpd=1 rpd=2`, /rpd= is given twice/],
     [`${secret} proxy=ftp://x`, /proxy= must be the address of/],
     [`${secret} name=a/b`, /name= must be 1 to 64 letters/],
-    [`${secret} ${secret}`, /^keys\.txt:1: after the key only/],
+    [`${secret} ${secret}`, /^keys\.txt:1: unexpected text after the key; only/],
     [`${secret} http://a.test http://b.test`, /one upstream only/],
-    [`${secret} ftp://a.test`, /after the key only/],
-    [`${secret} http://u:${secret}@a.test`, /after the key only/],
+    [`${secret} ftp://a.test`, /after the key; only/],
+    [`${secret} http://u:${secret}@a.test`, /after the key; only/],
     [`\n${secret}\u00e9`, /^keys\.txt:2: .*visible ASCII/],
     [`${secret}\u0007`, /visible ASCII/],
     [`${secret}\u0000`, /visible ASCII/],
     [`${secret}${'x'.repeat(5000)}`, /longer than 4096/],
-    ['', /has no keys/],
-    ['# nothing\n\n', /has no keys/],
+    ['', /contains no keys/],
+    ['# nothing\n\n', /contains no keys/],
   ];
   for (const [text, rule] of wrong) {
     const told = problems(text);
@@ -176,7 +176,7 @@ test('what looks like a key and is none is told by its line, without the key', (
   for (const [line, told] of [
     ['"sk-one-0123456789"', /in quotes/],
     ["'sk-one-0123456789',", /in quotes/],
-    ['sk-one-0123456789,', /a comma follows/],
+    ['sk-one-0123456789,', /a comma after the key/],
     ['sk-one-0123456789,sk-two-0123456789', /one key per line/],
     ['OPENAI_API_KEY=sk-one-0123456789', /before the key/],
   ] as const) {

@@ -41,6 +41,22 @@ test('a key is offered again as soon as one of its requests ends', () => {
   second[Symbol.dispose]();
 });
 
+test("a day is the calendar's: it ends when the wall clock says so, and not before", () => {
+  const { use, table } = makePool({ keys: ['a rpd=1'] });
+  const hour = 60 * MINUTE;
+  // Midnight by the clock of the process; the wall clock is found to be an hour behind.
+  table.clock.aheadMs = -hour;
+  assert.equal(use(), 'a');
+  const none = use();
+  assert.ok(typeof none === 'object' && none.shortage === 'busy');
+  assert.ok(Math.abs((none.retryAtMs ?? 0) - NOW - hour) <= 32, `${none.retryAtMs}`);
+  assert.equal(table.quotas?.dayStartMs(NOW), NOW - 24 * hour);
+  // It was set forward over midnight: the coordinator has every key looked at again.
+  table.clock.aheadMs = 0;
+  table.aside?.reconsiderAll(NOW + 1_000);
+  assert.equal(use(undefined, NOW + 1_000), 'a');
+});
+
 test('the group says the limits of keys that name none, and rpm=0 frees a key of them', () => {
   const { use } = makePool({ keys: ['a', 'b rpm=0'], limits: { keyRpm: 1 } });
   const keys = Array.from({ length: 10 }, () => use());

@@ -63,7 +63,7 @@ test('a hundred wait at most, and none after the end', async () => {
   for (let i = 0; i < 150; i += 1) one.sender.send(alert(String(i)));
   await eventually('all are sent', () => one.sent.length >= 101);
   assert.equal(one.sent.length, 101);
-  assert.match(one.log(), /too many wait/);
+  assert.match(one.log(), /too many are waiting/);
   one.sender[Symbol.dispose]();
   one.sender.send(alert('late'));
   assert.equal(one.sent.length, 101);

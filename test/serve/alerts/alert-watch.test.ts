@@ -27,7 +27,7 @@ test('keys that die are told with preview, name and reason, and never whole', ()
   assert.match(alert?.summary ?? '', /1 key was blacklisted/);
   assert.match(
     alert?.details[0] ?? '',
-    /^sk-f\.\.\.cdef: The upstream says that the key is not valid/,
+    /^sk-f\.\.\.cdef: The upstream says that the key is invalid/,
   );
   assert.deepEqual(events(NOW + 3_000), []);
   // The next one within the minute waits for its end; that no key is left does not.

@@ -6,6 +6,7 @@ import { createLogger } from '../../../src/log/log.ts';
 import type { FleetMemory } from '../../../src/pool/fleet-memory.ts';
 import { stateOf } from '../../../src/pool/table/status-word.ts';
 import { FleetMember } from '../../../src/serve/fleet/fleet-member.ts';
+import type { OwnBooks } from '../../../src/serve/fleet/fleet-usage.ts';
 import { groupOf } from '../../pool/group-fixture.ts';
 import { ANY, type LIMITS, makePool, NOW } from '../../pool/pool-fixture.ts';
 import { eventually } from '../../support/eventually.ts';
@@ -18,7 +19,11 @@ export interface InstanceSetup {
   readonly skewMs?: number;
   readonly limits?: Partial<typeof LIMITS>;
   readonly capacity?: number;
+  readonly books?: OwnBooks;
 }
+
+/** Of one that keeps none. */
+const NO_BOOKS: OwnBooks = { book: '', takeHours: () => new Set(), rows: () => [] };
 
 const startedMs = performance.now();
 let count = 0;
@@ -30,9 +35,11 @@ export function startInstance({
   skewMs = 0,
   limits = {},
   capacity = 4096,
+  books = NO_BOOKS,
 }: InstanceSetup) {
   const pool = makePool({ keys, limits, capacity });
-  const now = () => NOW + skewMs + performance.now() - startedMs;
+  let jumpedMs = 0;
+  const now = () => NOW + skewMs + jumpedMs + performance.now() - startedMs;
   const group = groupOf(pool.table, pool.upstreams);
   const memory = pool.table.fleet;
   const server = parseServerUrl(url);
@@ -47,16 +54,21 @@ export function startInstance({
   const begin = () =>
     new FleetMember(
       { server, caFile: '', name: 'test', secret, ...about },
-      { log, memory, groups: () => [group], now },
+      { log, memory, groups: () => [group], books, now, aheadMs: () => 0 },
     );
   let member = begin();
   const { words } = pool.table.account;
   return {
     ...pool,
     now,
+    /** Its clock goes on from somewhere else. */
+    jump: (ms: number) => {
+      jumpedMs += ms;
+    },
     memory: memory as FleetMemory,
     output: () => output,
     report: () => member.report(),
+    usage: (...asked: Parameters<FleetMember['usage']>) => member.usage(...asked),
     /** Settles a lease of the key that is next, as of now. */
     answer: (verdict: Parameters<typeof pool.use>[0], request = ANY) =>
       pool.use(verdict, now(), request),

@@ -43,6 +43,26 @@ test(
   },
 );
 
+test(
+  'an instance whose clock jumps knows the difference with the next heartbeats',
+  needsRedis,
+  async () => {
+    await using redis = await startRedis();
+    await using a = startInstance({ url: redis.url, keys: ['key-0'] });
+    await using b = startInstance({ url: redis.url, keys: ['key-0'] });
+    await Promise.all([a.connected(), b.connected()]);
+    const offsetMs = () => b.report().clock_offset_ms;
+    const beforeMs = offsetMs();
+    b.jump(10 * MINUTE_MS);
+    const isNoted = () => Math.abs(beforeMs - 10 * MINUTE_MS - offsetMs()) < 500;
+    await eventually('b has noticed', isNoted, 3_000);
+    a.answer(cooldown(90_000));
+    await eventually('b knows', () => b.state() === 'cooling');
+    const leftMs = b.untilMs() - b.now();
+    assert.ok(leftMs > 85_000 && leftMs < 90_500, `ms left: ${leftMs}`);
+  },
+);
+
 test('a rest for one model is one there too, and no more', needsRedis, async () => {
   await using redis = await startRedis();
   await using a = startInstance({ url: redis.url, keys: ['key-0'] });
@@ -230,7 +250,7 @@ test('another secret is refused in clear words and shares nothing', needsRedis, 
   await using a = startInstance({ url: redis.url, keys: ['key-0'] });
   await a.connected();
   await using b = startInstance({ url: redis.url, keys: ['key-0'], secret: 'two' });
-  await eventually('b is told', () => /REFUSED BY THE FLEET.*FLEET_SECRET/.test(b.output()));
+  await eventually('b is told', () => /REJECTED BY THE FLEET.*FLEET_SECRET/.test(b.output()));
   a.answer(DEAD_KEY);
   await sleep(200);
   assert.equal(b.state(), 'ready');

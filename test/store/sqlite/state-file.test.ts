@@ -22,7 +22,7 @@ const UNUSABLE: [string, (file: string) => void, RegExp][] = [
     'newer',
     (file) =>
       make(file, 'PRAGMA application_id=1196446796; PRAGMA user_version=9; CREATE TABLE t (x)'),
-    /newer gpt-load wrote it \(schema 9\)/,
+    /written by a newer gpt-load \(schema 9\)/,
   ],
   ['torn', tear, /malformed|disk image|not a database|page|Tree/],
 ];
@@ -41,7 +41,7 @@ for (const [name, spoil, why] of UNUSABLE) {
     assert.deepEqual(readFileSync(`${file}.damaged-1`), before);
     assert.equal(log.lines.length, 1);
     assert.match(log.lines[0] ?? '', why);
-    assert.match(log.lines[0] ?? '', /set aside as .*a\.db\.damaged-1/);
+    assert.match(log.lines[0] ?? '', /moved to .*a\.db\.damaged-1/);
   });
 }
 
@@ -59,7 +59,7 @@ test('state store replaces a file that breaks while in use and says that all mus
   assert.equal(store.keyId(KEY), id);
   assert.equal(store.write([deadRow(store, KEY)]), true);
   assert.equal([...store.load('default')].length, 1);
-  assert.match(log.lines.join('\n'), /set aside as/);
+  assert.match(log.lines.join('\n'), /moved to/);
 });
 
 test('state store runs from memory with one warning where no file can be', (t) => {
@@ -96,7 +96,7 @@ test('state store leaves a file alone that another process uses', async (t) => {
   const log = listener();
   using store = StateStore.open(file, log);
   assert.equal(store.persistent, false);
-  assert.match(log.lines.join(), /another process uses it/);
+  assert.match(log.lines.join(), /another process is using it/);
   holder.kill('SIGKILL');
   await once(holder, 'exit');
   using after = StateStore.open(file, log);

@@ -147,7 +147,15 @@ test(
     await redis.cli('HSET', '{test}:instances', 'other', 'nonsense');
     assert.deepEqual((await store.page('0')).records, []);
     assert.deepEqual((await store.newsAfter('0-0')).news, []);
-    const facts = { roll: '', name: 'a', version: '1', startedAtMs: 0, lagMs: 0, keys: 0 };
+    const facts = {
+      roll: '',
+      name: 'a',
+      version: '1',
+      startedAtMs: 0,
+      lagMs: 0,
+      keys: 0,
+      book: '',
+    };
     assert.deepEqual((await store.beat(facts, 'word')).others, []);
     assert.deepEqual(await store.tell([told({ state: 'dead', field: 'key0:' })]), [1]);
     assert.equal((await store.page('0')).records.length, 1);

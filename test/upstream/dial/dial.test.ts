@@ -64,7 +64,7 @@ test('dial refuses a certificate of an authority that is not trusted', async () 
   const dialed = await dialer({ authorities: undefined }).dial(https(upstream.port));
   assert.ok(dialed.kind === 'fault');
   assert.deepEqual([dialed.code, dialed.sent], ['tls', false]);
-  assert.match(dialed.message, /name its authority in EXTRA_CA_FILE$/);
+  assert.match(dialed.message, /set EXTRA_CA_FILE to its CA certificate$/);
   assert.doesNotMatch(dialed.message, /--use-system-ca/);
 });
 

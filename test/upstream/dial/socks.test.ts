@@ -34,7 +34,7 @@ test('microsocks asks for a password and refuses a wrong one', needs('microsocks
   const ask = (credentials: string) =>
     greeting(dialer(`socks5h://${credentials}127.0.0.1:${port}`), target(upstream.port));
   assert.equal(await ask('me:s3cret@'), 'hello');
-  assert.match(await ask('me:wr0ng@'), /^route: .*refused$/);
+  assert.match(await ask('me:wr0ng@'), /^route: .*rejected$/);
   assert.match(await ask(''), /^route: .*authentication/);
 });
 

@@ -11,7 +11,6 @@ export interface Series {
   readonly colour: string;
 }
 
-const HEIGHT = 150;
 /** Rows of the table: a reader's patience. */
 const MAX_ROWS = 12;
 
@@ -35,11 +34,16 @@ export function Chart(props: {
     const made = new uPlot(
       {
         width: element.clientWidth,
-        height: HEIGHT,
+        height: element.clientHeight,
         legend: { show: false },
         cursor: { drag: { x: false, y: false } },
         axes: [
-          { stroke: ink, grid: { show: false }, ticks: { show: false } },
+          {
+            stroke: ink,
+            grid: { show: false },
+            ticks: { show: false },
+            values: (_, seconds) => seconds.map((at) => clock(at).slice(0, at % 60 === 0 ? 5 : 8)),
+          },
           { stroke: ink, grid, ticks: { show: false }, size: 56, values: (_, v) => v.map(format) },
         ],
         scales: { y: { range: (_, _low, high) => [0, Math.max(1, high * 1.1)] } },
@@ -59,7 +63,7 @@ export function Chart(props: {
     );
     plot.current = made;
     const observer = new ResizeObserver(() => {
-      made.setSize({ width: element.clientWidth, height: HEIGHT });
+      made.setSize({ width: element.clientWidth, height: element.clientHeight });
     });
     observer.observe(element);
     return () => {

@@ -1,4 +1,4 @@
-// Config: what is in force, and where each value comes from.
+// Config: the effective values, and where each of them comes from.
 
 import { useLoaded, Waiting } from './loaded.tsx';
 import { t } from './state.tsx';

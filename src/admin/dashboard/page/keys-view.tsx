@@ -1,5 +1,5 @@
-// Keys: how many are in which state over the whole file, and single ones with why, until when and what
-// can be done about it.
+// Keys: how many are in which state over the whole file, and individual ones with the reason, the
+// end of their state and the actions for them.
 
 import { useEffect, useRef, useState } from 'preact/hooks';
 import { grouped } from './format.ts';
@@ -34,6 +34,7 @@ interface KeyPage {
 
 const STATES = ['', 'healthy', 'resting', 'at_limit', 'blacklisted'] as const;
 const PAGE = 100;
+const NUMBERS: ReadonlySet<string> = new Set(['served', 'failures', 'tokens']);
 
 export function KeysView() {
   const groups = live.value?.groups.map(({ name }) => name) ?? [];
@@ -179,7 +180,7 @@ function KeyTable(props: {
                 'limits',
               ] as const
             ).map((word) => (
-              <th scope="col" key={word}>
+              <th scope="col" key={word} class={NUMBERS.has(word) ? 'number' : undefined}>
                 {t(word)}
               </th>
             ))}

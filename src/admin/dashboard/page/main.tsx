@@ -1,4 +1,4 @@
-// The page: its head with the views, the login, and the view that is looked at.
+// The page: its header with the views, the login, and the current view.
 
 import { render } from 'preact';
 import { useState } from 'preact/hooks';
@@ -48,6 +48,7 @@ function Page() {
       </a>
       <header>
         <h1>gpt-load</h1>
+        {whole.value?.instance !== undefined && <span>{whole.value.instance}</span>}
         <nav aria-label="gpt-load">
           {NAMES.map((one) => (
             <a key={one} href={`#${one}`} aria-current={one === name ? 'page' : undefined}>

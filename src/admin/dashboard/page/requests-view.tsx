@@ -1,9 +1,9 @@
-// Requests: the last ones as they come, and of each every attempt with whose fault it was. Ten thousand
-// rows are scrolled through, of which only those that are seen exist.
+// Requests: the latest ones as they finish, each with its attempts and whose fault they were. The
+// list scrolls through ten thousand rows, of which only the visible ones are rendered.
 
 import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
 import { grouped, span } from './format.ts';
-import { askJson, language, pause, t } from './state.tsx';
+import { askJson, language, pause, t, whole } from './state.tsx';
 
 interface Attempt {
   readonly key: string;
@@ -110,6 +110,9 @@ export function RequestsView() {
           {t('onlyErrors')}
         </label>
       </div>
+      {whole.value?.instance !== undefined && (
+        <p class="empty">{t('onlyOf', { name: whole.value.instance })}</p>
+      )}
       {trails === undefined && <p class="empty">{t('loading')}</p>}
       {trails !== undefined && shown.length === 0 && <p class="empty">{t('noRequests')}</p>}
       {shown.length > 0 && <TrailList trails={shown} open={setOpen} />}

@@ -1,5 +1,5 @@
-// What the page knows and how it learns it: the first answer, the live stream, polling where there is
-// none, and the words and looks that the reader has chosen.
+// What the page knows and how it learns it: the first answer, the live stream, polling where there
+// is none, and the language and theme that the reader has chosen.
 
 import { computed, signal } from '@preact/signals';
 import { filled, type Language } from './format.ts';
@@ -49,6 +49,8 @@ export interface Live {
 
 export interface Whole extends Live {
   readonly version: string;
+  /** How the instance that answers is called, where it is one of several. */
+  readonly instance?: string;
   readonly started: number;
   readonly workers: number;
 }

@@ -1,11 +1,16 @@
-// Usage: who used what, by day or hour, and the same as a file.
+// Usage: who used what, by day or hour, also as a CSV file.
 
-import { useState } from 'preact/hooks';
+import { useMemo, useState } from 'preact/hooks';
 import { grouped } from './format.ts';
 import { useLoaded, Waiting } from './loaded.tsx';
 import { ask, t } from './state.tsx';
 import type { Word } from './words-en.ts';
 
+interface Answer {
+  readonly rows: readonly Row[];
+  readonly fleet?: 'connected' | 'away';
+  readonly instances?: readonly string[];
+}
 type Row = Readonly<Record<string, string | number | undefined>>;
 
 const DIMENSIONS = ['client', 'group', 'model', 'key'] as const;
@@ -24,8 +29,14 @@ export function UsageView() {
   const [by, setBy] = useState<'day' | 'hour'>('day');
   const [since, setSince] = useState('7d');
   const [dimensions, setDimensions] = useState<readonly string[]>(['model']);
-  const query = `by=${by}&from=${since}&group_by=${dimensions.join(',')}`;
-  const loaded = useLoaded<{ rows: readonly Row[] }>(`/usage?${query}`, 10_000);
+  const [instance, setInstance] = useState('');
+  const of = instance === '' ? '' : `&instance=${encodeURIComponent(instance)}`;
+  const query = `by=${by}&from=${since}&group_by=${dimensions.join(',')}${of}`;
+  const loaded = useLoaded<Answer>(`/usage?${query}`, 10_000);
+  const { fleet, instances = [] } = loaded.value ?? {};
+  // One that was chosen stays among them.
+  const names = useMemo(() => new Set<string>(), []);
+  for (const name of instances) names.add(name);
   const rows = loaded.value?.rows ?? [];
   const hasCost = rows.some((row) => row.cost_usd !== undefined);
   const total = (name: string) => rows.reduce((sum, row) => sum + Number(row[name] ?? 0), 0);
@@ -58,6 +69,17 @@ export function UsageView() {
             ))}
           </select>
         </label>
+        {fleet !== undefined && (
+          <label>
+            {t('instance')}
+            <select value={instance} onChange={(event) => setInstance(event.currentTarget.value)}>
+              <option value="">{t('all')}</option>
+              {[...names].sort().map((name) => (
+                <option key={name}>{name}</option>
+              ))}
+            </select>
+          </label>
+        )}
         <div class="choice" role="group" aria-label={t('by')}>
           {DIMENSIONS.map((name) => (
             <button
@@ -81,6 +103,7 @@ export function UsageView() {
         </button>
       </div>
       <Waiting loaded={loaded} />
+      {fleet === 'away' && <p role="alert">{t('fleetAway', { name: instances.join(', ') })}</p>}
       {loaded.value !== undefined && rows.length === 0 && <p class="empty">{t('noUsage')}</p>}
       {rows.length > 0 && (
         <div class="scroll" tabIndex={0} role="region" aria-label={t('usage')}>

@@ -1,0 +1,34 @@
+// The client library, when it is first needed: as the bundler packed it into the program, where it
+// is neither unpacked nor parsed without a fleet; from the sources, as npm installed it.
+
+import { compileFunction } from 'node:vm';
+import { brotliDecompressSync } from 'node:zlib';
+
+/** Set by the bundler: the library as one CommonJS script, brotli in base64. */
+declare const __REDIS_CLIENT__: string | undefined;
+
+type RedisClient = typeof import('@redis/client');
+
+let loaded: RedisClient | undefined;
+
+/** Some 30 ms the first time. */
+export async function redisClient(): Promise<RedisClient> {
+  loaded ??=
+    typeof __REDIS_CLIENT__ === 'string' ? unpack(__REDIS_CLIENT__) : await import('@redis/client');
+  return loaded;
+}
+
+function unpack(packed: string): RedisClient {
+  const source = brotliDecompressSync(Buffer.from(packed, 'base64')).toString('utf8');
+  const module = { exports: {} };
+  const words = ['module', 'exports', 'require'];
+  compileFunction(source, words, { filename: 'redis-client.cjs' })(module, module.exports, builtin);
+  return module.exports as RedisClient;
+}
+
+/** What it asks for is Node's, or what it can do without. */
+function builtin(name: string): unknown {
+  const found: unknown = process.getBuiltinModule(name);
+  if (found !== undefined) return found;
+  throw Object.assign(new Error(`Cannot find module '${name}'`), { code: 'MODULE_NOT_FOUND' });
+}
