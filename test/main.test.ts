@@ -75,6 +75,10 @@ test('a mistyped command or option exits 2 with one line that says what was mean
     [['helth'], /unknown command "helth"; did you mean health\?/],
     [['stats', '--jsn'], /unknown option --jsn for stats; did you mean --json\?/],
     [['--prot', '1'], /unknown option --prot for serve \(/],
+    [
+      ['--max-retries', '1'],
+      /unknown option --max-retries for serve; set the variable MAX_RETRIES \(/,
+    ],
     [['health', '--url'], /--url needs a value/],
     [['health', '--json=1'], /--json takes no value/],
     [['serve', 'now'], /unexpected argument "now" for serve/],

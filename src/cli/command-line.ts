@@ -3,6 +3,7 @@
 
 import { type ParseArgsConfig, parseArgs } from 'node:util';
 import { nearest } from '../config/nearest.ts';
+import { VARIABLES } from '../config/variables.ts';
 import {
   COMMANDS,
   type Command,
@@ -113,7 +114,15 @@ function explain(error: Error, command: CommandName, known: readonly string[]): 
   if (unknown === null) return error.message.split('. ')[0] ?? error.message;
   const [, dashes = '', name = ''] = unknown;
   const meant = dashes === '--' ? nearest(name, known) : undefined;
-  return `unknown option ${dashes}${name} for ${command}${suggestion(meant && `--${meant}`)}`;
+  const hint = variableHint(name) ?? suggestion(meant && `--${meant}`);
+  return `unknown option ${dashes}${name} for ${command}${hint}`;
+}
+
+/** Settings are variables: `--port` has been tried by everybody once. */
+function variableHint(option: string): string | undefined {
+  const name = option.toUpperCase().replaceAll('-', '_');
+  const isVariable = Object.values(VARIABLES).some((variable) => variable.name === name);
+  return isVariable ? `; set the variable ${name}` : undefined;
 }
 
 function suggestion(meant: string | undefined): string {

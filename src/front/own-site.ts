@@ -39,11 +39,13 @@ export class OwnSite {
   /**
    * What more is wrong with a request that changes something where no password is asked for: a page
    * under a name of its own may have had that name moved here (DNS rebinding), and then looks like
-   * one of ours.
+   * one of ours. Over plain http an image of a page has no more than a Referer to tell it by.
    */
   refusalOfChange({ headers }: IncomingMessage): OwnError | undefined {
-    const name = hostname(headers.host ?? '');
-    const isPage = headers.origin !== undefined || headers['sec-fetch-site'] === 'same-origin';
+    const { host = '', origin, referer } = headers;
+    if (referer !== undefined && !isSameOrigin(referer, host)) return CROSS_SITE;
+    const name = hostname(host);
+    const isPage = (origin ?? referer) !== undefined || headers['sec-fetch-site'] === 'same-origin';
     return isPage && !isLoopback(name) && !this.#allowedHosts.has(name) ? FOREIGN_HOST : undefined;
   }
 }

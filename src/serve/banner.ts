@@ -33,7 +33,7 @@ export function tellStart(
     max_concurrent: config.maxConcurrentRequests,
     max_retries: config.maxRetries,
     auth: isOpen ? 'none' : config.authKey === '' ? 'clients' : 'AUTH_KEY',
-    page: address.kind === 'unix' ? undefined : `${url}/dashboard`,
+    page: address.kind === 'tcp' ? pageUrl(address, config) : undefined,
     node: identity.node,
   });
   if (config.authKey === '' && !isOpen && !LOOPBACK.test(config.host)) {
@@ -51,6 +51,13 @@ export function tellStart(
       { host: config.host },
     );
   }
+}
+
+/** Where a browser on this machine finds the page: it opens no 0.0.0.0. */
+function pageUrl(address: ListenAddress & { kind: 'tcp' }, { tlsCertFile }: Config): string {
+  const isAny = address.host === '0.0.0.0' || address.host === '::';
+  const host = isAny ? 'localhost' : address.host;
+  return `${listenUrl({ ...address, host }, tlsCertFile !== '')}/dashboard`;
 }
 
 /** Descriptors that the program itself needs: files, pipes, threads, what listens. */

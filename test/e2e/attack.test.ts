@@ -248,14 +248,25 @@ test('on a public HOST without AUTH_KEY, a page under a foreign name resets no k
     });
   await using open = await start({});
   await using closed = await start({ AUTH_KEY: 'the-password-of-it' });
-  const reset = async (port: number, method: string, fields: readonly string[]) => {
-    const lines = [`${method} /reset-keys HTTP/1.1`, 'Host: evil.example', ...fields, '', ''];
+  const reset = async (
+    port: number,
+    method: string,
+    fields: readonly string[],
+    host = 'evil.example',
+  ) => {
+    const lines = [`${method} /reset-keys HTTP/1.1`, `Host: ${host}`, ...fields, '', ''];
     return (await rawRequest(port, Buffer.from(lines.join('\r\n')))).status;
   };
   for (const method of ['GET', 'POST']) {
     const origin = 'Origin: http://evil.example';
     assert.equal(await reset(open.port, method, [origin]), 403);
     assert.equal(await reset(open.port, method, []), 200);
+    // An image of a page, over plain http: no Origin, no Sec-Fetch-Site.
+    const referer = 'Referer: http://evil.example/page';
+    for (const host of ['evil.example', '192.0.2.7:3000', 'localhost']) {
+      assert.equal(await reset(open.port, method, [referer], host), 403, host);
+    }
+    assert.equal(await reset(open.port, method, ['Referer: http://localhost/'], 'localhost'), 200);
     const password = 'Authorization: Bearer the-password-of-it';
     assert.equal(await reset(closed.port, method, [origin, password]), 200);
   }

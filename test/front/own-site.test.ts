@@ -51,4 +51,8 @@ test('without a password a page changes something only under a loopback name, or
   assert.equal(refused('evil.example:3000', {}), false, 'a program names no origin');
   assert.equal(refused('localhost:3000', { origin: 'http://localhost:3000' }), false);
   assert.equal(refused('ops.example', { origin: 'http://ops.example' }), false);
+  assert.equal(refused('192.0.2.7:3000', { referer: 'http://evil.example/' }), true);
+  assert.equal(refused('evil.example', { referer: 'http://evil.example/' }), true);
+  assert.equal(refused('localhost:3000', { referer: 'http://localhost:3000/dashboard' }), false);
+  assert.equal(refused('192.0.2.7', { 'sec-fetch-site': 'none' }), false, 'typed by a person');
 });
