@@ -19,13 +19,9 @@ import {
   PAGE_RECORDS,
 } from '../../store/valkey/fleet-store.ts';
 import { SharedUsage } from '../../store/valkey/shared-usage.ts';
-import {
-  LinkError,
-  type LinkOptions,
-  type LinkTrouble,
-  ValkeyLink,
-} from '../../store/valkey/valkey-link.ts';
+import { LinkError, type LinkOptions, ValkeyLink } from '../../store/valkey/valkey-link.ts';
 import { FleetNews, type Hearing } from './fleet-news.ts';
+import { FleetNotices, SETTLED_MS } from './fleet-notices.ts';
 import type { FleetReport } from './fleet-report.ts';
 import { FleetSecret } from './fleet-secret.ts';
 import { FleetUsage, type OwnBooks, SHARED_DAYS } from './fleet-usage.ts';
@@ -63,6 +59,8 @@ const RETRY_MS = 250;
 const RETRY_MAX_MS = 5_000;
 /** What a shutdown waits for, so that others learn at once that this instance is gone. */
 const LEAVE_MS = 500;
+/** And for what is under way before. */
+const END_MS = 900;
 const DAY_MS = 86_400_000;
 
 /** What one connection knows. */
@@ -86,6 +84,7 @@ export class FleetMember implements AsyncDisposable {
   readonly #id = randomBytes(8).toString('hex');
   readonly #secret: FleetSecret;
   readonly #news: FleetNews;
+  readonly #notices: FleetNotices;
   readonly #usage: FleetUsage;
   readonly #othersBooks = new OthersBooks();
   /** While it is connected. */
@@ -100,7 +99,6 @@ export class FleetMember implements AsyncDisposable {
   #hasRung = false;
   #born = '';
   #trouble: LinkError | undefined;
-  #told: LinkTrouble | undefined;
   #joined = 0;
   /** FLEET_URL, or the server of its cluster that keeps the fleet's keys. */
   #server: ServerUrl;
@@ -115,6 +113,8 @@ export class FleetMember implements AsyncDisposable {
     const { instance } = options;
     const wallMs = () => parts.now() + parts.aheadMs();
     this.#usage = new FleetUsage({ ...parts, now: wallMs, secret: this.#secret, instance });
+    const place = options.server.places.join(',');
+    this.#notices = new FleetNotices(parts.log, options.name, place);
     parts.memory.state = 'away';
     this.#done = this.#live();
   }
@@ -163,7 +163,8 @@ export class FleetMember implements AsyncDisposable {
   ): Promise<OthersUsage | 'too_many' | undefined> {
     const session = this.#session;
     if (session === undefined) return undefined;
-    const today = Math.floor(this.#parts.now() / DAY_MS);
+    const { now, aheadMs } = this.#parts;
+    const today = Math.floor((now() + aheadMs()) / DAY_MS);
     const days = { from: today - SHARED_DAYS, to: today + 1 };
     const reader = { store: session.usage, secret: this.#secret, ownBook: this.#usage.book, days };
     try {
@@ -182,14 +183,20 @@ export class FleetMember implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#ending.abort();
     this.#wake();
-    await this.#done;
+    const done = new AbortController();
+    const late = sleep(END_MS, undefined, done).catch(() => {});
+    await Promise.race([this.#done, late]);
+    done.abort();
+    this.#session?.link[Symbol.dispose]();
   }
 
   async #live(): Promise<void> {
     for (let failures = 0; !this.#ending.signal.aborted; ) {
-      const joined = this.#joined;
-      await this.#connection().catch((error: unknown) => this.#isAway(error));
-      failures = this.#joined > joined ? 0 : failures + 1;
+      await this.#connection().catch((error: unknown) => {
+        const livedMs = this.#session && performance.now() - this.#session.sinceMs;
+        failures = livedMs !== undefined && livedMs >= SETTLED_MS ? 0 : failures + 1;
+        this.#isAway(error, livedMs);
+      });
       const pauseMs = Math.min(RETRY_MAX_MS, RETRY_MS * 2 ** Math.min(failures, 10));
       await this.#pause(pauseMs * (0.5 + Math.random() / 2));
     }
@@ -218,6 +225,7 @@ export class FleetMember implements AsyncDisposable {
     while (!this.#ending.signal.aborted) {
       this.#hasRung = false;
       const isMore = await this.#exchange(session);
+      this.#notices.goesOn(performance.now() - session.sinceMs, this.#others.length + 1);
       if (!isMore) await this.#untilNews(session);
     }
     const last = Promise.all([this.#usage.share(usage), store.leave().catch(() => {})]);
@@ -255,15 +263,18 @@ export class FleetMember implements AsyncDisposable {
     return tellings.length >= PAGE_RECORDS;
   }
 
-  #hear(records: readonly FiledRecord[]): void {
+  #hear(records: readonly FiledRecord[], isNow = false): void {
     const hearing = this.#hearing;
-    for (const record of records) this.#news.hear(record, hearing);
+    for (const record of records) this.#news.hear(record, hearing, isNow);
   }
 
   /** What is known of keys that have just come is in the whole. */
   async #learnKeys(session: Session): Promise<void> {
     if (!this.#news.areKeysNew) return;
-    await this.#news.learnKeys();
+    const learned = this.#news.learnKeys().then(() => true);
+    // A million keys take longer than the others believe that a silent one lives.
+    const isDue = () => sleep(BEAT_MS, false, { ref: false });
+    while (!(await Promise.race([learned, isDue()]))) await this.#beat(session);
     session.cursor = '0';
   }
 
@@ -274,7 +285,7 @@ export class FleetMember implements AsyncDisposable {
     if (session.cursor === undefined) return false;
     if (session.cursor === '0') this.#news.beginReading();
     const { next, records } = await session.store.page(session.cursor);
-    this.#hear(records);
+    this.#hear(records, true);
     await this.#forgetStale(session.store, records);
     session.cursor = next === '0' ? undefined : next;
     if (session.cursor !== undefined) return true;
@@ -343,41 +354,24 @@ export class FleetMember implements AsyncDisposable {
   }
 
   #isBack(): void {
-    const { log, memory } = this.#parts;
-    memory.state = 'connected';
+    this.#parts.memory.state = 'connected';
     this.#joined += 1;
     this.#trouble = undefined;
-    this.#told = undefined;
-    const { name, server } = this.#options;
-    log.info(this.#joined === 1 ? 'joined the fleet' : 'rejoined the fleet', {
-      fleet: name,
-      server: server.places.join(','),
-      instances: this.#others.length + 1,
-    });
+    this.#notices.isBack(this.#others.length + 1);
   }
 
-  /** One line for each kind of trouble, however often it is met. */
-  #isAway(error: unknown): void {
-    const { log, memory } = this.#parts;
-    memory.state = 'away';
+  #isAway(error: unknown, livedMs: number | undefined): void {
+    this.#parts.memory.state = 'away';
     this.#others = [];
     this.#session = undefined;
     this.#othersBooks.forget();
-    if (!(error instanceof LinkError)) {
-      log.error('unexpected error (fleet)', { error });
-      return;
-    }
+    if (this.#ending.signal.aborted) return;
+    this.#notices.isAway(error, livedMs);
+    if (!(error instanceof LinkError)) return;
     // A cluster keeps the fleet's keys on one server; when it fails, another one has them.
     const { server } = this.#options;
     this.#server = error.movedTo === undefined ? server : { ...server, places: [error.movedTo] };
     this.#trouble = error;
-    if (this.#told === error.trouble || error.trouble === 'moved') return;
-    this.#told = error.trouble;
-    const message =
-      error.trouble === 'other_secret'
-        ? 'REJECTED BY THE FLEET: this instance has a different FLEET_SECRET (or AUTH_KEY); it continues on its own'
-        : 'the fleet server is unavailable; this instance continues on its own and keeps retrying';
-    log.warn(message, { fleet: this.#options.name, reason: error.message });
   }
 
   /** Until there is something to tell or to read, or the next heartbeat is due. */

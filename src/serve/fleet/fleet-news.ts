@@ -47,6 +47,9 @@ const KEEP_MS = { cooling: 3_600_000, ok: 24 * 3_600_000, dead: 30 * 24 * 3_600_
  */
 export const PROBE_TURN_MS = 2_000;
 
+/** In which nobody knows the same. */
+const NO_ERA = -1;
+
 export class FleetNews {
   readonly #secret: FleetSecret;
   readonly #self: string;
@@ -150,11 +153,18 @@ export class FleetNews {
     for (const { place } of tellings) place.group.table.news.add(place.row);
   }
 
-  /** Takes over what another instance has told. */
-  hear({ field, record }: FiledRecord, { offsetMs, rank, nowMs }: Hearing): void {
+  /**
+   * Takes over what another instance has told.
+   * @param isNow it is what the server knows now, not what it once was told
+   */
+  hear({ field, record }: FiledRecord, { offsetMs, rank, nowMs }: Hearing, isNow = false): void {
     const known = this.#knownOf(field);
     if (known !== undefined && record.generation <= known.generation) {
-      this.#known.set(field, { ...known, reading: this.#reading });
+      // It knew more before, as after a failover: what is known here is news to it.
+      const isUndone = isNow && record.generation < known.generation;
+      const era = isUndone ? NO_ERA : known.era;
+      this.#known.set(field, { ...known, era, reading: this.#reading });
+      if (isUndone) known.place.group.table.news.add(known.place.row);
       return;
     }
     const colon = field.indexOf(':');

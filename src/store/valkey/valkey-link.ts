@@ -187,7 +187,8 @@ const TROUBLES: readonly (readonly [RegExp, LinkTrouble, string])[] = [
 const TLS_CODE = /^(ERR_TLS|ERR_SSL|EPROTO|CERT_|UNABLE_TO|SELF_SIGNED|DEPTH_ZERO)/;
 
 function explain(error: unknown, place: string): LinkError {
-  const message = messageOf(error);
+  // Some errors name what was sent, user and password among it (HELLO, AUTH).
+  const message = messageOf(error).replace(/,? with args beginning with.*/s, '');
   const moved = /^(?:MOVED|ASK) \d+ (\S+)/.exec(message)?.[1];
   if (moved !== undefined) return new LinkError('moved', `${place} redirects to ${moved}`, moved);
   for (const [pattern, trouble, words] of TROUBLES) {

@@ -285,3 +285,21 @@ test('of 10,000 keys, a sibling knows within 100 ms which one has died', needsRe
   // 100 ms, and room for a machine on which everything else runs too.
   assert.ok(p99 < 300, `p99: ${p99} ms`);
 });
+
+test('what a failover has undone is told again', needsRedis, async () => {
+  await using redis = await startRedis();
+  await using a = startInstance({ url: redis.url, keys: ['key-0'] });
+  await a.connected();
+  a.answer(DEAD_KEY);
+  await eventually('it is told', () => a.report().shared.told === 1);
+  const [field = '', dead = ''] = (await redis.cli('HGETALL', '{test}:records')).split('\n');
+  forgetAll(a.table, a.now());
+  await eventually('so is the reset', () => a.report().shared.told === 2);
+  // The replica that took over had not heard of that.
+  await redis.cli('HSET', '{test}:records', field, dead);
+  await redis.cli('CLIENT', 'KILL', 'TYPE', 'pubsub');
+  await eventually('again', async () => {
+    return (await redis.cli('HGET', '{test}:records', field)).includes('|ok|');
+  });
+  assert.equal(a.state(), 'ready');
+});
