@@ -26,7 +26,7 @@ for (const host of ['127.0.0.1', 'localhost']) {
       env: { STATE_FILE: '' },
       openFiles: 60,
     });
-    await proxy.waitForLog(/open file limit is too low for MAX_CONCURRENT_REQUESTS/);
+    await proxy.waitForLog(/open file limit is too low for MAX_CONCURRENT_REQUESTS/, 30_000);
     // More connections than there are descriptors: the first ones are accepted, and nothing is left
     // for the way to the upstream.
     for (let i = 0; i < 60; i += 1) {
@@ -57,5 +57,5 @@ test('the soft limit of open files is raised to the hard one at the start', { sk
   const [, soft, hard] = /^Max open files +(\d+) +(\d+)/m.exec(limits) ?? [];
   assert.ok(Number(soft) > 70);
   assert.equal(soft, hard);
-  assert.doesNotMatch(proxy.output(), /limit of open files is too low/);
+  assert.doesNotMatch(proxy.output(), /open file limit is too low/);
 });

@@ -77,7 +77,7 @@ test('an HTTP/2 client that leaves ends its request, whatever it was doing', asy
     },
     waitUntilReady: false,
   });
-  await app.waitForLog(/listening on/);
+  await app.waitForLog(/listening on/, 30_000);
   const dial = async (): Promise<ClientHttp2Session> => {
     const session = connect(`https://localhost:${app.port}`, { ca: testCa });
     session.on('error', () => undefined);
@@ -129,7 +129,7 @@ test('an HTTP/2 client gets the fields of Early Hints, but for those of one conn
     env: { TLS_CERT_FILE: fixturePath('server.pem'), TLS_KEY_FILE: fixturePath('server.key') },
     waitUntilReady: false,
   });
-  await app.waitForLog(/listening on/);
+  await app.waitForLog(/listening on/, 30_000);
   const session = connect(`https://localhost:${app.port}`, { ca: testCa });
   try {
     const stream = session.request({ ':path': '/v1/models' });
