@@ -85,6 +85,11 @@ export function span(ms: number): string {
     .join(' ');
 }
 
+/** Control characters could do anything to a terminal. */
+export function printable(text: string): string {
+  return text.replace(CONTROL, '?');
+}
+
 interface PlainCell {
   readonly text: string;
   readonly tone: Tone | undefined;
@@ -92,7 +97,7 @@ interface PlainCell {
 
 function plainCell(cell: Cell): PlainCell {
   const { text, tone } = typeof cell === 'string' ? { text: cell, tone: undefined } : cell;
-  return { text: text.replace(CONTROL, '?'), tone };
+  return { text: printable(text), tone };
 }
 
 function widest(cells: readonly (readonly PlainCell[])[], at: number): number {

@@ -1,7 +1,7 @@
 // How `gpt-load usage` shows what was used: a table with totals for people, JSON or CSV for
 // programs. The question is asked by client.ts.
 
-import { grouped, heads, table } from './table.ts';
+import { grouped, heads, printable, table } from './table.ts';
 
 type JsonObject = { readonly [name: string]: unknown };
 
@@ -64,7 +64,7 @@ export function usageView(answer: JsonObject, columns: number | undefined): stri
 
 /** Whose usage that is, where there is a fleet. */
 function scopeOf({ fleet, instances }: JsonObject): string {
-  const names = Array.isArray(instances) ? instances.map(String) : [];
+  const names = Array.isArray(instances) ? instances.map((name) => printable(String(name))) : [];
   if (fleet === 'away')
     return `fleet unavailable; this is the usage of ${names.join(', ')} alone\n`;
   if (fleet === undefined) return '';

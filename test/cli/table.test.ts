@@ -4,6 +4,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { stripVTControlCharacters } from 'node:util';
 import { grouped, heads, span, table, toned } from '../../src/cli/table.ts';
+import { usageView } from '../../src/cli/usage-view.ts';
 
 test('table aligns words to the left and numbers to the right', () => {
   const text = table(
@@ -64,4 +65,9 @@ test('span tells at most two units', () => {
 
 test('grouped separates thousands', () => {
   assert.deepEqual([0, 999, 1_000, 1_234_567].map(grouped), ['0', '999', '1,000', '1,234,567']);
+});
+
+test('names of instances reach the terminal without control characters', () => {
+  const answer = { rows: [], fleet: 'connected', instances: ['a\u001b[2J:1', 'b:1'] };
+  assert.equal(usageView(answer, 80).split('\n')[1], 'usage of 2 instances: a?[2J:1, b:1');
 });

@@ -28,7 +28,7 @@ export interface Reader {
 
 const HOURS = 24;
 const GOOD_FOR_MS = 2_000;
-const MAX_ANSWERS = 32;
+const MAX_ANSWERS = 8;
 /** Of all books together, for one answer. */
 const MAX_READ_ROWS = 500_000;
 /** Different rows of one answer. */
@@ -41,7 +41,12 @@ const READ_MS = 8_000;
 type Read = OthersUsage | 'too_many';
 
 export class OthersBooks {
-  readonly #answers = new Map<string, { readonly atMs: number; readonly read: Promise<Read> }>();
+  readonly #answers = new Map<string, Promise<Read>>();
+
+  /** Answers that are still good; a large one takes megabytes. */
+  get remembered(): number {
+    return this.#answers.size;
+  }
 
   /**
    * @param instance only the books of this one
@@ -50,17 +55,16 @@ export class OthersBooks {
   ask(question: UsageQuestion, instance: string | undefined, reader: Reader): Promise<Read> {
     const name = JSON.stringify([question, instance, reader.ownBook]);
     const known = this.#answers.get(name);
-    const nowMs = performance.now();
-    if (known !== undefined && nowMs - known.atMs < GOOD_FOR_MS) return known.read;
+    if (known !== undefined) return known;
     const read = new Reading(question, reader).all(instance);
-    this.#answers.delete(name);
-    this.#answers.set(name, { atMs: nowMs, read });
-    for (const [oldest, { atMs }] of this.#answers) {
-      const isOld = nowMs - atMs >= GOOD_FOR_MS;
-      if (isOld || this.#answers.size > MAX_ANSWERS) this.#answers.delete(oldest);
-    }
+    if (this.#answers.size >= MAX_ANSWERS) return read;
+    this.#answers.set(name, read);
+    const forget = () => {
+      if (this.#answers.get(name) === read) this.#answers.delete(name);
+    };
+    setTimeout(forget, GOOD_FOR_MS).unref();
     // A failure is no answer to the next one who asks.
-    read.catch(() => this.#answers.delete(name));
+    read.catch(forget);
     return read;
   }
 

@@ -3,6 +3,7 @@
 // ask, is serve/fleet/.
 
 import { BEAT, FORGET, LEAVE, TELL } from './fleet-scripts.ts';
+import { MAX_NAME_LENGTH } from './shared-usage.ts';
 import { LinkError, type Reply, type ValkeyLink } from './valkey-link.ts';
 
 /** What is known of one key, for all models or for one. Times: Unix ms by the server's clock. */
@@ -205,8 +206,8 @@ function parseFacts(text: string): Omit<InstanceFacts, 'id'> {
   const number = (value: unknown) => (Number.isFinite(value) ? Number(value) : 0);
   return {
     roll: String(told.roll ?? ''),
-    name: String(told.name ?? ''),
-    version: String(told.version ?? ''),
+    name: String(told.name ?? '').slice(0, MAX_NAME_LENGTH),
+    version: String(told.version ?? '').slice(0, MAX_NAME_LENGTH),
     startedAtMs: number(told.startedAtMs),
     lagMs: number(told.lagMs),
     keys: number(told.keys),

@@ -10,6 +10,8 @@ const KEEP_DAYS = 92;
 const DAY_SECONDS = 86_400;
 /** Books of one day: each start of an instance without STATE_FILE makes one. */
 const MAX_BOOKS_OF_DAY = 1_000;
+/** What an instance is called: others may have written anything there. */
+export const MAX_NAME_LENGTH = 256;
 /** Rows of one message, and of one answer. */
 export const BATCH_ROWS = 500;
 
@@ -127,7 +129,7 @@ export class SharedUsage {
 
 function entryOf(book: string, text: string): BookEntry {
   const [detail = '', mark = '', digest = '', ...name] = text.split('|');
-  return { book, detail, mark, digest, name: name.join('|') };
+  return { book, detail, mark, digest, name: name.join('|').slice(0, MAX_NAME_LENGTH) };
 }
 
 function listOf(reply: Reply): readonly Reply[] {

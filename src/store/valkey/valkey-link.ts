@@ -4,6 +4,7 @@
 
 import { readFileSync } from 'node:fs';
 import { type ServerUrl, urlOf } from '../../config/server-url.ts';
+import { lookupOnce } from './one-lookup.ts';
 import { redisClient } from './redis-client.ts';
 
 /** Where the server is, and who we are there. */
@@ -85,7 +86,12 @@ export class ValkeyLink implements Disposable {
         maintNotifications: 'disabled',
         disableOfflineQueue: true,
         disableClientInfo: true,
-        socket: { ...tlsOptions(options), connectTimeout: CONNECT_MS, reconnectStrategy: false },
+        socket: {
+          ...tlsOptions(options),
+          connectTimeout: CONNECT_MS,
+          reconnectStrategy: false,
+          lookup: lookupOnce,
+        },
       }) as unknown as Client,
       place,
     );

@@ -240,3 +240,40 @@ test(
     assert.equal(await a.share(), undefined);
   },
 );
+
+test('names that others made up are cut', needsRedis, async () => {
+  await using redis = await startRedis();
+  using a = await member(redis, `a:${'1'.repeat(10_000)}`);
+  using b = await member(redis, 'b:1');
+  a.books.add(row());
+  await a.share();
+  const { instances } = await b.others();
+  assert.equal(instances[0]?.length, 256);
+});
+
+test('an answer is remembered for two seconds, and not kept for longer', async (t) => {
+  t.mock.timers.enable({ apis: ['setTimeout'] });
+  let asked = 0;
+  const store = {
+    index: async () => {
+      asked += 1;
+      return [];
+    },
+  } as unknown as SharedUsage;
+  const secret = new FleetSecret('test', 'one');
+  const reader = { store, secret, ownBook: 'x', days: { from: TODAY, to: TODAY } };
+  const question = {
+    fromHour: TODAY * 24,
+    toHour: TODAY * 24 + 24,
+    by: 'day',
+    groupBy: [],
+  } as const;
+  const others = new OthersBooks();
+  await Promise.all([
+    others.ask(question, undefined, reader),
+    others.ask(question, undefined, reader),
+  ]);
+  assert.deepEqual([asked, others.remembered], [1, 1]);
+  t.mock.timers.tick(2_000);
+  assert.equal(others.remembered, 0);
+});

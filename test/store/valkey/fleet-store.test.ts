@@ -2,6 +2,7 @@
 // said of a server that gives no answer.
 
 import assert from 'node:assert/strict';
+import dns from 'node:dns';
 import { test } from 'node:test';
 import { parseServerUrl } from '../../../src/config/server-url.ts';
 import { FleetStore, type ToldRecord } from '../../../src/store/valkey/fleet-store.ts';
@@ -181,4 +182,22 @@ test('a server that freezes is given up after two seconds', needsRedis, async ()
   await assert.rejects(link.ask(['PING']), { trouble: 'silent' });
   const tookMs = performance.now() - startedMs;
   assert.ok(tookMs > 1_900 && tookMs < 4_000, `${tookMs} ms`);
+});
+
+test('a server is found by its name', needsRedis, async () => {
+  await using redis = await startRedis();
+  using link = await open(redis.url.replace('127.0.0.1', 'localhost'));
+  assert.equal(await link.ask(['PING']), 'PONG');
+});
+
+test('a name server that does not answer holds one thread, however often it is asked', async (t) => {
+  let asked = 0;
+  // As net.connect asks, and as whoever stands in for it does.
+  t.mock.method(dns, 'lookup', () => {
+    asked += 1;
+  });
+  const open2 = () => assert.rejects(open('redis://fleet.test:6379'), { name: 'LinkError' });
+  await Promise.all([open2(), open2()]);
+  await open2();
+  assert.equal(asked, 1);
 });
