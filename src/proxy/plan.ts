@@ -58,12 +58,13 @@ export class Plan {
   /** Where the body names it, if it does. */
   #place: ModelPlace | undefined;
   #named: Renamed | undefined;
+  #shortOutline: BodyOutline | undefined;
 
   constructor(exchange: Exchange, body: RequestBody) {
     this.#exchange = exchange;
     this.body = body;
     this.#head = requestHead(exchange.request.rawHeaders);
-    this.streamed = asksForStream(exchange.target.path, this.#content);
+    this.streamed = asksForStream(exchange.target.path, this.#outline);
   }
 
   /** The model asked for, looked up when a decision first needs it; undefined: none was found. */
@@ -111,9 +112,9 @@ export class Plan {
     const { target } = this.#exchange;
     const inPath = modelInPath(target.path);
     if (inPath !== undefined) return decoded(inPath);
-    const content = this.#content;
-    if (content !== undefined) {
-      this.#place = modelInBody(content, fieldValue(this.#head.fields, 'content-type'));
+    const outline = this.#outline;
+    if (outline !== undefined) {
+      this.#place = modelInBody(outline, fieldValue(this.#head.fields, 'content-type'));
     }
     return this.#place === undefined ? modelInQuery(target.query) : this.#place.name;
   }
@@ -212,6 +213,18 @@ export class Plan {
     // Of a short body the one piece leaves together with the head.
     const renamed = outline === undefined ? [Buffer.concat(parts)] : parts;
     return { model, target, chunks: renamed, bytes: bytes + added, added };
+  }
+
+  /** Where the body's members stand, found in one walk for all who ask; undefined without a body. */
+  get #outline(): BodyOutline | undefined {
+    const { body } = this;
+    if (body.outline !== undefined) return body.outline;
+    if (this.#shortOutline === undefined && this.#content instanceof Buffer) {
+      const contentType = this.#exchange.request.headers['content-type'];
+      this.#shortOutline = new BodyOutline(body.chunks, contentType, false);
+      this.#shortOutline.push(this.#content);
+    }
+    return this.#shortOutline;
   }
 
   /** What can be read of the body, a short one in one piece; undefined without a body. */
