@@ -127,7 +127,7 @@ test('usage is that of the fleet, or of one instance, over kill -9', needsRedis,
   };
   const state = { STATE_FILE: join(directory, 'b.db') };
   await using a = await begin(portOfA);
-  const b = await begin(portOfB, state);
+  await using b = await begin(portOfB, state);
   await together(a, b);
   for (let i = 0; i < 9; i += 1) await chat(i < 4 ? a : b);
   const used = async (of: GptLoad, query = '') => {
@@ -183,7 +183,7 @@ test('what was used just before the end is told at the end', needsRedis, async (
   await using upstream = await startScriptedUpstream();
   await using redis = await startRedis();
   await using a = await start(redis, upstream.url, [good]);
-  const b = await start(redis, upstream.url, [good]);
+  await using b = await start(redis, upstream.url, [good]);
   await together(a, b);
   for (let i = 0; i < 3; i += 1) await chat(b);
   await b.stop();
