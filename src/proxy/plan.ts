@@ -215,7 +215,7 @@ export class Plan {
     return { model, target, chunks: renamed, bytes: bytes + added, added };
   }
 
-  /** Where the body's members stand, found in one walk for all who ask; undefined without a body. */
+  /** Where the body's members stand, found in one walk; undefined without a body. */
   get #outline(): BodyOutline | undefined {
     const { body } = this;
     if (body.outline !== undefined) return body.outline;
