@@ -91,7 +91,7 @@ export async function serve(given: Config, runtime: ServeRuntime): Promise<numbe
   const served = groups.served(grouping);
   recallTokens(served, usage, { shared, clock, log });
   const home = { log, clock, groups, usage, memory: shared.fleet };
-  await using siblings = joinFleet(config, runtime, home);
+  await using siblings = await joinFleet(config, runtime, home);
   const inside = { groups, catalogue, usage, trails, dashboard, source, shared, runtime };
   fleet = new WorkerFleet(
     { config, served, address, reusePort, tls, shared, ...startedBy(runtime, clock, siblings) },

@@ -209,5 +209,5 @@ function addMessage(value: unknown, draft: Draft): void {
 function withoutQuotes(message: string): string {
   return message
     .replaceAll('’', "'")
-    .replace(/`[^`]*`|"[^"]*"|“[^”]*”|(?<![\p{L}\d])'[^']*'(?![\p{L}\d])/gu, '``');
+    .replace(/`[^`]*`|"[^"]*"|\u201c[^\u201d]*\u201d|(?<![\p{L}\d])'[^']*'(?![\p{L}\d])/gu, '``');
 }

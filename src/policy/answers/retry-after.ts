@@ -106,7 +106,8 @@ function retryAfterHeaderMs(text: string | undefined, nowMs: number): number | n
 const DELAY = /\b(?:try(?:ing)? again|retry|wait)(?: in| after| for)? (?=\d)/i;
 const INSTANT =
   /(\d{4}-\d\d-\d\d)(?: at |[T ])(\d\d:\d\d(?::\d\d(?:\.\d{1,9})?)?)( ?(?:UTC|Z|[+-]\d\d:?\d\d)\b)?/i;
-const RESUMES = /regain access|reset|重置|恢复|try again|retry|until/i;
+// Chinese: 重置, 恢复.
+const RESUMES = /regain access|reset|\u91cd\u7f6e|\u6062\u590d|try again|retry|until/i;
 
 /** What a message says in words. */
 function wordedWait(messages: readonly string[], nowMs: number, host: string): Wait | null {

@@ -8,7 +8,7 @@ import { FleetMemory } from '../../pool/fleet-memory.ts';
 import type { GroupView } from '../../pool/group-view.ts';
 import type { Runtime } from '../runtime.ts';
 import type { SteadyClock } from '../steady-clock.ts';
-import { FleetMember } from './fleet-member.ts';
+import type { FleetMember } from './fleet-member.ts';
 import type { OwnBooks } from './fleet-usage.ts';
 
 /** What a member works with. */
@@ -30,13 +30,15 @@ export function instanceName({ port }: Config): string {
  * Joins the fleet of FLEET_URL, in its own time: nothing waits for it. Undefined where there is
  * none.
  */
-export function joinFleet(
+export async function joinFleet(
   config: Config,
   { identity: { version } }: Runtime,
   { log, groups, memory, clock, usage }: FleetHome,
-): FleetMember | undefined {
+): Promise<FleetMember | undefined> {
   const server = parseServerUrl(config.fleetUrl);
   if (server === undefined) return undefined;
+  // Its modules are not worth loading where there is none.
+  const { FleetMember } = await import('./fleet-member.ts');
   const options = {
     server,
     caFile: config.fleetCaFile,
