@@ -115,7 +115,7 @@ test('one of several instances says which it is, and what it cannot show, on a p
   await show(page, 'requests');
   await page.getByText(`Requests of ${name}`).waitFor();
   await show(page, 'usage');
-  await page.getByText(`The fleet is away: only what ${name} used.`).waitFor();
+  await page.getByText(`Fleet unavailable: usage of ${name} only.`).waitFor();
   await page.getByLabel('Instance').selectOption(name);
   await page.getByRole('cell', { name: 'gpt-4o' }).waitFor();
   const wider = (await page.evaluate('document.documentElement.scrollWidth')) as number;
