@@ -86,9 +86,8 @@ test-browser: $(INSTALLED) page ## Run the page's tests in Chromium (CHROMIUM=/u
 	@test -x "$${CHROMIUM:-/usr/bin/chromium}" || { echo 'make: no Chromium; install it, or set CHROMIUM' >&2; exit 1; }
 	@node --test test/browser/*.ts
 
-screenshots: test-browser ## Retake the README's screenshots of the page
-	@cp test/browser/screenshots/overview-light-desk.png docs/page-light.png
-	@cp test/browser/screenshots/keys-dark-desk.png docs/page-dark.png
+screenshots: $(INSTALLED) $(PAGE) ## Retake the README's screenshots of the page, which takes two minutes
+	@node test/browser/pictures.ts
 
 page: $(PAGE) ## Build the page of /dashboard for running from source
 

@@ -42,6 +42,7 @@ export function Chart(props: {
             stroke: ink,
             grid: { show: false },
             ticks: { show: false },
+            size: 28,
             values: (_, seconds) => seconds.map((at) => clock(at).slice(0, at % 60 === 0 ? 5 : 8)),
           },
           { stroke: ink, grid, ticks: { show: false }, size: 56, values: (_, v) => v.map(format) },
