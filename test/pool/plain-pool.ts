@@ -74,7 +74,8 @@ export class PlainPool {
       const status = this.status(key, m);
       if (status.state !== 'dead') continue;
       this.#begin(status, 'dead', now + 120_000);
-      isProbe = true;
+      // A model without access is tried half-open too; a probe is of the account.
+      if (m === '') isProbe = true;
     }
     return isProbe;
   }
