@@ -16,7 +16,7 @@ import {
   UsageStore,
 } from '../store/sqlite/usage-store.ts';
 import type { StateKeeper } from './state-keeper.ts';
-import { addUsage, mergeUsage } from './usage-sums.ts';
+import { addRow, addUsage, mergeUsage, rowName } from './usage-sums.ts';
 
 /** With the workers' quarter of a second, nothing older than a second is lost by kill -9. */
 const WRITE_MS = 600;
@@ -84,11 +84,7 @@ export class UsageKeeper implements Disposable {
       const stored = this.#stored(row);
       const { hour, client, group, model, keyId } = stored;
       const name = [hour, client, group, model, keyId].join('\n');
-      const known = this.#waiting.get(name);
-      this.#waiting.set(
-        name,
-        known === undefined ? stored : { ...stored, ...addUsage(known, stored) },
-      );
+      addRow(this.#waiting, name, stored);
     }
     this.#timer ??= setTimeout(() => this.#write(), WRITE_MS).unref();
   }
@@ -260,7 +256,7 @@ function withCosts(rows: readonly UsageAnswer[], prices: Prices, hasModel: boole
     const isCostPartial = price === undefined && row.input + row.output > 0;
     const cost = price === undefined ? 0 : costOf(price, row);
     const next = { ...row, model: hasModel ? row.model : '', cost, isCostPartial };
-    const name = `${row.hour}\n${row.client}\n${row.group}\n${next.model}\n${row.key}`;
+    const name = rowName(next);
     const known = added.get(name);
     if (known === undefined) added.set(name, next);
     else {
@@ -280,9 +276,7 @@ function withoutKeys(rows: ReadonlyMap<string, StoredUsage>): Map<string, Stored
   const fewer = new Map<string, StoredUsage>();
   for (const row of rows.values()) {
     const less = { ...row, keyId: '', keyPreview: '', model: 'other', client: '' };
-    const name = `${row.hour}\n${row.group}`;
-    const known = fewer.get(name);
-    fewer.set(name, known === undefined ? less : { ...less, ...addUsage(known, less) });
+    addRow(fewer, `${row.hour}\n${row.group}`, less);
   }
   return fewer;
 }

@@ -2,6 +2,21 @@
 
 import type { UsageAnswer, UsageSums } from '../store/sqlite/usage-store.ts';
 
+/** What tells a row from all others of one question: two of the same name are one. */
+export function rowName({ hour, client, group, model, key }: UsageAnswer): string {
+  return JSON.stringify([hour, client, group, model, key]);
+}
+
+/** Puts a row into what is kept by name, or adds it to the one that is there. */
+export function addRow<Row extends UsageSums>(
+  rows: Map<string, Row>,
+  name: string,
+  row: Row,
+): void {
+  const known = rows.get(name);
+  rows.set(name, known === undefined ? row : { ...row, ...addUsage(known, row) });
+}
+
 export function addUsage(a: UsageSums, b: UsageSums): UsageSums {
   return {
     requests: a.requests + b.requests,
@@ -18,11 +33,7 @@ export function addUsage(a: UsageSums, b: UsageSums): UsageSums {
 /** One row for all that have time and names in common, in the order of one book's answer. */
 export function mergeUsage(rows: readonly UsageAnswer[]): UsageAnswer[] {
   const merged = new Map<string, UsageAnswer>();
-  for (const row of rows) {
-    const name = JSON.stringify([row.hour, row.client, row.group, row.model, row.key]);
-    const known = merged.get(name);
-    merged.set(name, known === undefined ? row : { ...row, ...addUsage(known, row) });
-  }
+  for (const row of rows) addRow(merged, rowName(row), row);
   return [...merged.values()].sort(byTimeAndNames);
 }
 

@@ -9,7 +9,7 @@ import type { Logger } from '../../log/log.ts';
 import { nextStanding, type Standing } from '../../policy/fleet-shares.ts';
 import type { FleetMemory } from '../../pool/fleet-memory.ts';
 import type { GroupView } from '../../pool/group-view.ts';
-import type { UsageQuestion } from '../../store/sqlite/usage-store.ts';
+import { KEEP_USAGE_DAYS, type UsageQuestion } from '../../store/sqlite/usage-store.ts';
 import {
   type Beat,
   type FiledRecord,
@@ -24,7 +24,7 @@ import { FleetNews, type Hearing } from './fleet-news.ts';
 import { FleetNotices, SETTLED_MS } from './fleet-notices.ts';
 import type { FleetReport } from './fleet-report.ts';
 import { FleetSecret } from './fleet-secret.ts';
-import { FleetUsage, type OwnBooks, SHARED_DAYS } from './fleet-usage.ts';
+import { FleetUsage, type OwnBooks } from './fleet-usage.ts';
 import { OthersBooks, type OthersUsage } from './others-usage.ts';
 import { ServerClock } from './server-clock.ts';
 
@@ -165,7 +165,7 @@ export class FleetMember implements AsyncDisposable {
     if (session === undefined) return undefined;
     const { now, aheadMs } = this.#parts;
     const today = Math.floor((now() + aheadMs()) / DAY_MS);
-    const days = { from: today - SHARED_DAYS, to: today + 1 };
+    const days = { from: today - KEEP_USAGE_DAYS, to: today + 1 };
     const reader = { store: session.usage, secret: this.#secret, ownBook: this.#usage.book, days };
     try {
       const read = await this.#othersBooks.ask(question, instance, reader);

@@ -4,13 +4,18 @@
 
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from '../../log/log.ts';
-import type { UsageAnswer, UsageDimension, UsageQuestion } from '../../store/sqlite/usage-store.ts';
+import {
+  KEEP_USAGE_DAYS,
+  type UsageAnswer,
+  type UsageDimension,
+  type UsageQuestion,
+} from '../../store/sqlite/usage-store.ts';
 import type { InstanceFacts } from '../../store/valkey/fleet-store.ts';
 import { BATCH_ROWS, type Grain, type SharedUsage } from '../../store/valkey/shared-usage.ts';
 import { LinkError } from '../../store/valkey/valkey-link.ts';
-import { addUsage } from '../usage-sums.ts';
+import { addRow, rowName } from '../usage-sums.ts';
 import type { FleetSecret } from './fleet-secret.ts';
-import { fieldOf, sumsOf } from './usage-words.ts';
+import { sumsOf } from './usage-words.ts';
 
 /** What is wanted of the coordinator's books. */
 export interface OwnBooks {
@@ -38,8 +43,6 @@ const CHECK_MS = 3_600_000;
 const COPY_MS = 10_000;
 const HOURS = 24;
 const HOUR_MS = 3_600_000;
-/** As long as books are kept. */
-export const SHARED_DAYS = 92;
 /** Rows of one book and day; where there are more, less is told apart. */
 export const MAX_SHARED_ROWS = 5_000;
 /** From the finest on. The last one is one row for each hour, or for the day. */
@@ -172,7 +175,7 @@ export class FleetUsage {
     if (sinceCheckMs >= CHECK_MS) await this.#check(store, today);
     const days = [...this.#due.keys()].sort((a, b) => b - a);
     for (const day of days) {
-      if (day > today - SHARED_DAYS) await this.#tellDay(store, day);
+      if (day > today - KEEP_USAGE_DAYS) await this.#tellDay(store, day);
       this.#due.delete(day);
     }
   }
@@ -183,7 +186,7 @@ export class FleetUsage {
 
   /** Days of which the server has something else than the books are due. */
   async #check(store: SharedUsage, today: number): Promise<void> {
-    for (let day = today; day > today - SHARED_DAYS; day--) {
+    for (let day = today; day > today - KEEP_USAGE_DAYS; day--) {
       const digest = this.#digestOf(day);
       if (digest === '') continue;
       const entry = await store.entry(day, this.#book);
@@ -294,9 +297,7 @@ function valuesOf(rows: readonly UsageAnswer[], secret: FleetSecret): Map<string
   for (const row of rows) {
     const key = sealed.get(row.key) ?? secret.seal(row.key);
     sealed.set(row.key, key);
-    const field = fieldOf({ ...row, key });
-    const known = sums.get(field);
-    sums.set(field, known === undefined ? row : { ...row, ...addUsage(known, row) });
+    addRow(sums, rowName({ ...row, key }), row);
   }
   return new Map([...sums].map(([field, row]) => [field, sumsOf(row)]));
 }

@@ -5,7 +5,7 @@
 import type { UsageAnswer, UsageQuestion } from '../../store/sqlite/usage-store.ts';
 import type { BookEntry, SharedUsage } from '../../store/valkey/shared-usage.ts';
 import { LinkError } from '../../store/valkey/valkey-link.ts';
-import { addUsage } from '../usage-sums.ts';
+import { addRow, rowName } from '../usage-sums.ts';
 import type { FleetSecret } from './fleet-secret.ts';
 import { rowOf } from './usage-words.ts';
 
@@ -148,9 +148,7 @@ class Reading {
       model: has('model') ? row.model : '',
       key: has('key') ? this.#preview(row.key) : '',
     };
-    const name = JSON.stringify([row.hour, shown.client, shown.group, shown.model, shown.key]);
-    const known = this.#rows.get(name);
-    this.#rows.set(name, known === undefined ? shown : { ...shown, ...addUsage(known, shown) });
+    addRow(this.#rows, rowName(shown), shown);
   }
 
   #preview(sealed: string): string {

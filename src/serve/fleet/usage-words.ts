@@ -8,18 +8,13 @@ const SUMS = 8;
 /** Of names; those of models are shorter. */
 const MAX_NAME_LENGTH = 256;
 
-/** A row's field. The key is sealed already. */
-export function fieldOf({ hour, client, group, model, key }: UsageAnswer): string {
-  return JSON.stringify([hour, client, group, model, key]);
-}
-
 /** The sums of a row. */
 export function sumsOf(sums: UsageSums): string {
   const { requests, failed, unknown, input, cached, cacheWrite, output, reasoning } = sums;
   return [requests, failed, unknown, input, cached, cacheWrite, output, reasoning].join(',');
 }
 
-/** The row of a field and its value; undefined: it is none. */
+/** The row of a field, which is its name (`rowName`), and of its value; undefined: it is none. */
 export function rowOf(field: string, value: string): UsageAnswer | undefined {
   let names: unknown;
   try {

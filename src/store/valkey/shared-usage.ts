@@ -3,10 +3,9 @@
 // sent as the whole sum that its book has, never as an increment, so that sending it twice counts
 // once. When to send and how to add up is serve/fleet/fleet-usage.ts.
 
+import { KEEP_USAGE_DAYS } from '../sqlite/usage-store.ts';
 import { LinkError, type Reply, type ValkeyLink } from './valkey-link.ts';
 
-/** How long a day is kept after it has ended, by the server's clock. */
-const KEEP_DAYS = 92;
 const DAY_SECONDS = 86_400;
 /** Books of one day: each start of an instance without STATE_FILE makes one. */
 const MAX_BOOKS_OF_DAY = 1_000;
@@ -79,7 +78,8 @@ export class SharedUsage {
   async add(part: UsagePart): Promise<boolean> {
     const { day, book, detail, mark, digest, name, isFirst, hourRows, dayRows } = part;
     const keys = [this.#index(day), this.#rows(day, book, 'hour'), this.#rows(day, book, 'day')];
-    const untilSeconds = String((day + 1 + KEEP_DAYS) * DAY_SECONDS);
+    // Counted from its end, by the server's clock.
+    const untilSeconds = String((day + 1 + KEEP_USAGE_DAYS) * DAY_SECONDS);
     const entry = [detail, mark, digest, name].join('|');
     const words = [book, detail, entry, isFirst ? '1' : '0', untilSeconds];
     words.push(String(MAX_BOOKS_OF_DAY), String(hourRows.length), ...hourRows, ...dayRows);
