@@ -8,7 +8,6 @@ import { shownText, type Trail, type TrailAttempt, type TrailChange } from './tr
 /** Numbers of a request and of each of its attempts. */
 const HEAD_PLACES = 24;
 const ATTEMPT_PLACES = 10;
-const COLUMNS = HEAD_PLACES + ATTEMPT_PLACES;
 /** A request that had more attempts keeps the last ones. */
 const MAX_ATTEMPTS = 64;
 /** Numbers and texts that one sheet has room for. */
@@ -33,9 +32,6 @@ export interface TrailRecords {
 export class TrailSheet {
   readonly #numbers = new Float64Array(MAX_NUMBERS);
   readonly #places = new Map<string, number>();
-  /** The text that was written last in each column, and its place. */
-  readonly #latest = new Array<string | undefined>(COLUMNS).fill(undefined);
-  readonly #latestPlaces = new Array<number>(COLUMNS).fill(NO_TEXT);
   /** Masked and cut; of texts that come again and again this is known. */
   readonly #shown = new Remembered(shownText);
   #texts = [''];
@@ -72,7 +68,6 @@ export class TrailSheet {
     const bytes = numbers.byteLength + 2 * this.#textChars;
     const records = { numbers, texts: this.#texts, count: this.#count, bytes };
     this.#places.clear();
-    this.#latest.fill(undefined);
     this.#texts = [''];
     this.#textChars = 0;
     this.#used = 0;
@@ -89,12 +84,12 @@ export class TrailSheet {
     numbers[at + 1] = trail.atMs;
     // No two are the same: not looked up.
     numbers[at + 2] = this.#newText('', shownText(trail.id));
-    numbers[at + 3] = this.#text(3, trail.client);
-    numbers[at + 4] = this.#text(4, trail.clientName);
-    numbers[at + 5] = this.#text(5, trail.groupName);
-    numbers[at + 6] = this.#text(6, trail.method);
-    numbers[at + 7] = this.#text(7, trail.path);
-    numbers[at + 8] = this.#text(8, trail.model);
+    numbers[at + 3] = this.#text(trail.client);
+    numbers[at + 4] = this.#text(trail.clientName);
+    numbers[at + 5] = this.#text(trail.groupName);
+    numbers[at + 6] = this.#text(trail.method);
+    numbers[at + 7] = this.#text(trail.path);
+    numbers[at + 8] = this.#text(trail.model);
     numbers[at + 9] = trail.streamed ? 1 : 0;
     numbers[at + 10] = trail.status;
     numbers[at + 11] = firstByteMs ?? NONE;
@@ -102,8 +97,8 @@ export class TrailSheet {
     numbers[at + 13] = waitedMs;
     numbers[at + 14] = trail.bytesIn;
     numbers[at + 15] = trail.bytesOut;
-    numbers[at + 16] = this.#text(16, trail.ended);
-    numbers[at + 17] = this.#text(17, trail.refusal);
+    numbers[at + 16] = this.#text(trail.ended);
+    numbers[at + 17] = this.#text(trail.refusal);
     numbers[at + 18] = tokens === undefined ? NONE : 0;
     if (tokens === undefined) return;
     numbers[at + 19] = tokens.input;
@@ -118,26 +113,21 @@ export class TrailSheet {
     const numbers = this.#numbers;
     const at = this.#used;
     this.#used += ATTEMPT_PLACES;
-    numbers[at] = this.#text(HEAD_PLACES, attempt.key);
-    numbers[at + 1] = this.#text(HEAD_PLACES + 1, attempt.upstream);
+    numbers[at] = this.#text(attempt.key);
+    numbers[at + 1] = this.#text(attempt.upstream);
     numbers[at + 2] = attempt.status;
-    numbers[at + 3] = this.#text(HEAD_PLACES + 3, attempt.verdict);
-    numbers[at + 4] = this.#text(HEAD_PLACES + 4, attempt.rule);
-    numbers[at + 5] = this.#text(HEAD_PLACES + 5, attempt.code);
+    numbers[at + 3] = this.#text(attempt.verdict);
+    numbers[at + 4] = this.#text(attempt.rule);
+    numbers[at + 5] = this.#text(attempt.code);
     numbers[at + 6] = attempt.ms;
     numbers[at + 7] = attempt.endMs;
     numbers[at + 8] = attempt.waitedMs;
     numbers[at + 9] = changes.length === 0 ? NO_TEXT : this.#newText('', changesText(changes));
   }
 
-  /** @param column most requests have there what the one before them had */
-  #text(column: number, text: string | undefined): number {
+  #text(text: string | undefined): number {
     if (text === undefined) return NO_TEXT;
-    if (text === this.#latest[column]) return this.#latestPlaces[column] as number;
-    const place = this.#places.get(text) ?? this.#newText(text, this.#shown.of(text));
-    this.#latest[column] = text;
-    this.#latestPlaces[column] = place;
-    return place;
+    return this.#places.get(text) ?? this.#newText(text, this.#shown.of(text));
   }
 
   /** @param known under what it is found again; '': it is not looked for */
