@@ -7,6 +7,31 @@ import zlib from 'node:zlib';
 const ZLIB_METHOD = 8;
 const ZLIB_CHECK = 31;
 
+type MakeDecoder = (begin: Buffer, strict: boolean) => Transform;
+
+const { Z_SYNC_FLUSH, BROTLI_OPERATION_FLUSH, ZSTD_e_flush } = zlib.constants;
+const flushed = (strict: boolean, finishFlush: number) => (strict ? {} : { finishFlush });
+const gunzip: MakeDecoder = (_, strict) => zlib.createGunzip(flushed(strict, Z_SYNC_FLUSH));
+
+const DECODERS = new Map<string, MakeDecoder>([
+  ['gzip', gunzip],
+  ['x-gzip', gunzip],
+  [
+    'deflate',
+    (begin, strict) => {
+      const options = flushed(strict, Z_SYNC_FLUSH);
+      return isRaw(begin) ? zlib.createInflateRaw(options) : zlib.createInflate(options);
+    },
+  ],
+  ['br', (_, strict) => zlib.createBrotliDecompress(flushed(strict, BROTLI_OPERATION_FLUSH))],
+  ['zstd', (_, strict) => zlib.createZstdDecompress(flushed(strict, ZSTD_e_flush))],
+]);
+
+/** Whether there is a decoder for a coding. */
+export function isDecodable(coding: string): boolean {
+  return DECODERS.has(coding);
+}
+
 /**
  * A decoder for one coding.
  * @param begin the first bytes, where they are known: "deflate" may stand for two formats
@@ -14,21 +39,7 @@ const ZLIB_CHECK = 31;
  * @returns undefined for a coding that is not known
  */
 export function decoderOf(coding: string, begin: Buffer, strict: boolean): Transform | undefined {
-  const { Z_SYNC_FLUSH, BROTLI_OPERATION_FLUSH, ZSTD_e_flush } = zlib.constants;
-  const deflate = strict ? {} : { finishFlush: Z_SYNC_FLUSH };
-  switch (coding) {
-    case 'gzip':
-    case 'x-gzip':
-      return zlib.createGunzip(deflate);
-    case 'deflate':
-      return isRaw(begin) ? zlib.createInflateRaw(deflate) : zlib.createInflate(deflate);
-    case 'br':
-      return zlib.createBrotliDecompress(strict ? {} : { finishFlush: BROTLI_OPERATION_FLUSH });
-    case 'zstd':
-      return zlib.createZstdDecompress(strict ? {} : { finishFlush: ZSTD_e_flush });
-    default:
-      return undefined;
-  }
+  return DECODERS.get(coding)?.(begin, strict);
 }
 
 /** Some servers send the bare format where "deflate" means zlib's (RFC 9110 8.4.1.2). */

@@ -3,7 +3,7 @@
 // need which is said here, what each does is theirs.
 
 import type { Transform } from 'node:stream';
-import { decoderOf } from './decoder.ts';
+import { decoderOf, isDecodable } from './decoder.ts';
 import { createGzip } from './gzip.ts';
 import { type HeldAnswer, MAX_CODINGS } from './held-answer.ts';
 import { KeyMask } from './key-mask.ts';
@@ -24,9 +24,9 @@ export function isMaskedInPassing(held: HeldAnswer): boolean {
 /** An encoded error of which it cannot be known what the client would read in it. */
 export function isUnreadable(held: HeldAnswer): boolean {
   if (!held.refusal || held.codings.length === 0) return false;
-  return isMaskedInPassing(held)
-    ? decodersFor(held) === undefined
-    : held.decodedWhole() === undefined;
+  if (!isMaskedInPassing(held)) return held.decodedWhole() === undefined;
+  const { codings } = held;
+  return codings.length > MAX_CODINGS || !codings.every(isDecodable);
 }
 
 /**
@@ -39,7 +39,7 @@ export function filterFor(
   to: { compress: boolean; onBroken: () => void },
 ): Filter | undefined {
   const row: Transform[] = [];
-  if (isMaskedInPassing(held)) row.push(...(decodersFor(held) ?? []), new KeyMask(key));
+  if (isMaskedInPassing(held)) row.push(...decodersFor(held), new KeyMask(key));
   if (to.compress) row.push(createGzip());
   const [first, last] = [row[0], row.at(-1)];
   if (first === undefined || last === undefined) return undefined;
@@ -55,11 +55,9 @@ export function filterFor(
   return { first, last };
 }
 
-/** What undoes an answer's codings, the last one first; undefined: one of them is not known. */
-function decodersFor(held: HeldAnswer): Transform[] | undefined {
-  const codings = held.codings.toReversed();
-  if (codings.length > MAX_CODINGS) return undefined;
-  const begins = codings.map((_, i) => (i === 0 ? held.raw() : NOTHING));
-  const decoders = codings.map((coding, i) => decoderOf(coding, begins[i] as Buffer, true));
-  return decoders.every((decoder) => decoder !== undefined) ? decoders : undefined;
+/** What undoes an answer's codings, the last one first; of readable answers. */
+function decodersFor(held: HeldAnswer): Transform[] {
+  return held.codings.toReversed().flatMap((coding, i) => {
+    return decoderOf(coding, i === 0 ? held.raw() : NOTHING, true) ?? [];
+  });
 }
