@@ -77,7 +77,7 @@ export class Plan {
   get session(): number | undefined {
     if (this.#session === null) {
       const { request, clientName } = this.#exchange;
-      this.#session = sessionOf(request.headers, this.#content, clientName);
+      this.#session = sessionOf(request.headers, this.#outline, clientName);
     }
     return this.#session;
   }
@@ -85,7 +85,7 @@ export class Plan {
   /** What it is likely to use of a key's tokens. */
   get tokens(): number {
     const announced = Number(this.#exchange.request.headers['content-length'] ?? this.body.bytes);
-    return estimatedTokens(announced, this.#content);
+    return estimatedTokens(announced, this.#outline);
   }
 
   /** Which of a group's keys knows what the request names, if it names anything. */
