@@ -8,6 +8,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Config } from '../config/config.ts';
 import { paintFor } from '../demo/narration.ts';
+import { isAnyAddress } from '../front/listen-address.ts';
 import { createHttpServer } from '../front/server.ts';
 import { serve } from '../serve/serve.ts';
 import type { CommandRuntime } from './command-runtime.ts';
@@ -120,6 +121,6 @@ function listenBriefly(port: number, host: string): Promise<number | undefined> 
 }
 
 function urlHost(host: string): string {
-  if (host === '0.0.0.0' || host === '::') return '127.0.0.1';
+  if (isAnyAddress(host)) return '127.0.0.1';
   return host.includes(':') ? `[${host}]` : host;
 }

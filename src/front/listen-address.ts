@@ -56,6 +56,11 @@ export function listenAddresses(
   return [{ kind: 'tcp', host: host.replace(/^\[(.*)\]$/, '$1'), port, inEveryWorker: true }];
 }
 
+/** Whether a host stands for all addresses of the machine: to listen on, not to be connected to. */
+export function isAnyAddress(host: string): boolean {
+  return host === '0.0.0.0' || host === '::';
+}
+
 /** Names an address for people: a URL, where it has one. */
 export function listenUrl(address: ListenAddress, secure: boolean): string {
   switch (address.kind) {

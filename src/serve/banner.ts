@@ -3,7 +3,7 @@
 
 import type { Config } from '../config/config.ts';
 import type { Grouping } from '../config/grouping.ts';
-import { type ListenAddress, listenUrl } from '../front/listen-address.ts';
+import { isAnyAddress, type ListenAddress, listenUrl } from '../front/listen-address.ts';
 import type { Logger } from '../log/log.ts';
 import type { Upstream } from '../pool/upstreams/upstream-list.ts';
 import type { Identity } from './runtime.ts';
@@ -55,8 +55,7 @@ export function tellStart(
 
 /** Where a browser on this machine finds the page: it opens no 0.0.0.0. */
 function pageUrl(address: ListenAddress & { kind: 'tcp' }, { tlsCertFile }: Config): string {
-  const isAny = address.host === '0.0.0.0' || address.host === '::';
-  const host = isAny ? 'localhost' : address.host;
+  const host = isAnyAddress(address.host) ? 'localhost' : address.host;
   return `${listenUrl({ ...address, host }, tlsCertFile !== '')}/dashboard`;
 }
 
