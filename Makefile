@@ -84,7 +84,7 @@ test-binary: $(INSTALLED) ## Run the end-to-end tests against build/gpt-load
 
 test-browser: $(INSTALLED) page ## Run the page's tests in Chromium (CHROMIUM=/usr/bin/chromium)
 	@test -x "$${CHROMIUM:-/usr/bin/chromium}" || { echo 'make: no Chromium; install it, or set CHROMIUM' >&2; exit 1; }
-	@node --test test/browser/*.ts
+	@node --test test/browser/page-in-chromium.ts
 
 screenshots: $(INSTALLED) $(PAGE) ## Retake the README's screenshots of the page, which takes two minutes
 	@node test/browser/pictures.ts
