@@ -14,6 +14,7 @@ import {
   groupOfEnvironment,
 } from './group-settings.ts';
 import { nearest } from './nearest.ts';
+import { quote } from './quote.ts';
 import * as rule from './rules.ts';
 import type { TomlFile, TomlTable } from './toml-file.ts';
 import * as toml from './toml-rules.ts';
@@ -228,7 +229,7 @@ function checkNames(
     if (known.includes(name)) continue;
     const near = nearest(name, known);
     const hint = near === undefined ? '' : `; did you mean ${near}?`;
-    table.problem(key, `there is no group "${name}"${hint}`);
+    table.problem(key, `there is no group ${quote(name)}${hint}`);
   }
 }
 
