@@ -25,30 +25,32 @@ export interface Wait {
 export async function inLine<T>(wait: Wait, look: () => Look<T>): Promise<T | undefined> {
   const { line, limitMs, now, exchange } = wait;
   const startMs = now();
-  if (!line.enter()) return undefined;
+  const place = line.enter();
+  if (place < 0) return undefined;
   const { promise: left, resolve } = Promise.withResolvers<void>();
   using _ = exchange.whenClientLeaves(resolve);
   try {
     // Whoever comes while others wait does not look before them.
-    let mayLook = line.length === 1;
+    let mayLook = line.isFirst(place);
     // The time is what ends it.
-    for (;;) {
-      const calls = line.calls;
+    while (!exchange.clientLeft) {
       if (mayLook) {
+        line.look(place);
         const seen = look();
+        if (wait.isFree?.() === true) line.pass(place);
         if ('found' in seen) return seen.found;
-        if (wait.isFree?.() === true) line.pass();
         line.expect(seen.retryAtMs ?? 0);
       }
       mayLook = true;
       const nowMs = now();
       const leftMs = startMs + limitMs - nowMs;
-      if (leftMs <= 0 || exchange.clientLeft) return undefined;
+      if (leftMs <= 0) break;
       const untilMs = line.retryAtMs > nowMs ? line.retryAtMs - nowMs : leftMs;
-      await line.wait(calls, Math.min(leftMs, untilMs), left);
+      await line.wait(place, Math.min(leftMs, untilMs), left);
     }
+    return undefined;
   } finally {
-    line.leave();
+    line.leave(place);
     exchange.waitedMs += now() - startMs;
   }
 }

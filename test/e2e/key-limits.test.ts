@@ -63,8 +63,10 @@ test('limits of requests under way spread the load, and the last key of a tier i
 });
 
 test('with QUEUE_TIMEOUT requests wait for a busy key, first come first served', async () => {
-  const slow = { kind: 'slow', delayMs: 150 } as const;
-  await using upstream = await startScriptedUpstream({ script: () => slow });
+  // The first one lasts until all the others are in line.
+  const delaysMs = [3_000];
+  const script = () => ({ kind: 'slow', delayMs: delaysMs.pop() ?? 30 }) as const;
+  await using upstream = await startScriptedUpstream({ script });
   await using proxy = await startGptLoad({
     keys: [`${keys[0]} concurrency=1`],
     upstreams: [upstream.url],
@@ -72,19 +74,24 @@ test('with QUEUE_TIMEOUT requests wait for a busy key, first come first served',
   });
   const order: number[] = [];
   const all: Promise<unknown>[] = [];
-  for (let i = 0; i < 8; i += 1) {
-    const asked = ask(proxy).then(async (answer) => {
+  for (let place = 0; place < 8; place += 1) {
+    const answered = ask(proxy).then(async (answer) => {
       assert.equal(answer.status, 200);
       await answer.arrayBuffer();
-      order.push(i);
+      order.push(place);
     });
-    all.push(asked);
-    await new Promise((resolve) => setTimeout(resolve, 40));
+    all.push(answered);
+    await eventually(`${place + 1} are under way`, async () => {
+      const metrics = await (await fetch(`${proxy.url}/metrics`)).text();
+      return metrics.includes(`\ngpt_load_requests_in_flight ${place + 1}\n`);
+    });
+    // It has its slot; to the line it is a millisecond more.
+    await new Promise((resolve) => setTimeout(resolve, 20));
   }
   await Promise.all(all);
   assert.deepEqual(order, [0, 1, 2, 3, 4, 5, 6, 7]);
   const metrics = await (await fetch(`${proxy.url}/metrics`)).text();
-  assert.match(metrics, /gpt_load_queue_wait_seconds_count [67]/);
+  assert.match(metrics, /gpt_load_queue_wait_seconds_count 7/);
   await proxy.waitForLog(/waited_ms=\d+/);
 });
 

@@ -1,7 +1,7 @@
 // A line of requests that wait for something to become free, over all workers, first come first
-// served: the engine keeps those who wait on one place of shared memory in their order and wakes
-// them one by one (ECMA-262, Atomics.waitAsync), so that waiting costs nothing. What is waited for,
-// and whether it is free, the caller finds out.
+// served. Everyone has a place in shared memory and keeps it until they leave, however often they
+// look in vain; whoever frees something calls the first one (ECMA-262, Atomics.waitAsync), so that
+// waiting costs nothing. What is waited for, and whether it is free, the caller finds out.
 
 import { MAX_WORKERS } from '../semaphore.ts';
 
@@ -10,50 +10,61 @@ export const MAX_WAITING = 1_000;
 /** Longer waits are cut into such pieces: should a call get lost, it is made up for. */
 const LOOK_AGAIN_MS = 5_000;
 
-const TURN = 0;
-/** Those that were called and have not looked yet, and how often the last call was passed on. */
-const CALLED = 0;
-const PASSED = 1;
-const RETRY_AT = 8;
-const WAITING_AT = 16;
-/** The sum, then the workers and the coordinator. */
-const WORKERS = 1 + MAX_WORKERS + 1;
+const RETRY_AT = 0;
+const LENGTH = 0;
+const TICKET = 1;
+const HEADER = 8;
+const PLACES = HEADER + 8;
+
+/** Nobody is at the place. Else its word says whose request is (the worker), and what it does. */
+const FREE = 0;
+/** It has no ticket yet. */
+const COMES = 1;
+const LOOKS = 2;
+const WAITS = 3;
+/** Something has become free for it; it has not looked yet. */
+const CALLED = 4;
+const STATES = 8;
 
 export class WaitingLine {
-  readonly #turn: Int32Array;
-  /** At CALLED and PASSED. */
-  readonly #calls: Int32Array;
   /** When something becomes free by itself, by the steady clock, as who looked last knew. */
   readonly #retryAt: Float64Array;
-  /** How many of each worker's requests wait. */
-  readonly #waiting: Int32Array;
-  readonly #workerId: number;
+  /** At LENGTH and TICKET. */
+  readonly #counts: Int32Array;
+  readonly #places: Int32Array;
+  /** Of each place: the number in the order of arrival. It may wrap round. */
+  readonly #tickets: Int32Array;
+  /** What this worker's words are counted from. */
+  readonly #owner: number;
 
   constructor(buffer: SharedArrayBuffer, workerId: number) {
-    this.#turn = new Int32Array(buffer, TURN, 1);
     this.#retryAt = new Float64Array(buffer, RETRY_AT, 1);
-    this.#waiting = new Int32Array(buffer, WAITING_AT, WORKERS);
-    this.#calls = new Int32Array(buffer, WAITING_AT + WORKERS * 4, 2);
-    this.#workerId = workerId;
+    this.#counts = new Int32Array(buffer, HEADER, 2);
+    this.#places = new Int32Array(buffer, PLACES, MAX_WAITING);
+    this.#tickets = new Int32Array(buffer, PLACES + MAX_WAITING * 4, MAX_WAITING);
+    this.#owner = workerId * STATES;
+    if (workerId > MAX_WORKERS) throw new RangeError(`worker ${workerId}`);
   }
 
   static create(): SharedArrayBuffer {
-    return new SharedArrayBuffer(WAITING_AT + (WORKERS + 2) * 4);
+    return new SharedArrayBuffer(PLACES + MAX_WAITING * 8);
   }
 
   /** Requests that wait, over all workers. */
   get length(): number {
-    return Atomics.load(this.#waiting, 0);
+    return Atomics.load(this.#counts, LENGTH);
   }
 
   /** Somebody was called and has not looked yet: what has become free is theirs. */
   get isCalling(): boolean {
-    return Atomics.load(this.#calls, CALLED) > 0;
-  }
-
-  /** To be read before the look that is followed by {@link wait}: no call in between is missed. */
-  get calls(): number {
-    return Atomics.load(this.#turn, 0);
+    let left = this.length;
+    for (let place = 0; left > 0 && place < MAX_WAITING; place += 1) {
+      const word = Atomics.load(this.#places, place);
+      if (word === FREE) continue;
+      if (word % STATES !== WAITS) return true;
+      left -= 1;
+    }
+    return false;
   }
 
   /** When something is to become free by itself, by the steady clock. */
@@ -61,39 +72,48 @@ export class WaitingLine {
     return this.#retryAt[0] ?? 0;
   }
 
-  /** Takes a place; false: there is none. {@link leave} gives it back. */
-  enter(): boolean {
-    if (Atomics.add(this.#waiting, 0, 1) >= MAX_WAITING) {
-      Atomics.sub(this.#waiting, 0, 1);
-      return false;
+  /** Takes the last place, which {@link leave} gives back; -1: there is none. */
+  enter(): number {
+    const ticket = Atomics.add(this.#counts, TICKET, 1);
+    // Counted before it is there and until it is gone: who searches stops after so many.
+    Atomics.add(this.#counts, LENGTH, 1);
+    for (let place = 0; place < MAX_WAITING; place += 1) {
+      if (!this.#change(place, FREE, this.#owner + COMES)) continue;
+      Atomics.store(this.#tickets, place, ticket);
+      this.look(place);
+      return place;
     }
-    Atomics.add(this.#waiting, 1 + this.#workerId, 1);
-    return true;
+    Atomics.sub(this.#counts, LENGTH, 1);
+    return -1;
   }
 
-  leave(): void {
-    Atomics.sub(this.#waiting, 1 + this.#workerId, 1);
-    Atomics.sub(this.#waiting, 0, 1);
+  /** Nobody came before the one at this place. */
+  isFirst(place: number): boolean {
+    const ticket = this.#ticketOf(place);
+    return this.#next((other, state) => state !== COMES && comesBefore(other, ticket)) < 0;
   }
 
-  /**
-   * Waits until it is called, or so long.
-   * @param calls as they were before the caller looked
-   * @param abandoned settles when the caller is no longer interested
-   */
-  async wait(calls: number, limitMs: number, abandoned: Promise<void>): Promise<void> {
+  /** The one at this place looks now: calls until here are answered by it. */
+  look(place: number): void {
+    Atomics.store(this.#places, place, this.#owner + LOOKS);
+  }
+
+  /** Waits until it is called, or so long. Returns at once if it was called since it looked. */
+  async wait(place: number, limitMs: number, abandoned: Promise<void>): Promise<void> {
+    const waits = this.#owner + WAITS;
+    if (!this.#change(place, this.#owner + LOOKS, waits)) return;
     const forMs = Math.max(1, Math.min(limitMs, LOOK_AGAIN_MS));
-    const waiting = Atomics.waitAsync(this.#turn, 0, calls, forMs);
-    if (!waiting.async) return;
-    let isGone = false;
-    const called = waiting.value.then((how) => {
-      if (how !== 'ok') return;
-      Atomics.sub(this.#calls, CALLED, 1);
-      // A call for one who left is the next one's.
-      if (isGone) this.#notify();
-    });
-    await Promise.race([called, abandoned]);
-    isGone = true;
+    const waiting = Atomics.waitAsync(this.#places, place, waits, forMs);
+    if (waiting.async) await Promise.race([waiting.value, abandoned]);
+  }
+
+  /** Gives the place back. A call that it has not answered is the next one's. */
+  leave(place: number): void {
+    const word = Atomics.exchange(this.#places, place, FREE);
+    Atomics.sub(this.#counts, LENGTH, 1);
+    // Whoever takes the place next is not to be woken in this one's stead.
+    Atomics.notify(this.#places, place);
+    if (word % STATES === CALLED) this.call();
   }
 
   /** Notes when something becomes free by itself, for those who come. */
@@ -103,30 +123,69 @@ export class WaitingLine {
 
   /** Something has become free: the first in line may look. */
   call(): void {
-    Atomics.add(this.#turn, 0, 1);
-    if (this.length === 0) return;
-    Atomics.store(this.#calls, PASSED, 0);
-    this.#notify();
+    if (this.length > 0) this.#call(() => true);
   }
 
-  /** What has become free was not for the one who was called: the next one may look, each once. */
-  pass(): void {
-    if (Atomics.add(this.#calls, PASSED, 1) < this.length - 1) this.#notify();
+  /** What is free was not for the one at this place, or not all of it: the next one may look. */
+  pass(place: number): void {
+    const ticket = this.#ticketOf(place);
+    if (this.length > 1) this.#call((other) => comesBefore(ticket, other));
   }
 
-  #notify(): void {
-    // Counted before: the one who wakes up takes it off.
-    Atomics.add(this.#calls, CALLED, 1);
-    if (Atomics.notify(this.#turn, 0, 1) === 0) Atomics.sub(this.#calls, CALLED, 1);
+  #call(isMeant: (ticket: number) => boolean): void {
+    // Who is no longer where it was found has looked, was called or has left: at most so often.
+    for (let tries = 0; tries < MAX_WAITING; tries += 1) {
+      const place = this.#next((ticket, state) => isOpen(state) && isMeant(ticket));
+      if (place < 0) return;
+      const word = Atomics.load(this.#places, place);
+      if (!isOpen(word % STATES)) continue;
+      if (!this.#change(place, word, word - (word % STATES) + CALLED)) continue;
+      Atomics.notify(this.#places, place);
+      return;
+    }
   }
 
-  /**
-   * After a worker died: its requests wait no longer, and a call that it had taken is made again.
-   */
+  /** The place with the lowest ticket of those that are meant; -1: there is none. */
+  #next(isMeant: (ticket: number, state: number) => boolean): number {
+    let left = this.length;
+    let first = -1;
+    for (let place = 0; left > 0 && place < MAX_WAITING; place += 1) {
+      const state = Atomics.load(this.#places, place) % STATES;
+      if (state === FREE) continue;
+      left -= 1;
+      const ticket = this.#ticketOf(place);
+      if (!isMeant(ticket, state)) continue;
+      if (first < 0 || comesBefore(ticket, this.#ticketOf(first))) first = place;
+    }
+    return first;
+  }
+
+  #ticketOf(place: number): number {
+    return Atomics.load(this.#tickets, place);
+  }
+
+  #change(place: number, from: number, to: number): boolean {
+    return Atomics.compareExchange(this.#places, place, from, to) === from;
+  }
+
+  /** After a worker died: its requests wait no longer, and a call to one of them is made again. */
   reclaim(workerId: number): void {
-    const held = Atomics.exchange(this.#waiting, 1 + workerId, 0);
-    if (held > 0) Atomics.sub(this.#waiting, 0, held);
-    Atomics.store(this.#calls, CALLED, 0);
+    for (let place = 0; place < MAX_WAITING; place += 1) {
+      const word = Atomics.load(this.#places, place);
+      if (word === FREE || Math.floor(word / STATES) !== workerId) continue;
+      Atomics.store(this.#places, place, FREE);
+      Atomics.sub(this.#counts, LENGTH, 1);
+    }
     this.call();
   }
+}
+
+/** It may be called: it waits, or looks and would have to look again. */
+function isOpen(state: number): boolean {
+  return state === WAITS || state === LOOKS;
+}
+
+/** Tickets are 32 bits wide and wrap round. */
+function comesBefore(a: number, b: number): boolean {
+  return ((a - b) | 0) < 0;
 }
