@@ -7,9 +7,9 @@ import type { Admin } from '../admin/admin.ts';
 import type { Config } from '../config/config.ts';
 import type { AccessLog } from '../log/access-log.ts';
 import type { Logger } from '../log/log.ts';
-import type { Trail } from '../log/trail.ts';
+import { ownRequestId } from '../log/request-id.ts';
 import type { TrailBatches } from '../log/trail-batch.ts';
-import { loggedTarget, parseTarget, type RequestTarget } from '../policy/request-target.ts';
+import { parseTarget, type RequestTarget } from '../policy/request-target.ts';
 import type { ClientCounts } from '../pool/counts/client-counts.ts';
 import type { WorkerCounters } from '../pool/counts/counters.ts';
 import type { ClientLimits } from '../pool/limits/client-limits.ts';
@@ -29,6 +29,7 @@ import type { Routing } from '../proxy/routing.ts';
 import type { Deadlines } from '../upstream/deadlines.ts';
 import type { Auth } from './auth.ts';
 import type { TrustedProxies } from './client-address.ts';
+import { EndedRequest } from './ended-request.ts';
 import { asksForModels, type ListsOfModels, sendModels } from './model-list.ts';
 import type { OwnSite } from './own-site.ts';
 import { malformation } from './well-formed.ts';
@@ -62,12 +63,10 @@ export interface RouterParts {
   readonly idPrefix: string;
 }
 
-/** TRACE would echo the leased key (RFC 9110 9.3.8); CONNECT is no request to an API. */
 /** How the page marks its requests (admin/dashboard/page/state.tsx). */
 const PAGE = 'gpt-load-page';
+/** TRACE would echo the leased key (RFC 9110 9.3.8); CONNECT is no request to an API. */
 const REFUSED_METHODS = new Set(['TRACE', 'TRACK', 'CONNECT']);
-/** Digits of a request's number in its id, to base 36. */
-const ID_DIGITS = 5;
 /** A client's own request id is taken when it is short and harmless in a log. */
 const REQUEST_ID = /^[\w.:/+=-]{1,128}$/;
 
@@ -105,7 +104,7 @@ export class Router {
 
   #exchange(request: IncomingMessage, response: ServerResponse, target: RequestTarget): void {
     const exchange = new Exchange(request, response, target, {
-      id: this.#requestId(request),
+      ...this.#requestId(request),
       startMs: this.#parts.deadlines.touch(),
       clientAddress: this.#parts.trustedProxies.clientAddress(
         request.socket.remoteAddress ?? '',
@@ -208,11 +207,12 @@ export class Router {
     });
   }
 
-  #requestId(request: IncomingMessage): string {
+  /** The number in an id of our own making; -1: the id is the client's. */
+  #requestId(request: IncomingMessage): { id: string; serial: number } {
     const given = request.headers['x-request-id'];
-    if (typeof given === 'string' && REQUEST_ID.test(given)) return given;
+    if (typeof given === 'string' && REQUEST_ID.test(given)) return { id: given, serial: -1 };
     this.#requests += 1;
-    return this.#parts.idPrefix + this.#requests.toString(36).padStart(ID_DIGITS, '0');
+    return { id: ownRequestId(this.#parts.idPrefix, this.#requests), serial: this.#requests };
   }
 
   #failed(exchange: Exchange, error: unknown): void {
@@ -241,36 +241,11 @@ export class Router {
     counters.observe('totalMs', totalMs);
     if (exchange.waitedMs > 0) counters.observe('queueMs', exchange.waitedMs);
     const broke = exchange.ended !== undefined && exchange.ended !== 'client_left';
-    const trail = this.#trailOf(exchange, totalMs);
-    if (exchange.isReading) exchange.whenRead = () => trails.add(this.#trailOf(exchange, totalMs));
-    else trails.add(trail);
-    if (broke || exchange.response.statusCode >= 500) accessLog.write('error', trail);
-    else if (failed || config.logEnableRequest) accessLog.write('info', trail);
-  }
-
-  #trailOf(exchange: Exchange, totalMs: number): Trail {
-    const { response, firstByteMs, groupName } = exchange;
-    return {
-      atMs: Date.now() - Math.round(totalMs),
-      id: exchange.id,
-      client: exchange.clientAddress,
-      clientName: exchange.client?.name,
-      groupName,
-      group: this.#served.routing.groups.length === 1 ? undefined : groupName,
-      method: exchange.method,
-      path: loggedTarget(exchange.asked),
-      model: exchange.model,
-      streamed: exchange.streamed,
-      status: exchange.clientLeft && !response.headersSent ? 0 : response.statusCode,
-      firstByteMs: firstByteMs < 0 ? null : firstByteMs,
-      totalMs,
-      waitedMs: exchange.waitedMs === 0 ? undefined : exchange.waitedMs,
-      bytesIn: exchange.bytesIn,
-      bytesOut: exchange.bytesOut,
-      ended: exchange.ended,
-      refusal: exchange.refusal,
-      tokens: exchange.usage,
-      attempts: exchange.attempts,
-    };
+    const isOnlyGroup = this.#served.routing.groups.length === 1;
+    const over = new EndedRequest(exchange, totalMs, isOnlyGroup);
+    if (exchange.isReading) exchange.whenRead = () => trails.add(over);
+    else trails.add(over);
+    if (broke || exchange.response.statusCode >= 500) accessLog.write('error', over);
+    else if (failed || config.logEnableRequest) accessLog.write('info', over);
   }
 }

@@ -19,15 +19,19 @@ export interface TrailBatch extends TrailRecords {
 /** Gathers trails and sends them in batches. */
 export class TrailBatches {
   readonly #send: (batch: TrailBatch) => void;
-  readonly #sheet = new TrailSheet();
+  readonly #sheet: TrailSheet;
   #dropped = 0;
   #isOnTheWay = false;
   /** The next batch goes as soon as that one has arrived. */
   #isDue = false;
   #timer: NodeJS.Timeout | undefined;
 
-  /** @param send takes a batch that is its own; {@link taken} tells that it has arrived */
-  constructor(send: (batch: TrailBatch) => void) {
+  /**
+   * @param idPrefix begins the ids that their worker makes
+   * @param send takes a batch that is its own; {@link taken} tells that it has arrived
+   */
+  constructor(idPrefix: string, send: (batch: TrailBatch) => void) {
+    this.#sheet = new TrailSheet(idPrefix);
     this.#send = send;
   }
 

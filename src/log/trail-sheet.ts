@@ -3,11 +3,13 @@
 // would have to copy. A record's places are those of writeHead and writeAttempt.
 
 import { Remembered } from './remembered.ts';
+import { ownRequestId } from './request-id.ts';
 import { shownText, type Trail, type TrailAttempt, type TrailChange } from './trail.ts';
 
 /** Numbers of a request and of each of its attempts. */
-const HEAD_PLACES = 24;
+const HEAD_PLACES = 25;
 const ATTEMPT_PLACES = 10;
+const COLUMNS = HEAD_PLACES + ATTEMPT_PLACES;
 /** A request that had more attempts keeps the last ones. */
 const MAX_ATTEMPTS = 64;
 /** Numbers and texts that one sheet has room for. */
@@ -24,20 +26,31 @@ export interface TrailRecords {
   readonly numbers: Float64Array<ArrayBuffer>;
   readonly texts: readonly string[];
   readonly count: number;
+  /** Begins the ids that are written as numbers. */
+  readonly idPrefix: string;
   /** What they take, about. */
   readonly bytes: number;
 }
 
 /** A sheet that is being written. */
 export class TrailSheet {
+  readonly #idPrefix: string;
   readonly #numbers = new Float64Array(MAX_NUMBERS);
   readonly #places = new Map<string, number>();
+  /** By column, the text that was written there last, and where it stands: most come again. */
+  readonly #lastTexts = new Array<string | undefined>(COLUMNS).fill(undefined);
+  readonly #lastPlaces = new Int32Array(COLUMNS);
   /** Masked and cut; of texts that come again and again this is known. */
   readonly #shown = new Remembered(shownText);
   #texts = [''];
   #textChars = 0;
   #used = 0;
   #count = 0;
+
+  /** @param idPrefix begins the ids of requests whose number is given */
+  constructor(idPrefix = '') {
+    this.#idPrefix = idPrefix;
+  }
 
   get count(): number {
     return this.#count;
@@ -66,8 +79,11 @@ export class TrailSheet {
   take(): TrailRecords {
     const numbers = this.#numbers.slice(0, this.#used);
     const bytes = numbers.byteLength + 2 * this.#textChars;
-    const records = { numbers, texts: this.#texts, count: this.#count, bytes };
+    const idPrefix = this.#idPrefix;
+    const records = { numbers, texts: this.#texts, count: this.#count, idPrefix, bytes };
     this.#places.clear();
+    this.#lastTexts.fill(undefined);
+    this.#lastPlaces.fill(NO_TEXT);
     this.#texts = [''];
     this.#textChars = 0;
     this.#used = 0;
@@ -76,20 +92,20 @@ export class TrailSheet {
   }
 
   #writeHead(trail: Trail, attempts: number): void {
-    const { tokens, waitedMs = 0, firstByteMs } = trail;
+    const { tokens, waitedMs = 0, firstByteMs, serial = NONE } = trail;
     const numbers = this.#numbers;
     const at = this.#used;
     this.#used += HEAD_PLACES;
     numbers[at] = attempts;
     numbers[at + 1] = trail.atMs;
-    // No two are the same: not looked up.
-    numbers[at + 2] = this.#newText('', shownText(trail.id));
-    numbers[at + 3] = this.#text(trail.client);
-    numbers[at + 4] = this.#text(trail.clientName);
-    numbers[at + 5] = this.#text(trail.groupName);
-    numbers[at + 6] = this.#text(trail.method);
-    numbers[at + 7] = this.#text(trail.path);
-    numbers[at + 8] = this.#text(trail.model);
+    // No two are the same: a number where it can be, and not looked up.
+    numbers[at + 2] = serial < 0 ? this.#newText('', shownText(trail.id)) : NO_TEXT;
+    numbers[at + 3] = this.#column(3, trail.client);
+    numbers[at + 4] = this.#column(4, trail.clientName);
+    numbers[at + 5] = this.#column(5, trail.groupName);
+    numbers[at + 6] = this.#column(6, trail.method);
+    numbers[at + 7] = this.#column(7, trail.path);
+    numbers[at + 8] = this.#column(8, trail.model);
     numbers[at + 9] = trail.streamed ? 1 : 0;
     numbers[at + 10] = trail.status;
     numbers[at + 11] = firstByteMs ?? NONE;
@@ -97,8 +113,9 @@ export class TrailSheet {
     numbers[at + 13] = waitedMs;
     numbers[at + 14] = trail.bytesIn;
     numbers[at + 15] = trail.bytesOut;
-    numbers[at + 16] = this.#text(trail.ended);
-    numbers[at + 17] = this.#text(trail.refusal);
+    numbers[at + 16] = this.#column(16, trail.ended);
+    numbers[at + 17] = this.#column(17, trail.refusal);
+    numbers[at + 24] = serial;
     numbers[at + 18] = tokens === undefined ? NONE : 0;
     if (tokens === undefined) return;
     numbers[at + 19] = tokens.input;
@@ -114,15 +131,23 @@ export class TrailSheet {
     const at = this.#used;
     this.#used += ATTEMPT_PLACES;
     numbers[at] = this.#text(attempt.key);
-    numbers[at + 1] = this.#text(attempt.upstream);
+    numbers[at + 1] = this.#column(HEAD_PLACES + 1, attempt.upstream);
     numbers[at + 2] = attempt.status;
-    numbers[at + 3] = this.#text(attempt.verdict);
-    numbers[at + 4] = this.#text(attempt.rule);
-    numbers[at + 5] = this.#text(attempt.code);
+    numbers[at + 3] = this.#column(HEAD_PLACES + 3, attempt.verdict);
+    numbers[at + 4] = this.#column(HEAD_PLACES + 4, attempt.rule);
+    numbers[at + 5] = this.#column(HEAD_PLACES + 5, attempt.code);
     numbers[at + 6] = attempt.ms;
     numbers[at + 7] = attempt.endMs;
     numbers[at + 8] = attempt.waitedMs;
     numbers[at + 9] = changes.length === 0 ? NO_TEXT : this.#newText('', changesText(changes));
+  }
+
+  #column(column: number, text: string | undefined): number {
+    if (text === this.#lastTexts[column]) return this.#lastPlaces[column] as number;
+    const place = this.#text(text);
+    this.#lastTexts[column] = text;
+    this.#lastPlaces[column] = place;
+    return place;
   }
 
   #text(text: string | undefined): number {
@@ -168,7 +193,7 @@ function readTrail(records: TrailRecords, at: number, attempts: number): Trail {
   const first = at + HEAD_PLACES;
   return {
     atMs: ms(1),
-    id: text(2),
+    id: number(2) === NO_TEXT ? ownRequestId(records.idPrefix, number(24)) : text(2),
     client: text(3),
     clientName: optional(4),
     groupName: text(5),

@@ -25,11 +25,18 @@ const BODY_MEMBERS =
 const MAX_NAMES = 16;
 const NAME = /^[\w-][\w.-]{2,255}$/;
 
+/** The path that was looked at last, and what it is: most requests have the same one. */
+let lastPath = '';
+let isLastMaking = false;
+
 /** Whether the answer to a request may name something new that only its key will know. */
 export function makesResource(method: string, path: string): boolean {
   if (method !== 'POST') return false;
+  if (path === lastPath) return isLastMaking;
   const last = path.slice(path.lastIndexOf('/') + 1);
-  return COLLECTIONS.has(last) || last.endsWith(':batchGenerateContent');
+  lastPath = path;
+  isLastMaking = COLLECTIONS.has(last) || last.endsWith(':batchGenerateContent');
+  return isLastMaking;
 }
 
 /** The names that a path has: `/v1/files/file-1/content`, `/v1beta/cachedContents/abc`. */

@@ -1,6 +1,8 @@
 // What an answer says that it used: tokens, as OpenAI, Anthropic, Gemini, Mistral, Cohere and those
 // that copy them spell it, in documents and streams. Found by the names of the numbers, whoever
-// sent them; an answer that names none is unknown, never 0.
+// sent them; an answer that names none is unknown, never 0. How they are read is usage-numbers.ts.
+
+import { noNumbers, placeOf, readNumbers, type UsageNumbers } from './usage-numbers.ts';
 
 /** Tokens of one request. */
 export interface TokenUsage {
@@ -15,8 +17,6 @@ export interface TokenUsage {
   readonly reasoning: number;
 }
 
-type Numbers = Readonly<Record<string, unknown>>;
-
 /** The model that an answer says it is of; undefined: it says none. @param head its beginning */
 export function modelInAnswer(head: string): string | undefined {
   return /"model(?:Version)?"\s*:\s*"([\w./:@-]{1,128})"/.exec(head)?.[1];
@@ -27,10 +27,37 @@ const MARK = '"usage';
 const QUOTE = 0x22;
 const COLON = 0x3a;
 const OPEN = 0x7b;
-/** No request uses so many: what says so is none of its numbers, and sums of them stay exact. */
-const MAX_TOKENS = 1_000_000_000;
+const SPACE = 0x20;
 /** Objects that are read to their end, or to find that they have none. */
 const MAX_OBJECTS = 8;
+
+const PROMPT = placeOf('prompt_tokens');
+const COMPLETION = placeOf('completion_tokens');
+const INPUT = placeOf('input_tokens');
+const OUTPUT = placeOf('output_tokens');
+const TOTAL = placeOf('total_tokens');
+const CACHE_HIT = placeOf('prompt_cache_hit_tokens');
+const CACHE_READ = placeOf('cache_read_input_tokens');
+const CACHE_CREATION = placeOf('cache_creation_input_tokens');
+const CACHED = placeOf('cached_tokens');
+const PROMPT_CACHED = placeOf('prompt_tokens_details.cached_tokens');
+const PROMPT_WRITTEN = placeOf('prompt_tokens_details.cache_write_tokens');
+const INPUT_CACHED = placeOf('input_tokens_details.cached_tokens');
+const INPUT_WRITTEN = placeOf('input_tokens_details.cache_write_tokens');
+const COMPLETION_REASONING = placeOf('completion_tokens_details.reasoning_tokens');
+const OUTPUT_REASONING = placeOf('output_tokens_details.reasoning_tokens');
+const COHERE_INPUT = placeOf('tokens.input_tokens');
+const COHERE_OUTPUT = placeOf('tokens.output_tokens');
+const GEMINI_PROMPT = placeOf('promptTokenCount');
+const GEMINI_TOOL = placeOf('toolUsePromptTokenCount');
+const GEMINI_CACHED = placeOf('cachedContentTokenCount');
+const GEMINI_CANDIDATES = placeOf('candidatesTokenCount');
+const GEMINI_RESPONSE = placeOf('responseTokenCount');
+const GEMINI_THOUGHTS = placeOf('thoughtsTokenCount');
+const GEMINI_TOTAL = placeOf('totalTokenCount');
+
+/** One text is read at a time: what is read next overwrites them. */
+const numbers = noNumbers();
 
 /**
  * Reads the usage that an answer names.
@@ -38,37 +65,45 @@ const MAX_OBJECTS = 8;
  * @param tail its end, the same text where the answer is short: the last numbers count
  */
 export function tokenUsage(head: string, tail: string): TokenUsage | undefined {
-  const last = lastUsage(tail);
-  if (last === undefined) return head === tail ? undefined : usageFrom(lastUsage(head), undefined);
+  let text = tail;
+  let from = lastUsage(tail);
+  if (from < 0 && head !== tail) {
+    text = head;
+    from = lastUsage(head);
+  }
+  if (from < 0) return undefined;
   // A message's last event repeats some numbers of the first one, and leaves others out. No
   // document is searched for it.
-  const isMessage = head.charCodeAt(0) !== OPEN && head.includes('"message_start"');
-  const first = isMessage ? firstUsage(head) : undefined;
-  return usageFrom(last, first);
+  if (head.charCodeAt(0) !== OPEN && head.includes('"message_start"')) {
+    readFirstUsage(head);
+    readNumbers(text, from, numbers);
+  }
+  return usageFrom(numbers);
 }
 
-/** The numbers of the first object that is called so. */
-function firstUsage(text: string): Numbers | undefined {
+/** Reads the numbers of the first object that is called so. */
+function readFirstUsage(text: string): void {
+  numbers.fill(Number.NaN);
   const at = text.indexOf('"usage"');
   const from = at < 0 ? -1 : openingAt(text, at + '"usage"'.length);
-  return from < 0 ? undefined : objectAt(text, from);
+  if (from >= 0 && !readNumbers(text, from, numbers)) numbers.fill(Number.NaN);
 }
 
-/** The numbers of the last object that is called so. */
-function lastUsage(text: string): Numbers | undefined {
+/** Reads the numbers of the last object that is called so. @returns where it begins; -1: none */
+function lastUsage(text: string): number {
   // Streams that were asked for no usage say `"usage":null` in each event, also behind a real one.
   let objects = 0;
   for (let at = text.lastIndexOf(MARK); at >= 0 && objects < MAX_OBJECTS; ) {
     const name = endOfName(text, at + MARK.length);
     const from = name < 0 ? -1 : openingAt(text, name);
     if (from >= 0) {
-      const found = objectAt(text, from);
-      if (found !== undefined) return found;
+      numbers.fill(Number.NaN);
+      if (readNumbers(text, from, numbers)) return from;
       objects += 1;
     }
     at = at === 0 ? -1 : text.lastIndexOf(MARK, at - 1);
   }
-  return undefined;
+  return -1;
 }
 
 /** Where the name ends that begins so: `usage`, Gemini's `usageMetadata`; -1: it is another. */
@@ -81,114 +116,83 @@ function endOfName(text: string, at: number): number {
 /** Where the object behind a colon begins; -1: something else stands there. */
 function openingAt(text: string, name: number): number {
   let at = name;
-  for (let code = text.charCodeAt(at); code <= 0x20 || code === COLON; ) {
+  for (let code = text.charCodeAt(at); code <= SPACE || code === COLON; ) {
     at++;
     code = text.charCodeAt(at);
   }
   return text.charCodeAt(at) === OPEN ? at : -1;
 }
 
-/** An object with objects in it, and such in those: nobody's usage is deeper. */
-const OBJECT = /\{[^{}]*(?:\{[^{}]*(?:\{[^{}]*\}[^{}]*)*\}[^{}]*)*\}/y;
-
-/** The object that begins there; undefined: it is not whole. */
-function objectAt(text: string, at: number): Numbers | undefined {
-  OBJECT.lastIndex = at;
-  return OBJECT.test(text) ? parsed(text.slice(at, OBJECT.lastIndex)) : undefined;
-}
-
-function parsed(text: string): Numbers | undefined {
-  try {
-    return JSON.parse(text) as Numbers;
-  } catch {
-    return undefined;
-  }
-}
-
-function usageFrom(last: Numbers | undefined, first: Numbers | undefined): TokenUsage | undefined {
-  if (last === undefined) return undefined;
-  if (last.promptTokenCount !== undefined || last.totalTokenCount !== undefined) {
-    return ofGemini(last);
-  }
-  const numbers = first === undefined ? last : { ...first, ...withoutNulls(last) };
-  if (isNumbers(numbers.tokens)) return ofCohere(numbers.tokens, numbers.cached_tokens);
-  const { prompt_tokens: prompt, input_tokens: input, output_tokens: output } = numbers;
-  if ((prompt ?? input ?? output ?? numbers.total_tokens ?? null) === null) return undefined;
-  const { cache_read_input_tokens: read, cache_creation_input_tokens: written } = numbers;
+function usageFrom(named: UsageNumbers): TokenUsage | undefined {
+  if (isNamed(named, GEMINI_PROMPT) || isNamed(named, GEMINI_TOTAL)) return ofGemini(named);
+  if (isNamed(named, COHERE_INPUT) || isNamed(named, COHERE_OUTPUT)) return ofCohere(named);
+  const isOpenai = isNamed(named, PROMPT);
+  const isAny = isNamed(named, INPUT) || isNamed(named, OUTPUT) || isNamed(named, TOTAL);
+  if (!isOpenai && !isAny) return undefined;
   // LiteLLM and its like add Anthropic's names to OpenAI's, whose sum has them in it already.
-  const isAnthropic = (read ?? written ?? null) !== null && (prompt ?? null) === null;
-  return isAnthropic ? ofAnthropic(numbers) : ofOpenai(numbers);
+  const isCaching = isNamed(named, CACHE_READ) || isNamed(named, CACHE_CREATION);
+  return isCaching && !isOpenai ? ofAnthropic(named) : ofOpenai(named);
 }
 
 /** https://platform.openai.com/docs/api-reference: chat and completions; responses and images. */
-function ofOpenai(numbers: Numbers): TokenUsage {
-  const inDetail = detail(numbers.prompt_tokens_details ?? numbers.input_tokens_details);
-  const outDetail = detail(numbers.completion_tokens_details ?? numbers.output_tokens_details);
-  const { cache_read_input_tokens: read, cache_creation_input_tokens: written } = numbers;
-  const input = count(numbers.prompt_tokens ?? numbers.input_tokens);
-  const output = count(numbers.completion_tokens ?? numbers.output_tokens);
-  const reasoning = count(outDetail.reasoning_tokens);
+function ofOpenai(named: UsageNumbers): TokenUsage {
+  const input = firstOf(named, PROMPT, INPUT);
+  const output = firstOf(named, COMPLETION, OUTPUT);
+  const reasoning = firstOf(named, COMPLETION_REASONING, OUTPUT_REASONING);
+  // DeepSeek names the hits beside the sum, LiteLLM what Anthropic said.
+  const inDetail = isNamed(named, PROMPT_CACHED) || isNamed(named, INPUT_CACHED);
+  const cached = inDetail
+    ? firstOf(named, PROMPT_CACHED, INPUT_CACHED)
+    : firstOf(named, CACHE_HIT, CACHE_READ);
+  const isWritten = isNamed(named, PROMPT_WRITTEN) || isNamed(named, INPUT_WRITTEN);
+  const cacheWrite = isWritten
+    ? firstOf(named, PROMPT_WRITTEN, INPUT_WRITTEN)
+    : count(named, CACHE_CREATION);
   // xAI, and Gemini under OpenAI's names, count reasoning beside the answer: their total shows it.
-  const isBeside = reasoning > 0 && numbers.total_tokens === input + output + reasoning;
-  return {
-    input,
-    // DeepSeek names the hits beside the sum, LiteLLM what Anthropic said.
-    cached: count(inDetail.cached_tokens ?? numbers.prompt_cache_hit_tokens ?? read),
-    cacheWrite: count(inDetail.cache_write_tokens ?? written),
-    output: isBeside ? output + reasoning : output,
-    reasoning,
-  };
+  const isBeside = reasoning > 0 && named[TOTAL] === input + output + reasoning;
+  return { input, cached, cacheWrite, output: isBeside ? output + reasoning : output, reasoning };
 }
 
 /** https://docs.anthropic.com/en/docs/build-with-claude/prompt-caching: the three are disjoint. */
-function ofAnthropic(numbers: Numbers): TokenUsage {
-  const cached = count(numbers.cache_read_input_tokens);
-  const cacheWrite = count(numbers.cache_creation_input_tokens);
-  const input = count(numbers.input_tokens) + cached + cacheWrite;
-  return { input, cached, cacheWrite, output: count(numbers.output_tokens), reasoning: 0 };
+function ofAnthropic(named: UsageNumbers): TokenUsage {
+  const cached = count(named, CACHE_READ);
+  const cacheWrite = count(named, CACHE_CREATION);
+  const input = count(named, INPUT) + cached + cacheWrite;
+  return { input, cached, cacheWrite, output: count(named, OUTPUT), reasoning: 0 };
 }
 
 /** https://ai.google.dev/api/generate-content#UsageMetadata: thoughts come beside candidates. */
-function ofGemini(numbers: Numbers): TokenUsage {
-  const reasoning = count(numbers.thoughtsTokenCount);
+function ofGemini(named: UsageNumbers): TokenUsage {
+  const reasoning = count(named, GEMINI_THOUGHTS);
   return {
-    input: count(numbers.promptTokenCount) + count(numbers.toolUsePromptTokenCount),
-    cached: count(numbers.cachedContentTokenCount),
+    input: count(named, GEMINI_PROMPT) + count(named, GEMINI_TOOL),
+    cached: count(named, GEMINI_CACHED),
     cacheWrite: 0,
-    output: count(numbers.candidatesTokenCount ?? numbers.responseTokenCount) + reasoning,
+    output: firstOf(named, GEMINI_CANDIDATES, GEMINI_RESPONSE) + reasoning,
     reasoning,
   };
 }
 
 /** https://docs.cohere.com/reference/chat */
-function ofCohere(tokens: Numbers, cached: unknown): TokenUsage {
+function ofCohere(named: UsageNumbers): TokenUsage {
   return {
-    input: count(tokens.input_tokens),
-    cached: count(cached),
+    input: count(named, COHERE_INPUT),
+    cached: count(named, CACHED),
     cacheWrite: 0,
-    output: count(tokens.output_tokens),
+    output: count(named, COHERE_OUTPUT),
     reasoning: 0,
   };
 }
 
-const NO_DETAIL: Numbers = {};
-
-function detail(value: unknown): Numbers {
-  return isNumbers(value) ? value : NO_DETAIL;
+function isNamed(named: UsageNumbers, place: number): boolean {
+  return (named[place] as number) >= 0;
 }
 
-function isNumbers(value: unknown): value is Numbers {
-  return typeof value === 'object' && value !== null;
+function count(named: UsageNumbers, place: number): number {
+  return isNamed(named, place) ? (named[place] as number) : 0;
 }
 
-function count(value: unknown): number {
-  return Number.isInteger(value) && isWithin(value as number) ? (value as number) : 0;
-}
-
-function isWithin(value: number): boolean {
-  return value >= 0 && value <= MAX_TOKENS;
-}
-
-function withoutNulls(numbers: Numbers): Numbers {
-  return Object.fromEntries(Object.entries(numbers).filter(([, value]) => value !== null));
+/** The one that is named, the first before the second. */
+function firstOf(named: UsageNumbers, first: number, second: number): number {
+  return isNamed(named, first) ? (named[first] as number) : count(named, second);
 }

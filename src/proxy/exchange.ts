@@ -17,6 +17,8 @@ export class Exchange {
   /** The same without the prefix of a group. */
   target: RequestTarget;
   readonly id: string;
+  /** The number in an id of our own making; -1: the id is the client's. */
+  readonly serial: number;
   /** Coarse monotonic time of arrival, in milliseconds. */
   readonly startMs: number;
   /** Who asked. Kept because a closed socket no longer knows its peer. */
@@ -49,7 +51,9 @@ export class Exchange {
   makesResource = false;
   /** It is counted when its answer has been read. */
   isCounted = false;
-  /** Reads along as the answer passes; undefined: nobody wants to know. */
+  /** The bytes, as Latin-1, of a short answer that was there as a whole, if somebody reads it. */
+  text: string | undefined;
+  /** Reads along as any other answer passes; undefined: nobody wants to know. */
   reader: AnswerReader | undefined;
   /** Why the answer ended early, for the log; undefined: it did not. */
   ended: string | undefined;
@@ -62,13 +66,14 @@ export class Exchange {
     request: IncomingMessage,
     response: ServerResponse,
     target: RequestTarget,
-    origin: { id: string; startMs: number; clientAddress: string },
+    origin: { id: string; serial: number; startMs: number; clientAddress: string },
   ) {
     this.request = request;
     this.response = response;
     this.asked = target;
     this.target = target;
     this.id = origin.id;
+    this.serial = origin.serial;
     this.startMs = origin.startMs;
     this.clientAddress = origin.clientAddress;
     this.closed = new Promise((resolve) => {

@@ -29,7 +29,7 @@ import { type ReplayBudget, type RequestBody, readBody } from './body.ts';
 import type { Exchange } from './exchange.ts';
 import { Plan } from './plan.ts';
 import { inLine, type Wait } from './queue.ts';
-import { readerFor, rememberFound, rememberHeld, rememberMade } from './resources.ts';
+import { readAnswer, rememberFound, rememberHeld, rememberMade } from './resources.ts';
 import type { Routing } from './routing.ts';
 import {
   BUSY,
@@ -301,8 +301,8 @@ export class RequestProxy {
     tries.kept = undefined;
     using _ = kept.lease;
     const { held, lease } = kept;
-    exchange.reader = readerFor(exchange, held, this.#parts.usage !== undefined);
-    if (exchange.reader !== undefined) rememberHeld(exchange, lease, held);
+    readAnswer(exchange, held, this.#parts.usage !== undefined);
+    rememberHeld(exchange, lease, held);
     const { answers, counters, deadlines, tunnels, now, log } = this.#parts;
     // An answer that waited for later attempts has its time from now on.
     const startMs = latestKept ? kept.startMs : deadlines.touch();
@@ -333,19 +333,28 @@ export class RequestProxy {
    * What was read along says what the request used and made; of an encoded answer a moment later.
    */
   #endReading(exchange: Exchange, plan: Plan, lease: Lease): void {
-    const { reader } = exchange;
+    const { text, reader } = exchange;
+    if (text !== undefined) this.#read(exchange, plan, lease, [text, text]);
     if (reader === undefined) return;
+    // Nobody else counts it meanwhile.
     exchange.isCounted = true;
     exchange.isReading = true;
     reader.finish((head, tail) => {
-      rememberMade(exchange, lease, head);
-      const usage = tokenUsage(head, tail);
-      exchange.usage = usage;
-      if (usage !== undefined) lease.settleTokens(usage.input + usage.output);
-      this.#count(exchange, plan.model ?? modelInAnswer(head));
+      this.#read(exchange, plan, lease, [head, tail]);
       exchange.isReading = false;
       exchange.whenRead?.();
     });
+  }
+
+  /** @param ends the answer's beginning and its end, which are the same where it is short */
+  #read(exchange: Exchange, plan: Plan, lease: Lease, ends: readonly [string, string]): void {
+    exchange.isCounted = true;
+    const [head, tail] = ends;
+    rememberMade(exchange, lease, head);
+    const usage = tokenUsage(head, tail);
+    exchange.usage = usage;
+    if (usage !== undefined) lease.settleTokens(usage.input + usage.output);
+    this.#count(exchange, plan.model ?? modelInAnswer(head));
   }
 
   #count(exchange: Exchange, model: string | undefined): void {

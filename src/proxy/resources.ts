@@ -5,6 +5,7 @@ import { makesResource, nameInAnswer, namesInBody, namesInPath } from '../policy
 import type { Group } from '../pool/group.ts';
 import type { Lease } from '../pool/lease.ts';
 import { resourceId } from '../pool/resource-keys.ts';
+import { MAX_TEXT_BYTES } from './answer/answer.ts';
 import { AnswerReader } from './answer/answer-reader.ts';
 import type { HeldAnswer } from './answer/held-answer.ts';
 import { BodyOutline } from './body-outline.ts';
@@ -60,20 +61,20 @@ function rowOf({ resources, table }: Group, name: string): number {
 }
 
 /**
- * Reads along an answer that may name something new, or what it used; undefined: it will not.
+ * Sees to it that an answer is read which may name something new, or what it used.
  * @param isCounted what requests use is counted
  */
-export function readerFor(
-  exchange: Exchange,
-  held: HeldAnswer,
-  isCounted: boolean,
-): AnswerReader | undefined {
+export function readAnswer(exchange: Exchange, held: HeldAnswer, isCounted: boolean): void {
   const { method, target } = exchange;
   const { status } = held.answer;
-  if (method !== 'POST' || status < 200 || status >= 300 || held.refusal) return undefined;
+  if (method !== 'POST' || status < 200 || status >= 300 || held.refusal) return;
   exchange.makesResource = makesResource(method, target.path);
-  if (!isCounted && !exchange.makesResource) return undefined;
-  return AnswerReader.of(held.codings);
+  if (!isCounted && !exchange.makesResource) return;
+  const { codings } = held;
+  // The usual answer needs nobody to read along.
+  if (codings.length === 0 && held.ended && held.bytes <= MAX_TEXT_BYTES) {
+    exchange.text = held.raw().toString('latin1');
+  } else exchange.reader = AnswerReader.of(codings);
 }
 
 /**

@@ -93,11 +93,11 @@ export class TrailMemory {
     return this.#newestFirst(wanted).find((trail) => trail.id === wanted);
   }
 
-  /** @param sought only batches that have this text are read */
+  /** @param sought only batches that may have this id are read; '': all */
   *#newestFirst(sought = ''): Generator<Trail, undefined> {
     let left = MAX_TRAILS;
     for (const batch of this.#batches.toReversed()) {
-      if (batch.texts.includes(sought)) yield* readTrails(batch).slice(-left).reverse();
+      if (mayHave(batch, sought)) yield* readTrails(batch).slice(-left).reverse();
       left -= batch.count;
       if (left <= 0) return;
     }
@@ -109,6 +109,11 @@ export class TrailMemory {
       typeof inner === 'string' ? redactExact(inner, [this.#authKey]) : inner,
     );
   }
+}
+
+/** Whether an id may be in it, as a text or as the number of one. */
+function mayHave({ texts, idPrefix }: TrailBatch, id: string): boolean {
+  return texts.includes(id) || (idPrefix !== '' && id.startsWith(idPrefix));
 }
 
 function fits(trail: Trail, question: Extract<TrailQuestion, { kind: 'list' }>): boolean {

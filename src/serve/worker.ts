@@ -82,7 +82,8 @@ function startWorker(start: WorkerStart, port: MessagePort): void {
   const resets = new CoordinatorRequests<ReloadReport>(port);
   const models = new CoordinatorRequests<ListsOfModels>(port);
   const questions = new CoordinatorRequests<unknown>(port, false);
-  const trails = new TrailBatches((batch) => {
+  const idPrefix = `${randomWord()}${workerId.toString(36)}`;
+  const trails = new TrailBatches(idPrefix, (batch) => {
     port.postMessage({ kind: 'trails', batch } satisfies FromWorker, [batch.numbers.buffer]);
   });
   const ask = (question: Question) => questions.ask((id) => ({ kind: 'ask', id, question }));
@@ -91,7 +92,6 @@ function startWorker(start: WorkerStart, port: MessagePort): void {
   const sums = new Counters(shared.counters);
   const sources = { counters: sums, clientCounts, groups, now, ask, act, trails };
   const admin = adminFor(start, sources, resets);
-  const idPrefix = `${randomWord()}${workerId.toString(36)}`;
   const ownSite = new OwnSite(config.host, config.allowedHosts);
   const trustedProxies = new TrustedProxies(config.trustedProxies);
   const outside = {

@@ -9,7 +9,7 @@ import { trailWith } from './trail-fixture.ts';
 
 function recorded() {
   const sent: TrailBatch[] = [];
-  return { sent, batches: new TrailBatches((batch) => sent.push(batch)) };
+  return { sent, batches: new TrailBatches('w0', (batch) => sent.push(batch)) };
 }
 
 test('a trail is sent within a moment, without more to push it', async () => {

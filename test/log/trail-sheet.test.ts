@@ -4,6 +4,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
+import { ownRequestId } from '../../src/log/request-id.ts';
 import type { Trail } from '../../src/log/trail.ts';
 import { MAX_SHEET_BYTES, readTrails, TrailSheet } from '../../src/log/trail-sheet.ts';
 import { ATTEMPT, trailWith } from './trail-fixture.ts';
@@ -95,6 +96,20 @@ test('trails read as they were written, also after the threads they went between
     }),
     { numRuns: 200 },
   );
+});
+
+test('an id that the worker made is a number on the way, and itself again', () => {
+  const sheet = new TrailSheet('abcd1234');
+  const ids = [1, 35, 36, 36 ** 5 - 1, 36 ** 5, 2 ** 40].map((serial) => {
+    const id = ownRequestId('abcd1234', serial);
+    assert.ok(sheet.write(trailWith({ id, serial })));
+    return id;
+  });
+  assert.ok(sheet.write(trailWith({ id: 'of-the-client', serial: -1 })));
+  const records = structuredClone(sheet.take());
+  for (const id of ids) assert.ok(!records.texts.includes(id));
+  const read = readTrails(records).map(({ id }) => id);
+  assert.deepEqual(read, [...ids, 'of-the-client']);
 });
 
 test('what looks like a key is masked, also in ids and models', () => {

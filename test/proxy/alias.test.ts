@@ -32,7 +32,7 @@ function sent(url: string, body: string | undefined, type = 'application/json', 
     request as unknown as IncomingMessage,
     { on: () => {} } as unknown as ServerResponse,
     target,
-    { id: 'x', startMs: 0, clientAddress: '' },
+    { id: 'x', serial: -1, startMs: 0, clientAddress: '' },
   );
   // In pieces, as bodies come.
   const middle = bytes.length >> 1;

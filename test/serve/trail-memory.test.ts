@@ -4,6 +4,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { TrailQuestion } from '../../src/admin/requests.ts';
+import { ownRequestId } from '../../src/log/request-id.ts';
 import type { Trail } from '../../src/log/trail.ts';
 import { TrailSheet } from '../../src/log/trail-sheet.ts';
 import { MAX_TRAIL_BYTES, MAX_TRAILS, TrailMemory } from '../../src/serve/trail-memory.ts';
@@ -55,6 +56,27 @@ for (const size of [1, 50, 700]) {
     assert.notEqual(await memory.answer({ kind: 'one', id: `r${total - 1}` }), null);
   });
 }
+
+test('a request is found by an id that its worker made, among those of others', async () => {
+  const memory = new TrailMemory('');
+  for (const prefix of ['abcd0', 'abcd1']) {
+    const own = new TrailSheet(prefix);
+    for (let serial = 1; serial <= 70; serial += 1) {
+      own.write(trailWith({ id: ownRequestId(prefix, serial), serial, path: `/${prefix}` }));
+      // The latter come in many small batches, which are merged.
+      if (prefix === 'abcd1') memory.take({ ...own.take(), dropped: 0 });
+    }
+    if (prefix === 'abcd0') memory.take({ ...own.take(), dropped: 0 });
+  }
+  for (const prefix of ['abcd0', 'abcd1']) {
+    const id = ownRequestId(prefix, 7);
+    const found = JSON.parse((await memory.answer({ kind: 'one', id })) ?? 'null');
+    assert.deepEqual([found?.id, found?.path], [id, `/${prefix}`]);
+  }
+  assert.equal(await memory.answer({ kind: 'one', id: ownRequestId('abcd0', 71) }), null);
+  const after = await list(memory, { sinceId: ownRequestId('abcd1', 68) });
+  assert.deepEqual(after.ids, [ownRequestId('abcd1', 70), ownRequestId('abcd1', 69)]);
+});
 
 test('long paths cost the oldest requests their place, not more memory', async () => {
   const memory = new TrailMemory('');

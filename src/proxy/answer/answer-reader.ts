@@ -19,7 +19,6 @@ const MAX_WAITING_BYTES = 1024 * 1024;
 const MAX_DECODED_BYTES = 64 * 1024 * 1024;
 
 export class AnswerReader {
-  #whole: string | undefined;
   /** The first HEAD_BYTES, and behind them the last TAIL_BYTES, going round. */
   #memory: Buffer | undefined;
   #bytes = 0;
@@ -43,12 +42,6 @@ export class AnswerReader {
     return decoder === undefined ? undefined : new AnswerReader(decoder);
   }
 
-  /** The whole answer, as its bytes' Latin-1 text, that the caller has made anyway. */
-  pushWhole(text: string): void {
-    if (this.#decoder === undefined) this.#whole = text;
-    else this.push(Buffer.from(text, 'latin1'));
-  }
-
   /** The next bytes of the answer, as they came. */
   push(chunk: Buffer): void {
     const decoder = this.#decoder;
@@ -63,10 +56,6 @@ export class AnswerReader {
 
   /** The answer is over, or broke off: `read` gets its beginning and its end, once. */
   finish(read: (head: string, tail: string) => void): void {
-    if (this.#whole !== undefined) {
-      read(this.#whole, this.#whole);
-      return;
-    }
     const decoder = this.#decoder;
     if (decoder === undefined || this.#isLost) {
       this.#tell(read);

@@ -25,7 +25,7 @@ import { Relay } from './relay.ts';
 const SIZE_WAIT_MS = 50;
 
 /** Larger bodies are written from where they lie; smaller ones are cheaper to copy. */
-const MAX_JOINED_BYTES = 16 * 1024;
+export const MAX_TEXT_BYTES = 16 * 1024;
 
 /** Types whose answers are complete documents: REQUEST_TIMEOUT bounds them as a whole. */
 const DOCUMENT = /^\s*(?:application\/(?:[\w.-]+\+)?json|text\/(?:html|plain))\b/i;
@@ -93,10 +93,8 @@ export class Answers {
     if (filter === undefined && isSmallWhole(exchange, held, fields)) {
       exchange.firstByteMs = this.#deadlines.touch() - exchange.startMs;
       exchange.bytesOut += held.bytes;
-      const text = held.raw().toString('latin1');
       // Head and body in one write of one string: two buffers would cost a writev.
-      response.end(text, 'latin1');
-      exchange.reader?.pushWhole(text);
+      response.end(exchange.text ?? held.raw().toString('latin1'), 'latin1');
       if (response.socket?.writableLength === 0) return undefined;
     }
     const limits = this.#limits(exchange, held, { lease, attemptStartMs });
@@ -172,7 +170,7 @@ export class Answers {
 
 /** An answer that is there as a whole, and short enough to be copied behind its head. */
 function isSmallWhole(exchange: Exchange, held: HeldAnswer, fields: readonly string[]): boolean {
-  if (!held.ended || held.bytes > MAX_JOINED_BYTES || exchange.method === 'HEAD') return false;
+  if (!held.ended || held.bytes > MAX_TEXT_BYTES || exchange.method === 'HEAD') return false;
   return held.bytes === bodyLength(fields) && held.answer.trailers().length === 0;
 }
 
