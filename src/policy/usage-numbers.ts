@@ -96,6 +96,8 @@ export function readNumbers(text: string, from: number, into: UsageNumbers): boo
     } else if (code === COLON) {
       if (depth > 2) continue;
       known = knownIn(depth === 1 ? TOP : inner, text, start, end);
+      // One colon for each name: that of an event stream's `data:` has none.
+      start = end;
       if (known !== undefined && known.place >= 0) at = readNumber(text, at, into, known.place);
     } else if (code === OPEN || code === OPEN_LIST) {
       depth += 1;

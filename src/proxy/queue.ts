@@ -10,7 +10,7 @@ export type Look<T> = { readonly found: T } | { readonly retryAtMs: number | nul
 /** How long, in which line, and who. */
 export interface Wait {
   /** There is something free, if not for this one: then the next in line may look. */
-  readonly isFree?: () => boolean;
+  readonly isFree: () => boolean;
   readonly line: WaitingLine;
   readonly limitMs: number;
   /** Milliseconds by the steady clock. */
@@ -27,6 +27,7 @@ export async function inLine<T>(wait: Wait, look: () => Look<T>): Promise<T | un
   const startMs = now();
   const place = line.enter();
   if (place < 0) return undefined;
+  let hasFound = false;
   const { promise: left, resolve } = Promise.withResolvers<void>();
   using _ = exchange.whenClientLeaves(resolve);
   try {
@@ -37,8 +38,11 @@ export async function inLine<T>(wait: Wait, look: () => Look<T>): Promise<T | un
       if (mayLook) {
         line.look(place);
         const seen = look();
-        if (wait.isFree?.() === true) line.pass(place);
-        if ('found' in seen) return seen.found;
+        if ('found' in seen) {
+          hasFound = true;
+          return seen.found;
+        }
+        if (wait.isFree()) line.pass(place);
         line.expect(seen.retryAtMs ?? 0);
       }
       mayLook = true;
@@ -51,6 +55,8 @@ export async function inLine<T>(wait: Wait, look: () => Look<T>): Promise<T | un
     return undefined;
   } finally {
     line.leave(place);
+    // Of several calls at once it may have answered more than one.
+    if (hasFound && wait.isFree()) line.call();
     exchange.waitedMs += now() - startMs;
   }
 }

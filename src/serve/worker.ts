@@ -73,7 +73,8 @@ function startWorker(start: WorkerStart, port: MessagePort): void {
   const budget = new ReplayBudget(config.maxReplayBodyBytes);
   const inside = { permits, counters, deadlines, now, log };
   const line = new WaitingLine(shared.permitLine, workerId);
-  const queue = { line, now, limitMs: config.queueTimeoutMs };
+  const isFree = () => permits.inUse() < permits.permits;
+  const queue = { line, now, limitMs: config.queueTimeoutMs, isFree };
   const clientLimits = new ClientLimits(shared.clientLimits, workerId);
   const tally = new UsageTally((rows) => port.postMessage({ kind: 'usage', rows }));
   const usage = config.enableUsage ? tally : undefined;

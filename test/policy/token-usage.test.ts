@@ -135,6 +135,8 @@ test('streams: the last numbers count, and what only the first event says', () =
   assert.deepEqual(tokenUsage(head, tail), of(100, 15, { cached: 75 }));
   const short = head + tail;
   assert.deepEqual(whole(short), of(100, 15, { cached: 75 }));
+  const spread = 'data: {"usage":{"prompt_tokens":31\ndata: ,"completion_tokens":4}}\n\n';
+  assert.deepEqual(whole(spread), of(31, 4));
   const gemini = `[${JSON.stringify({ usageMetadata: { promptTokenCount: 5, totalTokenCount: 5 } })},\n${JSON.stringify({ usageMetadata: { promptTokenCount: 5, candidatesTokenCount: 9, totalTokenCount: 14 } })}]`;
   assert.deepEqual(whole(gemini), of(5, 9));
 });

@@ -228,7 +228,12 @@ function routerOf({
     budget: new ReplayBudget(config.maxReplayBodyBytes),
     usage: undefined,
     clientLimits: new ClientLimits(ClientLimits.create(1, 1), 0),
-    queue: { line: new WaitingLine(WaitingLine.create(), 0), now, limitMs: config.queueTimeoutMs },
+    queue: {
+      line: new WaitingLine(WaitingLine.create(), 0),
+      now,
+      limitMs: config.queueTimeoutMs,
+      isFree: () => permits.inUse() < permits.permits,
+    },
   });
   const clientCounts = new ClientCounts(ClientCounts.create());
   const admin = new Admin({
