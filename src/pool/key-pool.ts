@@ -8,6 +8,7 @@ import { NO_WAY, pickRow, type Rank, type Search, type Weights } from './pick.ts
 import { SessionRing } from './session-ring.ts';
 import { type Shortage, type Survey, survey } from './survey.ts';
 import { NO_PROXY, UNPINNED } from './table/key-rows.ts';
+import type { KeyTable } from './table/key-table.ts';
 import { ACCOUNT } from './table/lane-directory.ts';
 import { DEAD, generationOf, NEVER_TICK, READY, stateOf, TICK_MS } from './table/status-word.ts';
 import type { UpstreamChoice } from './upstreams/upstream-pool.ts';
@@ -40,6 +41,8 @@ export interface Unavailable {
 export const HALF_OPEN_MS = 1_000;
 /** Keys that one lease may find taken or gone by the time it has picked them. */
 const MAX_PICKS = 64;
+/** Looks at keys that were free and then were not to be had: others were quicker. */
+const MAX_LOOKS = 3;
 /** A survey of all rows is good for so long: it costs milliseconds at a million. */
 const SURVEY_TICKS = 1_000 / TICK_MS;
 /** Ranks: worse ones are used when nothing better is left. */
@@ -88,15 +91,16 @@ export class KeyPool {
     table.returnDue(lane, nowTick);
     const isTried = request.triedRows.includes(row) && request.avoidUpstreams.length === 0;
     const rank = this.#rank(request, nowMs);
-    const lease =
-      isTried || !table.has(table.lane(lane), row) || rank(row) === NO_WAY
-        ? null
-        : this.#take(request, { row, lane, force: false }, nowMs);
-    if (lease !== null) return lease;
-    const seen = survey(table, lane, nowTick, { ...request, onlyRow: row });
-    const { shortage, firstReturnTick } = seen;
-    const retryAtMs = firstReturnTick === NEVER_TICK ? null : table.timeOf(firstReturnTick);
-    return { kind: 'unavailable', retryAtMs, shortage };
+    for (let look = 1; ; look++) {
+      const lease =
+        isTried || !table.has(table.lane(lane), row) || rank(row) === NO_WAY
+          ? null
+          : this.#take(request, { row, lane, force: false }, nowMs);
+      if (lease !== null) return lease;
+      const seen = survey(table, lane, nowTick, { ...request, onlyRow: row });
+      if (look <= MAX_LOOKS && wasTaken(seen, request)) continue;
+      return unavailable(table, seen);
+    }
   }
 
   /** The next available key. */
@@ -279,11 +283,13 @@ export class KeyPool {
   /** No key is available: a trial of a dead one if nothing else is left, else when to come back. */
   #withoutKeys(request: LeaseRequest, lane: number, nowMs: number): Lease | Unavailable {
     const { table } = this.#home.group;
+    const nowTick = table.tick(nowMs);
     let seen = this.#survey(request, lane, nowMs);
     // Bits and words of a row were apart for a moment, or its worker died between the two.
-    if (seen.hasHealed) {
+    for (let look = 0; look < MAX_LOOKS && (seen.hasHealed || wasTaken(seen, request)); look++) {
       const lease = this.#next(request, lane, nowMs);
       if (lease !== null) return lease;
+      seen = survey(table, lane, nowTick, request);
     }
     if (seen.apart >= 0 && request.avoidUpstreams.length === 0) {
       const lease = this.#take(request, { row: seen.apart, lane, force: false }, nowMs);
@@ -291,7 +297,6 @@ export class KeyPool {
     }
     const isLastResort = seen.shortage === 'dead' || seen.shortage === 'no_access';
     const scope = table.lane(seen.shortage === 'dead' ? ACCOUNT : lane);
-    const nowTick = table.tick(nowMs);
     // Each instance of a fleet at its time, so that all of them together are as one.
     const periodTicks = (HALF_OPEN_MS * table.fleet.instances) / TICK_MS;
     if (isLastResort && scope.claimHalfOpen(nowTick, periodTicks)) {
@@ -301,9 +306,7 @@ export class KeyPool {
       const lease = place.row < 0 ? null : this.#take(request, place, nowMs);
       if (lease !== null) return lease;
     }
-    const { shortage, firstReturnTick } = seen;
-    const retryAtMs = firstReturnTick === NEVER_TICK ? null : table.timeOf(firstReturnTick);
-    return { kind: 'unavailable', retryAtMs, shortage };
+    return unavailable(table, seen);
   }
 
   /** What a look at all rows says; at most a second old, unless something has happened since. */
@@ -324,6 +327,16 @@ export class KeyPool {
     if (!result.hasHealed && !isApart) this.#surveys.set(lane, { atTick: nowTick, result });
     return result;
   }
+}
+
+function unavailable(table: KeyTable, { shortage, firstReturnTick }: Survey): Unavailable {
+  const retryAtMs = firstReturnTick === NEVER_TICK ? null : table.timeOf(firstReturnTick);
+  return { kind: 'unavailable', retryAtMs, shortage };
+}
+
+/** There was a key that nothing spoke against, but another request had it first. */
+function wasTaken({ shortage }: Survey, { triedRows, avoidUpstreams }: LeaseRequest): boolean {
+  return shortage === 'used_up' && triedRows.length === 0 && avoidUpstreams.length === 0;
 }
 
 /** What one request looks for, and where. */

@@ -118,6 +118,28 @@ test('it is one request over all workers', () => {
   assert.deepEqual(found, ['lease', 'unavailable', 'unavailable', 'unavailable']);
 });
 
+test('who finds the rest over and the try taken is told when to come back', () => {
+  const { use, pool, table, upstreams } = makePool({ keys: ['a'], limits });
+  use(named(TWO_DAYS));
+  const counters = new WorkerCounters(Counters.create(), 0);
+  const home = { counters, random: () => 0.5, now: () => NOW, workerId: 1 };
+  const sibling = new KeyPool({ group: groupOf(table, upstreams), ...home });
+  const later = NOW + MAX + 32;
+  // The sibling is about to publish the key, and claims it once this pool has seen its time come.
+  const { returnDue, apply } = table;
+  table.returnDue = () => undefined;
+  table.apply = (...change) => {
+    table.returnDue = returnDue;
+    table.apply = apply;
+    assert.equal(sibling.lease(ANY, later).kind, 'lease');
+    return table.apply(...change);
+  };
+  const other = pool.lease(ANY, later);
+  assert.equal(table.apply, apply, 'it came to that');
+  assert.ok(other.kind === 'unavailable' && other.shortage === 'resting');
+  assert.ok(other.retryAtMs !== null && other.retryAtMs <= later + 1_100);
+});
+
 test('a restart during the rest changes nothing', () => {
   const before = makePool({ keys: ['a'], limits });
   before.use(named(TWO_DAYS));
