@@ -206,6 +206,8 @@ export class RequestProxy {
     const limitMs = group.settings.queueTimeoutMs;
     const isFree = () => group.pool.hasAvailable;
     const { now } = this.#parts;
+    // Whoever is first is to look when this one's key returns, and passes on what is not for it.
+    if (none.retryAtMs !== null) line.expect(none.retryAtMs, now());
     const lease = await inLine({ line, limitMs, now, exchange, isFree }, () => {
       const found = group.pool.lease(history, now());
       if (found.kind === 'lease') return { found };

@@ -43,14 +43,16 @@ export async function inLine<T>(wait: Wait, look: () => Look<T>): Promise<T | un
           return seen.found;
         }
         if (wait.isFree()) line.pass(place);
-        line.expect(seen.retryAtMs ?? 0);
+        if (seen.retryAtMs !== null) line.expect(seen.retryAtMs, now());
       }
-      mayLook = true;
       const nowMs = now();
       const leftMs = startMs + limitMs - nowMs;
       if (leftMs <= 0) break;
       const untilMs = line.retryAtMs > nowMs ? line.retryAtMs - nowMs : leftMs;
       await line.wait(place, Math.min(leftMs, untilMs), left);
+      // Whose time has come without a call leaves it to the first one to look.
+      mayLook = line.isCalled(place) || line.isFirst(place);
+      if (!mayLook && wait.isFree() && !line.isCalling) line.call();
     }
     return undefined;
   } finally {

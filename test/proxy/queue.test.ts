@@ -18,7 +18,13 @@ function rig(places: number, limitMs: number) {
     waitedMs: 0,
     whenClientLeaves: () => ({ [Symbol.dispose]() {} }),
   };
-  const wait: Wait = { line, limitMs, now, isFree, exchange: exchange as unknown as Exchange };
+  const wait: { -readonly [K in keyof Wait]: Wait[K] } = {
+    line,
+    limitMs,
+    now,
+    isFree,
+    exchange: exchange as unknown as Exchange,
+  };
   const ask = () => {
     return inLine(wait, () => {
       const found = permits.acquire();
@@ -29,7 +35,7 @@ function rig(places: number, limitMs: number) {
     permits.release(permit);
     line.call();
   };
-  return { permits, line, ask, giveBack };
+  return { permits, line, wait, ask, giveBack };
 }
 
 test('one who comes while another is called gets what else became free with it', async () => {
@@ -60,4 +66,29 @@ test('whose time is up leaves with nothing', async () => {
   permits.acquire();
   assert.equal(await ask(), undefined);
   assert.equal(line.length, 0);
+});
+
+test('what becomes free by itself is the first one’s, though all know when that is', async () => {
+  const { line, wait } = rig(1, 4_000);
+  const freeAtMs = performance.now() + 200;
+  let isTaken = false;
+  const served: number[] = [];
+  const ask = (name: number) => {
+    return inLine(wait, () => {
+      if (isTaken || performance.now() < freeAtMs) return { retryAtMs: freeAtMs };
+      isTaken = true;
+      served.push(name);
+      return { found: name };
+    });
+  };
+  wait.isFree = () => !isTaken && performance.now() >= freeAtMs;
+  const all = [0, 1, 2, 3].map(async (name) => {
+    const found = await ask(name);
+    await new Promise((resolve) => setTimeout(resolve, 5));
+    isTaken = false;
+    line.call();
+    return found;
+  });
+  assert.deepEqual(await Promise.all(all), [0, 1, 2, 3]);
+  assert.deepEqual(served, [0, 1, 2, 3]);
 });

@@ -86,6 +86,11 @@ export class WaitingLine {
     return this.#next((other, state) => state !== COMES && comesBefore(other, ticket)) < 0;
   }
 
+  /** Something has become free for the one at this place, and it has not looked yet. */
+  isCalled(place: number): boolean {
+    return Atomics.load(this.#places, place) % STATES === CALLED;
+  }
+
   /** The one at this place looks now: calls until here are answered by it. */
   look(place: number): void {
     Atomics.store(this.#places, place, this.#owner + LOOKS);
@@ -94,7 +99,7 @@ export class WaitingLine {
   /** Waits until it is called, or so long. Returns at once if it was called since it looked. */
   async wait(place: number, limitMs: number, abandoned: Promise<void>): Promise<void> {
     const waits = this.#owner + WAITS;
-    if (!this.#change(place, this.#owner + LOOKS, waits)) return;
+    this.#change(place, this.#owner + LOOKS, waits);
     const forMs = Math.max(1, Math.min(limitMs, LOOK_AGAIN_MS));
     const waiting = Atomics.waitAsync(this.#places, place, waits, forMs);
     if (waiting.async) await Promise.race([waiting.value, abandoned]);
@@ -109,9 +114,11 @@ export class WaitingLine {
     if (word % STATES === CALLED) this.call();
   }
 
-  /** Notes when something becomes free by itself, for those who come. */
-  expect(retryAtMs: number): void {
-    this.#retryAt[0] = retryAtMs;
+  /** Notes when something becomes free by itself; the first such time counts until it is past. */
+  expect(retryAtMs: number, nowMs: number): void {
+    const known = this.retryAtMs;
+    const isNext = known <= nowMs || retryAtMs < known;
+    if (isNext && retryAtMs > nowMs) this.#retryAt[0] = retryAtMs;
   }
 
   /** Something has become free: the first in line may look. */
