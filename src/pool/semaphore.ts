@@ -37,7 +37,7 @@ export class Semaphore {
     for (let slot = this.#hints.pop(); slot !== undefined; slot = this.#hints.pop()) {
       if (this.#take(slot)) return slot;
     }
-    if (this.inUse() >= this.permits) return -1;
+    if (!this.hasFree) return -1;
     for (let step = 0; step < this.permits; step++) {
       const slot = (this.#searchFrom + step) % this.permits;
       if (Atomics.load(this.#slots, slot) !== 0 || !this.#take(slot)) continue;
@@ -74,6 +74,11 @@ export class Semaphore {
     let sum = 0;
     for (let at = 0; at < this.#held.length; at += STRIDE) sum += Atomics.load(this.#held, at);
     return sum;
+  }
+
+  /** Whether a permit could be had now; others may be quicker. */
+  get hasFree(): boolean {
+    return this.inUse() < this.permits;
   }
 
   #take(slot: number): boolean {

@@ -73,7 +73,7 @@ function startWorker(start: WorkerStart, port: MessagePort): void {
   const budget = new ReplayBudget(config.maxReplayBodyBytes);
   const inside = { permits, counters, deadlines, now, log };
   const line = new WaitingLine(shared.permitLine, workerId);
-  const isFree = () => permits.inUse() < permits.permits;
+  const isFree = () => permits.hasFree;
   const queue = { line, now, limitMs: config.queueTimeoutMs, isFree };
   const clientLimits = new ClientLimits(shared.clientLimits, workerId);
   const tally = new UsageTally((rows) => port.postMessage({ kind: 'usage', rows }));

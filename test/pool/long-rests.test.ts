@@ -7,6 +7,8 @@ import type { Verdict } from '../../src/policy/verdict.ts';
 import { Counters, WorkerCounters } from '../../src/pool/counts/counters.ts';
 import { KeyPool } from '../../src/pool/key-pool.ts';
 import { recall, takeChanged } from '../../src/pool/keys/key-memory.ts';
+import type { KeyTable } from '../../src/pool/table/key-table.ts';
+import type { UpstreamPool } from '../../src/pool/upstreams/upstream-pool.ts';
 import { groupOf } from './group-fixture.ts';
 import { ANY, cooldown, DEAD_KEY, forModel, makePool, NOW, OK } from './pool-fixture.ts';
 
@@ -17,6 +19,13 @@ const TWO_DAYS = 2 * 86_400_000;
 
 function named(retryAfterMs: number, scope: 'account' | 'model' = 'account'): Verdict {
   return cooldown(retryAfterMs, scope);
+}
+
+/** The pool of another worker, over the same keys. */
+function siblingOf(table: KeyTable, upstreams: UpstreamPool): KeyPool {
+  const counters = new WorkerCounters(Counters.create(), 0);
+  const home = { counters, random: () => 0.5, now: () => NOW, workerId: 1 };
+  return new KeyPool({ group: groupOf(table, upstreams), ...home });
 }
 
 for (const model of [undefined, 'm']) {
@@ -110,9 +119,7 @@ test('other keys serve meanwhile, and nobody waits for the one that is tried', (
 test('it is one request over all workers', () => {
   const { use, pool, table, upstreams } = makePool({ keys: ['a'], limits });
   use(named(TWO_DAYS));
-  const counters = new WorkerCounters(Counters.create(), 0);
-  const home = { counters, random: () => 0.5, now: () => NOW, workerId: 1 };
-  const sibling = new KeyPool({ group: groupOf(table, upstreams), ...home });
+  const sibling = siblingOf(table, upstreams);
   const later = NOW + MAX + 32;
   const found = [pool, sibling, pool, sibling].map((one) => one.lease(ANY, later).kind);
   assert.deepEqual(found, ['lease', 'unavailable', 'unavailable', 'unavailable']);
@@ -121,9 +128,7 @@ test('it is one request over all workers', () => {
 test('who finds the rest over and the try taken is told when to come back', () => {
   const { use, pool, table, upstreams } = makePool({ keys: ['a'], limits });
   use(named(TWO_DAYS));
-  const counters = new WorkerCounters(Counters.create(), 0);
-  const home = { counters, random: () => 0.5, now: () => NOW, workerId: 1 };
-  const sibling = new KeyPool({ group: groupOf(table, upstreams), ...home });
+  const sibling = siblingOf(table, upstreams);
   const later = NOW + MAX + 32;
   // The sibling is about to publish the key, and claims it once this pool has seen its time come.
   const { returnDue, apply } = table;

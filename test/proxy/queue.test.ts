@@ -12,7 +12,7 @@ function rig(places: number, limitMs: number) {
   const permits = new Semaphore(Semaphore.create(places), 0);
   const line = new WaitingLine(WaitingLine.create(), 0);
   const now = () => performance.now();
-  const isFree = () => permits.inUse() < permits.permits;
+  const isFree = () => permits.hasFree;
   const exchange = {
     clientLeft: false,
     waitedMs: 0,

@@ -232,7 +232,7 @@ function routerOf({
       line: new WaitingLine(WaitingLine.create(), 0),
       now,
       limitMs: config.queueTimeoutMs,
-      isFree: () => permits.inUse() < permits.permits,
+      isFree: () => permits.hasFree,
     },
   });
   const clientCounts = new ClientCounts(ClientCounts.create());
