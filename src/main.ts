@@ -16,6 +16,7 @@ import { type LoadedEnv, loadEnv } from './config/env-file.ts';
 import { readGrouping } from './config/grouping.ts';
 import { ConfigError } from './errors.ts';
 import { redact } from './policy/redact.ts';
+import { serve } from './serve/lazy-serve.ts';
 
 const EXIT_FAILED = 1;
 const EXIT_USAGE = 2;
@@ -79,7 +80,7 @@ async function run({ command, values, rest }: CommandLine, terminal: Terminal): 
   const json = values.json === true;
   switch (command) {
     case 'serve':
-      return (await import('./serve/serve.ts')).serve(config, runtime);
+      return serve(config, runtime);
     case 'demo':
       return (await import('./cli/demo.ts')).demo(config, runtime, {
         groups: values.groups === true,

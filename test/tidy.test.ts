@@ -15,7 +15,7 @@ const HEADER_LINES = { least: 1, most: 8 };
  * list stand side by side and may know each other.
  */
 const ROOMS: readonly (readonly string[])[] = [
-  ['main.ts'],
+  ['launch.ts', 'main.ts'],
   ['cli'],
   ['serve', 'demo'],
   ['front'],
@@ -37,7 +37,11 @@ function roomOf(path: string): number {
 
 /** What only some places may do: the uses that show it, and where they may be. */
 const EFFECTS: readonly { what: string; uses: readonly string[]; where: RegExp }[] = [
-  { what: 'environment and argv', uses: ['process.env', 'process.argv'], where: /^src\/main\.ts$/ },
+  {
+    what: 'environment and argv',
+    uses: ['process.env', 'process.argv'],
+    where: /^src\/(main|launch)\.ts$/,
+  },
   { what: 'console', uses: ['console'], where: /^src\/main\.ts$/ },
   {
     what: 'clock and chance',

@@ -2,8 +2,7 @@
 // together. Replaces a dead one after a backoff and gives back what it held; what workers do is
 // worker.ts.
 
-import { setFlagsFromString } from 'node:v8';
-import { Worker } from 'node:worker_threads';
+import type { Worker } from 'node:worker_threads';
 import type { ActionReport, KeyAction } from '../admin/dashboard/dashboard.ts';
 import type { ListsOfModels } from '../front/model-list.ts';
 import type { Logger } from '../log/log.ts';
@@ -17,9 +16,7 @@ import type {
   ToWorker,
   WorkerStart,
 } from './worker-protocol.ts';
-
-/** Set by the bundler: the worker's own bundle, as a string. */
-declare const __WORKER_SOURCE__: string | undefined;
+import { workerThread } from './worker-thread.ts';
 
 /** A worker that dies at once is replaced after this, doubled each time, up to the maximum. */
 const RESTART_BASE_MS = 50;
@@ -27,11 +24,6 @@ const RESTART_MAX_MS = 5_000;
 /** A worker that lived this long starts over without delay. */
 const LIVED_LONG_MS = 30_000;
 
-/**
- * A worker's young generation. Measured beside V8's default of 48 MB: 170 MB or less resident after
- * load in place of 290, a third less for each idle stream, and no CPU time more.
- */
-const HEAP = { maxYoungGenerationSizeMb: 12 };
 /**
  * Flags of V8 for the workers' isolates, set once these are there: after the first of them V8 takes
  * no code cache, and Node would compile its own 139 modules of a worker anew, 60 ms.
@@ -93,6 +85,8 @@ export class WorkerFleet {
     if (this.#address.kind === 'tcp') this.#address = { ...this.#address, port };
     const others = Array.from({ length: count - 1 }, (_, i) => this.#launchOne(i + 1));
     await Promise.all(others);
+    // Loading this module takes 1 to 4 ms, and those are not the first answer's.
+    const { setFlagsFromString } = process.getBuiltinModule('node:v8');
     for (const flag of V8_FLAGS) setFlagsFromString(flag);
     return port;
   }
@@ -143,17 +137,9 @@ export class WorkerFleet {
   }
 
   #spawn(workerId: number): Worker {
-    const workerData: WorkerStart = { ...this.#start, address: this.#address, workerId };
-    const worker =
-      typeof __WORKER_SOURCE__ === 'string'
-        ? new Worker(__WORKER_SOURCE__, {
-            eval: true,
-            // Else Node tries it as TypeScript and as a module first.
-            execArgv: [...process.execArgv, '--input-type=commonjs'],
-            workerData,
-            resourceLimits: HEAP,
-          })
-        : new Worker(new URL('./worker.ts', import.meta.url), { workerData, resourceLimits: HEAP });
+    const worker = workerThread();
+    const start: WorkerStart = { ...this.#start, address: this.#address, workerId };
+    this.#tell(worker, { kind: 'start', start });
     const deaths = this.#members[workerId]?.deaths ?? 0;
     this.#members[workerId] = {
       worker,

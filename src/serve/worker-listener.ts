@@ -63,6 +63,8 @@ export function serveOn(server: Server, start: WorkerStart, parts: Parts): void 
         return trails.taken();
       case 'models':
         return models.answered(message.id, message.lists);
+      case 'start':
+        return;
       case 'serve':
         return onServe(message.served);
       case 'reload_tls':

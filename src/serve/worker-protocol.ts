@@ -41,7 +41,7 @@ export interface ServedStart {
   readonly shown: ShownGrouping;
 }
 
-/** Everything a worker is started with. */
+/** Everything that a worker has to know. */
 export interface WorkerStart {
   readonly workerId: number;
   readonly served: ServedStart;
@@ -77,6 +77,8 @@ export type Question =
   | { readonly about: 'history'; readonly sinceSeconds: number };
 
 export type ToWorker =
+  /** The first message, and never another. */
+  | { readonly kind: 'start'; readonly start: WorkerStart }
   | { readonly kind: 'drain' }
   | { readonly kind: 'reload_tls' }
   | { readonly kind: 'serve'; readonly served: ServedStart }

@@ -1,7 +1,7 @@
 // One worker thread: the wiring of the request path. Everything it shares with its siblings is
 // memory handed over by the coordinator (serve.ts), which also replaces it when it dies.
 
-import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
+import { type MessagePort, parentPort } from 'node:worker_threads';
 import { Admin } from '../admin/admin.ts';
 import type { ActionReport, KeyAction } from '../admin/dashboard/dashboard.ts';
 import type { History } from '../admin/dashboard/dashboard-feed.ts';
@@ -47,6 +47,7 @@ import type {
   Question,
   ReloadReport,
   ServedStart,
+  ToWorker,
   WorkerStart,
 } from './worker-protocol.ts';
 import { secureServer } from './worker-tls.ts';
@@ -223,4 +224,12 @@ function workerLog(start: WorkerStart, port: MessagePort): LoggerOptions {
   };
 }
 
-if (parentPort !== null) startWorker(workerData as WorkerStart, parentPort);
+/** Its first message tells it what to do. */
+function awaitStart(port: MessagePort): void {
+  port.once('message', (message: ToWorker) => {
+    if (message.kind !== 'start') throw new Error(`a worker was told "${message.kind}" first`);
+    startWorker(message.start, port);
+  });
+}
+
+if (parentPort !== null) awaitStart(parentPort);

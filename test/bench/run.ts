@@ -54,6 +54,7 @@ async function programOf(name: string, tree: string, directory: string): Promise
   const output = join(directory, `${name}.cjs`);
   const source = join(tree, 'src');
   await bundle({
+    launch: join(source, 'launch.ts'),
     main: join(source, 'main.ts'),
     worker: join(source, 'serve/worker.ts'),
     output,
