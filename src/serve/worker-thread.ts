@@ -14,6 +14,12 @@ declare const __EARLY_WORKERS__: Worker[] | undefined;
  */
 const HEAP = { maxYoungGenerationSizeMb: 12 };
 
+/**
+ * Without these Node tries the text as TypeScript and as a module first. The process's own flags
+ * are not repeated: what is V8's among them holds for its threads anyway, and is refused here.
+ */
+const FLAGS = ['--no-experimental-detect-module', '--input-type=commonjs'] as const;
+
 /** The launcher's thread if there is one, else a new one. */
 export function workerThread(): Worker {
   const early = typeof __EARLY_WORKERS__ === 'object' ? __EARLY_WORKERS__.pop() : undefined;
@@ -27,7 +33,5 @@ export function workerThread(): Worker {
 
 /** A new thread of the packed program, from the worker's bundle. */
 export function packedWorkerThread(source: string): Worker {
-  // Without the last flag Node tries the text as TypeScript and as a module first.
-  const execArgv = [...process.execArgv, '--input-type=commonjs'];
-  return new Worker(source, { eval: true, execArgv, resourceLimits: HEAP });
+  return new Worker(source, { eval: true, execArgv: [...FLAGS], resourceLimits: HEAP });
 }
