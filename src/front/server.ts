@@ -3,6 +3,7 @@
 // connections.
 
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { RelayedResponse } from '../proxy/answer/relayed-response.ts';
 import { MAX_HEADER_BYTES, refuseConnect, refuseMalformed } from './malformed.ts';
 import { handshakeResponse, isWebSocketRequest } from './upgrade.ts';
 
@@ -36,6 +37,8 @@ export function serverOptions(limits: ServerLimits) {
     highWaterMark: 64 * 1024,
     // The router says it in OpenAI's shape.
     requireHostHeader: false,
+    // Its type is not generic, as that of Node's own is.
+    ServerResponse: RelayedResponse as unknown as typeof ServerResponse,
     shouldUpgradeCallback: isWebSocketRequest,
   };
 }

@@ -79,15 +79,31 @@ const RESPONSE_CLASS: ReadonlyMap<string, number> = new Map([
  */
 const MAX_REMEMBERED_NAMES = 2048;
 
+/** No name in a class is longer. */
+const MAX_CLASSED_CHARS = 32;
+
+/** The same for upper and lower case. */
+function initialOf(name: string): number {
+  return 1 << (name.charCodeAt(0) & 31);
+}
+
 class NameClasses {
   readonly #classes: ReadonlyMap<string, number>;
   readonly #remembered = new Map<string, number>();
+  /** By length, a bit for each letter that a name in a class begins with: most names pass here. */
+  readonly #initials = new Int32Array(MAX_CLASSED_CHARS + 1);
 
   constructor(classes: ReadonlyMap<string, number>) {
     this.#classes = classes;
+    for (const name of classes.keys()) {
+      this.#initials[name.length] = (this.#initials[name.length] ?? 0) | initialOf(name);
+    }
   }
 
   of(name: string): number {
+    const { length } = name;
+    if (length > MAX_CLASSED_CHARS || ((this.#initials[length] ?? 0) & initialOf(name)) === 0)
+      return PASS;
     const known = this.#remembered.get(name);
     if (known !== undefined) return known;
     const found = this.#classes.get(name.toLowerCase()) ?? PASS;

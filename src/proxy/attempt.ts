@@ -47,15 +47,20 @@ export class Attempts {
     const onInformation = informationFor(exchange, lease.key);
     const call = this.#transport.send(lease.upstream, plan.requestFor(lease, onInformation));
     // Also while an answer is held: its body breaks off then, which ends the hold.
-    using _ = exchange.whenClientLeaves(() => call.abort('client_left'));
-    const outcome = await call.outcome;
-    if (outcome.kind === 'fault') return faulty(outcome);
-    if (outcome.status >= 400) return await this.#judgeError(exchange, outcome, lease);
-    const scanner = outcome.status === 200 ? scannerFor(outcome) : undefined;
-    const held = new HeldAnswer(outcome, this.#deadlines, scanner !== undefined);
-    if (scanner === undefined) return succeeded(held);
-    // Awaited here: the client's departure concerns the hold as well.
-    return await this.#judgeStream(exchange, new StreamProbe(held, scanner), lease);
+    const departure = exchange.whenClientLeaves(() => call.abort('client_left'));
+    // Not by `using`: what it is compiled to costs 0.1 us.
+    try {
+      const outcome = await call.outcome;
+      if (outcome.kind === 'fault') return faulty(outcome);
+      if (outcome.status >= 400) return await this.#judgeError(exchange, outcome, lease);
+      const scanner = outcome.status === 200 ? scannerFor(outcome) : undefined;
+      const held = new HeldAnswer(outcome, this.#deadlines, scanner !== undefined);
+      if (scanner === undefined) return succeeded(held);
+      // Awaited here: the client's departure concerns the hold as well.
+      return await this.#judgeStream(exchange, new StreamProbe(held, scanner), lease);
+    } finally {
+      departure[Symbol.dispose]();
+    }
   }
 
   async #judgeError(exchange: Exchange, answer: UpstreamAnswer, lease: Lease): Promise<Judged> {

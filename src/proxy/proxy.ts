@@ -5,7 +5,7 @@ import type { Logger } from '../log/log.ts';
 import { leavesBase } from '../policy/request-target.ts';
 import { type NextStep, nextStep } from '../policy/retry.ts';
 import { modelInAnswer, tokenUsage } from '../policy/token-usage.ts';
-import type { Fault, FaultCode, Verdict } from '../policy/verdict.ts';
+import type { Fault, Verdict } from '../policy/verdict.ts';
 import type { WorkerCounters } from '../pool/counts/counters.ts';
 import type { Group } from '../pool/group.ts';
 import type { Unavailable } from '../pool/key-pool.ts';
@@ -14,7 +14,7 @@ import type { ClientLimits } from '../pool/limits/client-limits.ts';
 import type { Semaphore } from '../pool/semaphore.ts';
 import type { Deadlines } from '../upstream/deadlines.ts';
 import { faultMessage } from '../upstream/faults.ts';
-import type { Answers } from './answer/answer.ts';
+import type { Answers, Sent } from './answer/answer.ts';
 import {
   CLIMBING_TARGET,
   CONCURRENCY_LIMIT,
@@ -38,6 +38,7 @@ import {
   firstToReturn,
   isCrowded,
   isReplayable,
+  type Kept,
   noteBusy,
   type Tries,
 } from './tries.ts';
@@ -185,7 +186,7 @@ export class RequestProxy {
         return;
       }
       if (step.action === 'relay' || !isReplayable(tries) || !fallBack(tries)) {
-        return this.#relayKept(exchange, tries);
+        return await this.#relayKept(exchange, tries);
       }
     }
   }
@@ -299,31 +300,44 @@ export class RequestProxy {
     if (kept === undefined) {
       return this.#parts.answers.refuse(exchange, withoutAnswer(tries.fault));
     }
-    // From here on the relay ends the answer; its lease ends with it, and not before.
     tries.kept = undefined;
-    using _ = kept.lease;
-    const { held, lease } = kept;
-    readAnswer(exchange, held, this.#parts.usage !== undefined);
-    rememberHeld(exchange, lease, held);
-    const { answers, counters, deadlines, tunnels, now, log } = this.#parts;
-    // An answer that waited for later attempts has its time from now on.
-    const startMs = latestKept ? kept.startMs : deadlines.touch();
-    const isTunnel = held.answer.status === 101;
-    const streams = Number(held.isStream || isTunnel);
-    counters.add('openStreams', streams);
-    let fault: FaultCode | undefined;
+    // From here on the relay ends the answer; its lease ends with it, and not before. (Not by
+    // `using`: what it is compiled to costs 0.1 us.)
     try {
-      fault = isTunnel
-        ? await tunnels.run(exchange, held, lease)
-        : await answers.send(exchange, held, lease, startMs);
+      const sent = this.#relay(exchange, kept, latestKept);
+      // A short answer is through by now, and waits for no other turn.
+      this.#relayed(exchange, tries.plan, kept, sent instanceof Promise ? await sent : sent);
     } finally {
-      counters.add('openStreams', -streams);
+      kept.lease[Symbol.dispose]();
     }
+  }
+
+  #relay(
+    exchange: Exchange,
+    { held, lease, startMs }: Kept,
+    isLatest: boolean,
+  ): Sent | Promise<Sent> {
+    const { answers, counters, deadlines, tunnels, usage } = this.#parts;
+    readAnswer(exchange, held, usage !== undefined);
+    rememberHeld(exchange, lease, held);
+    const isTunnel = held.answer.status === 101;
+    // An answer that waited for later attempts has its time from now on.
+    const fromMs = isLatest ? startMs : deadlines.touch();
+    const sent = isTunnel
+      ? tunnels.run(exchange, held, lease)
+      : answers.send(exchange, held, lease, fromMs);
+    if (!(sent instanceof Promise) || !(held.isStream || isTunnel)) return sent;
+    counters.add('openStreams');
+    return sent.finally(() => counters.add('openStreams', -1));
+  }
+
+  #relayed(exchange: Exchange, plan: Plan, { lease }: Kept, fault: Sent): void {
+    const { log, now } = this.#parts;
     const broke = fault !== undefined && fault !== 'client_left';
     if (fault !== undefined) exchange.ended = broke ? `truncated ${fault}` : 'client_left';
-    this.#endReading(exchange, tries.plan, lease);
+    this.#endReading(exchange, plan, lease);
     logConsequences(log, lease, lease.answerEnded(broke, now()));
-    if (!broke || fault === undefined) return;
+    if (!broke) return;
     log.warn('answer cut short', {
       upstream: lease.upstream.href,
       fault: faultMessage(fault),

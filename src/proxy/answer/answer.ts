@@ -2,6 +2,7 @@
 // request id, compression) and keeps an echoed key from going out; the bytes themselves are the
 // relay's.
 
+import type { ServerResponse } from 'node:http';
 import type { Config } from '../../config/config.ts';
 import { fieldValue, responseFields } from '../../policy/headers.ts';
 import { redactExact, writtenForms } from '../../policy/redact.ts';
@@ -10,13 +11,14 @@ import type { Lease } from '../../pool/lease.ts';
 import { type Deadlines, unlimited } from '../../upstream/deadlines.ts';
 import type { Exchange } from '../exchange.ts';
 import type { Cors } from './cors.ts';
-import { filterFor, isMaskedInPassing, isUnreadable } from './filter.ts';
+import { type Filter, filterFor, isMaskedInPassing, isUnreadable } from './filter.ts';
 import { gzipChoice, MIN_GZIP_BYTES, markGzipped } from './gzip.ts';
 import type { HeldAnswer } from './held-answer.ts';
 import { masked } from './key-mask.ts';
 import { type OwnError, sendError } from './own-answer.ts';
 import { unreadableError } from './own-errors.ts';
 import { Relay } from './relay.ts';
+import { RelayedResponse } from './relayed-response.ts';
 
 /**
  * How long the beginning of an answer of unannounced length may be kept to learn whether it is
@@ -29,6 +31,19 @@ export const MAX_TEXT_BYTES = 16 * 1024;
 
 /** Types whose answers are complete documents: REQUEST_TIMEOUT bounds them as a whole. */
 const DOCUMENT = /^\s*(?:application\/(?:[\w.-]+\+)?json|text\/(?:html|plain))\b/i;
+
+/** What broke an answer; undefined: nothing did. */
+export type Sent = FaultCode | undefined;
+
+/** One answer on its way to its client. */
+interface Passage {
+  readonly exchange: Exchange;
+  readonly held: HeldAnswer;
+  readonly lease: Lease;
+  readonly attemptStartMs: number;
+  /** As they go out. */
+  readonly fields: string[];
+}
 
 /** Sends answers to the clients of one worker. */
 export class Answers {
@@ -48,20 +63,18 @@ export class Answers {
   }
 
   /**
-   * Relays an answer until the exchange is over.
+   * Relays an answer until the exchange is over; at once, where it is short and all of it is there.
    * @param lease what the answer came under: its key must not go out if the upstream echoed it
    * @param attemptStartMs when the attempt began, in the coarse clock
    * @returns what broke the answer, or undefined
    */
-  async send(
+  send(
     exchange: Exchange,
     held: HeldAnswer,
     lease: Lease,
     attemptStartMs: number,
-  ): Promise<FaultCode | undefined> {
-    const { response } = exchange;
-    const { key } = lease;
-    const { status, statusMessage, rawHeaders } = held.answer;
+  ): Sent | Promise<Sent> {
+    const { status, rawHeaders } = held.answer;
     let fields = responseFields(rawHeaders);
     if (isUnreadable(held)) {
       held.discard();
@@ -70,13 +83,25 @@ export class Answers {
       this.refuse(exchange, error, retryAfter(fields));
       return undefined;
     }
-    fields = withoutKey(fields, held, key);
+    fields = withoutKey(fields, held, lease.key);
     if (this.#cors.enabled) this.#cors.mark(fields, exchange.request.headers.origin);
     if (fieldValue(fields, 'x-request-id') === undefined) fields.push('X-Request-Id', exchange.id);
+    const passage = { exchange, held, lease, attemptStartMs, fields };
     const choice = this.#gzipChoice(exchange, held, fields);
-    // Not awaited where it is known: most answers then leave without another turn.
-    const compress =
-      choice === 'by size' ? await this.#isWorthGzip(exchange, held) : choice === 'yes';
+    if (choice === 'by size') return this.#sendBySize(passage);
+    return this.#write(passage, choice === 'yes');
+  }
+
+  async #sendBySize(passage: Passage): Promise<Sent> {
+    const isWorth = await this.#isWorthGzip(passage.exchange, passage.held);
+    return await this.#write(passage, isWorth);
+  }
+
+  #write(passage: Passage, compress: boolean): Sent | Promise<Sent> {
+    const { exchange, held, lease, fields } = passage;
+    const { response } = exchange;
+    const { key } = lease;
+    const { status, statusMessage } = held.answer;
     if (compress) markGzipped(fields);
     if (exchange.clientLeft) {
       held.discard();
@@ -84,13 +109,15 @@ export class Answers {
     }
     if (this.#draining) response.shouldKeepAlive = false;
     if (!takesTrailers(exchange, status, fields)) dropField(fields, 'trailer');
-    response.writeHead(status, reasonPhrase(statusMessage, key), fields);
-    const onBroken = (): void => {
-      held.discard();
-      response.destroy();
-    };
-    const filter = filterFor(held, key, { compress, onBroken });
-    if (filter === undefined && isSmallWhole(exchange, held, fields)) {
+    writeHead(response, status, reasonPhrase(statusMessage, key), fields);
+    if (compress || isMaskedInPassing(held)) {
+      const onBroken = (): void => {
+        held.discard();
+        response.destroy();
+      };
+      return this.#relay(passage, filterFor(held, key, { compress, onBroken }));
+    }
+    if (isSmallWhole(exchange, held, fields)) {
       exchange.firstByteMs = this.#deadlines.touch() - exchange.startMs;
       exchange.bytesOut += held.bytes;
       // Head and body in one write of one string: two buffers would cost a writev.
@@ -98,8 +125,14 @@ export class Answers {
       exchange.reader?.push(held.raw());
       if (response.socket?.writableLength === 0) return undefined;
     }
-    const limits = this.#limits(exchange, held, { lease, attemptStartMs });
-    const timing = { deadlines: this.#deadlines, limits, key };
+    return this.#relay(passage, undefined);
+  }
+
+  async #relay(passage: Passage, filter: Filter | undefined): Promise<Sent> {
+    const { exchange, held, lease, fields } = passage;
+    const { response } = exchange;
+    const limits = this.#limits(passage);
+    const timing = { deadlines: this.#deadlines, limits, key: lease.key };
     if (response.writableEnded) {
       const sent = new Relay(exchange, held, response, timing);
       await sent.awaitReader();
@@ -136,11 +169,7 @@ export class Answers {
     sendError(response, error, fields);
   }
 
-  #limits(
-    exchange: Exchange,
-    held: HeldAnswer,
-    { lease, attemptStartMs }: { lease: Lease; attemptStartMs: number },
-  ) {
+  #limits({ exchange, held, lease, attemptStartMs }: Passage) {
     const { requestTimeoutMs, streamIdleTimeoutMs } = lease.group.settings;
     const { serverWriteTimeoutMs } = this.#config;
     const type = fieldValue(held.answer.rawHeaders, 'content-type') ?? '';
@@ -167,6 +196,17 @@ export class Answers {
     }
     return held.bytes >= MIN_GZIP_BYTES || (!held.ended && !held.broken);
   }
+}
+
+/** The response to a handshake is Node's own (upgrade.ts). */
+function writeHead(
+  response: ServerResponse,
+  status: number,
+  reason: string,
+  fields: readonly string[],
+): void {
+  if (response instanceof RelayedResponse) response.writeRelayedHead(status, reason, fields);
+  else response.writeHead(status, reason, [...fields]);
 }
 
 /** An answer that is there as a whole, and short enough to be copied behind its head. */
@@ -248,6 +288,7 @@ function without(fields: readonly string[], names: ReadonlySet<string>): string[
 
 /** Node's parser lets any byte into a reason phrase, its writer does not (RFC 9112 4). */
 function reasonPhrase(text: string, key: string): string {
+  if (text === 'OK') return text;
   if (!/^[\t\x20-\x7e\x80-\xff]*$/.test(text)) return '';
   return text.length < key.length ? text : redactExact(text, [key]);
 }

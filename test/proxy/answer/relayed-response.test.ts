@@ -1,0 +1,58 @@
+// The head of a relayed answer: what stands in it, and that Node still frames the message.
+
+import assert from 'node:assert/strict';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { test } from 'node:test';
+import { RelayedResponse } from '../../../src/proxy/answer/relayed-response.ts';
+import { connectRaw } from '../../support/raw-client.ts';
+
+/** What a client reads of an answer `body` with these fields. */
+async function answerWith(
+  fields: readonly string[],
+  more: { requestFields?: string } = {},
+): Promise<{ lines: string[]; body: string }> {
+  const server = createServer({ ServerResponse: RelayedResponse }, (_, response) => {
+    response.writeRelayedHead(200, 'Fine', fields);
+    response.end('body', 'latin1');
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  try {
+    using client = await connectRaw((server.address() as AddressInfo).port);
+    await client.send(`GET / HTTP/1.1\r\nHost: x\r\n${more.requestFields ?? ''}\r\n`);
+    const { head, body } = await client.answer();
+    return { lines: head.split('\r\n'), body: body.toString('latin1') };
+  } finally {
+    server.closeAllConnections();
+    server.close();
+  }
+}
+
+test('a relayed head has every field once, with its value as it came', async () => {
+  const fields = ['Date', 'Thu, 01 Jan 1970 00:00:00 GMT', 'X-Odd', 'caf\xe9 \t,;', 'x-odd', '2'];
+  const { lines, body } = await answerWith([...fields, 'content-length', '4']);
+  assert.deepEqual(lines, [
+    'HTTP/1.1 200 Fine',
+    'Date: Thu, 01 Jan 1970 00:00:00 GMT',
+    'X-Odd: caf\xe9 \t,;',
+    'x-odd: 2',
+    'content-length: 4',
+    'Connection: keep-alive',
+    'Keep-Alive: timeout=5',
+  ]);
+  assert.equal(body, 'body');
+});
+
+test('a relayed head without a date gets one, and without a length is chunked', async () => {
+  const { lines, body } = await answerWith(['Etag', '"1"']);
+  assert.match(lines.join('\n'), /^Date: \w{3}, \d\d \w{3} \d{4} [\d:]{8} GMT$/m);
+  assert.ok(lines.includes('Transfer-Encoding: chunked'));
+  assert.equal(body, 'body');
+});
+
+test('a relayed head says Connection: close where the client wants it', async () => {
+  const requestFields = 'Connection: close\r\n';
+  const { lines } = await answerWith(['Content-Length', '4'], { requestFields });
+  assert.ok(lines.includes('Connection: close'));
+  assert.ok(!lines.some((line) => /keep-alive/i.test(line)));
+});
