@@ -13,7 +13,7 @@ const COLUMNS = HEAD_PLACES + ATTEMPT_PLACES;
 /** A request that had more attempts keeps the last ones. */
 const MAX_ATTEMPTS = 64;
 /** Numbers and texts that one sheet has room for. */
-const MAX_NUMBERS = 48 * 1024;
+const MAX_NUMBERS = 96 * 1024;
 const MAX_TEXT_CHARS = 128 * 1024;
 const NUMBER_BYTES = 8;
 /** Stands for a text that is not there. */
