@@ -17,11 +17,16 @@ declare const __REDIS_CLIENT__: string;
 // Named once: the bundler writes the text in wherever the name stands.
 const workerSource = __WORKER_SOURCE__;
 
-/** A thread that nobody takes over does not keep the process. */
-function earlyWorker(): Worker {
-  const worker = packedWorkerThread(workerSource);
-  worker.unref();
-  return worker;
+/** A thread that nobody takes over does not keep the process, and one that fails is not missed. */
+function earlyWorkers(): Worker[] {
+  try {
+    const worker = packedWorkerThread(workerSource);
+    worker.on('error', () => {});
+    worker.unref();
+    return [worker];
+  } catch {
+    return [];
+  }
 }
 
 /** Whatever has options is left to the program that has every command. */
@@ -39,7 +44,7 @@ const given = {
   require,
   __WORKER_SOURCE__: workerSource,
   __REDIS_CLIENT__,
-  __EARLY_WORKERS__: isServer || words[0] === 'demo' ? [earlyWorker()] : [],
+  __EARLY_WORKERS__: isServer || words[0] === 'demo' ? earlyWorkers() : [],
 };
 const source = isServer ? __SERVER_SOURCE__ : commandsSource();
 const program = compileFunction(source, Object.keys(given), { filename: 'gpt-load.cjs' });

@@ -14,10 +14,7 @@ declare const __EARLY_WORKERS__: Worker[] | undefined;
  */
 const HEAP = { maxYoungGenerationSizeMb: 12 };
 
-/**
- * Without these Node tries the text as TypeScript and as a module first. The process's own flags
- * are not repeated: what is V8's among them holds for its threads anyway, and is refused here.
- */
+/** Without these Node tries the text as TypeScript and as a module first. */
 const FLAGS = ['--no-experimental-detect-module', '--input-type=commonjs'] as const;
 
 /** The launcher's thread if there is one, else a new one. */
@@ -31,7 +28,17 @@ export function workerThread(): Worker {
   return new Worker(new URL('./worker.ts', import.meta.url), { resourceLimits: HEAP });
 }
 
-/** A new thread of the packed program, from the worker's bundle. */
+/** A new thread of the packed program, from the worker's bundle, with the process's flags. */
 export function packedWorkerThread(source: string): Worker {
-  return new Worker(source, { eval: true, execArgv: [...FLAGS], resourceLimits: HEAP });
+  const execArgv = [...process.execArgv, ...FLAGS];
+  const options = { eval: true, resourceLimits: HEAP };
+  try {
+    return new Worker(source, { ...options, execArgv });
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException;
+    if (code !== 'ERR_WORKER_INVALID_EXEC_ARGV') throw error;
+    // V8's own flags are refused here by name, and hold for the process's threads anyway.
+    const taken = execArgv.filter((flag) => !message.includes(flag));
+    return new Worker(source, { ...options, execArgv: taken });
+  }
 }

@@ -1,7 +1,7 @@
 // `make bench`: measures this tree beside direct access and nginx in one run, and prints ratios.
 //   ARGS='--only requests,events'   some measures
 //   ARGS=--quick                    a tenth of the time, for a look
-//   ARGS='--base DIR'               another tree of this program beside this one
+//   ARGS='--base DIR'               another tree of this program, with its node_modules, beside it
 //   ARGS='--profile requests'       where the time goes
 //   ARGS=--anyway                   on a machine that is busy with other things
 // GPT_LOAD_BINARY measures a packed executable in place of the bundle of src/.
@@ -10,8 +10,9 @@ import { execFileSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { cpus, tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
+import { pathToFileURL } from 'node:url';
 import { parseArgs } from 'node:util';
-import { bundle, commit } from '../../build/bundle.ts';
+import { commit } from '../../build/bundle.ts';
 import { ROOT } from '../../build/targets.ts';
 import type { Bench, Finding } from './bench.ts';
 import type { Program } from './contestant.ts';
@@ -50,15 +51,11 @@ const MEASURES: Readonly<Record<string, (bench: Bench) => Promise<Finding[]>>> =
 const QUICK_EFFORT = 0.1;
 const SUBJECT = 'gpt-load';
 
+/** By the tree's own build scripts: what they make differs from version to version. */
 async function programOf(name: string, tree: string, directory: string): Promise<Program> {
   const output = join(directory, `${name}.cjs`);
-  const source = join(tree, 'src');
-  await bundle({
-    launch: join(source, 'launch.ts'),
-    main: join(source, 'main.ts'),
-    worker: join(source, 'serve/worker.ts'),
-    output,
-  });
+  const { bundle, PROGRAM } = await import(pathToFileURL(join(tree, 'build/bundle.ts')).href);
+  await bundle({ ...PROGRAM, output });
   return { name, command: [process.execPath, output] };
 }
 
