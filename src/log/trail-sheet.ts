@@ -9,7 +9,6 @@ import { shownText, type Trail, type TrailAttempt, type TrailChange } from './tr
 /** Numbers of a request and of each of its attempts. */
 const HEAD_PLACES = 25;
 const ATTEMPT_PLACES = 10;
-const COLUMNS = HEAD_PLACES + ATTEMPT_PLACES;
 /** A request that had more attempts keeps the last ones. */
 const MAX_ATTEMPTS = 64;
 /** Numbers and texts that one sheet has room for. */
@@ -37,9 +36,6 @@ export class TrailSheet {
   readonly #idPrefix: string;
   readonly #numbers = new Float64Array(MAX_NUMBERS);
   readonly #places = new Map<string, number>();
-  /** By column, the text that was written there last, and where it stands: most come again. */
-  readonly #lastTexts = new Array<string | undefined>(COLUMNS).fill(undefined);
-  readonly #lastPlaces = new Int32Array(COLUMNS);
   /** Masked and cut; of texts that come again and again this is known. */
   readonly #shown = new Remembered(shownText);
   #texts = [''];
@@ -82,8 +78,6 @@ export class TrailSheet {
     const idPrefix = this.#idPrefix;
     const records = { numbers, texts: this.#texts, count: this.#count, idPrefix, bytes };
     this.#places.clear();
-    this.#lastTexts.fill(undefined);
-    this.#lastPlaces.fill(NO_TEXT);
     this.#texts = [''];
     this.#textChars = 0;
     this.#used = 0;
@@ -100,12 +94,12 @@ export class TrailSheet {
     numbers[at + 1] = trail.atMs;
     // No two are the same: a number where it can be, and not looked up.
     numbers[at + 2] = serial < 0 ? this.#newText('', shownText(trail.id)) : NO_TEXT;
-    numbers[at + 3] = this.#column(3, trail.client);
-    numbers[at + 4] = this.#column(4, trail.clientName);
-    numbers[at + 5] = this.#column(5, trail.groupName);
-    numbers[at + 6] = this.#column(6, trail.method);
-    numbers[at + 7] = this.#column(7, trail.path);
-    numbers[at + 8] = this.#column(8, trail.model);
+    numbers[at + 3] = this.#text(trail.client);
+    numbers[at + 4] = this.#text(trail.clientName);
+    numbers[at + 5] = this.#text(trail.groupName);
+    numbers[at + 6] = this.#text(trail.method);
+    numbers[at + 7] = this.#text(trail.path);
+    numbers[at + 8] = this.#text(trail.model);
     numbers[at + 9] = trail.streamed ? 1 : 0;
     numbers[at + 10] = trail.status;
     numbers[at + 11] = firstByteMs ?? NONE;
@@ -113,8 +107,8 @@ export class TrailSheet {
     numbers[at + 13] = waitedMs;
     numbers[at + 14] = trail.bytesIn;
     numbers[at + 15] = trail.bytesOut;
-    numbers[at + 16] = this.#column(16, trail.ended);
-    numbers[at + 17] = this.#column(17, trail.refusal);
+    numbers[at + 16] = this.#text(trail.ended);
+    numbers[at + 17] = this.#text(trail.refusal);
     numbers[at + 24] = serial;
     numbers[at + 18] = tokens === undefined ? NONE : 0;
     if (tokens === undefined) return;
@@ -131,23 +125,15 @@ export class TrailSheet {
     const at = this.#used;
     this.#used += ATTEMPT_PLACES;
     numbers[at] = this.#text(attempt.key);
-    numbers[at + 1] = this.#column(HEAD_PLACES + 1, attempt.upstream);
+    numbers[at + 1] = this.#text(attempt.upstream);
     numbers[at + 2] = attempt.status;
-    numbers[at + 3] = this.#column(HEAD_PLACES + 3, attempt.verdict);
-    numbers[at + 4] = this.#column(HEAD_PLACES + 4, attempt.rule);
-    numbers[at + 5] = this.#column(HEAD_PLACES + 5, attempt.code);
+    numbers[at + 3] = this.#text(attempt.verdict);
+    numbers[at + 4] = this.#text(attempt.rule);
+    numbers[at + 5] = this.#text(attempt.code);
     numbers[at + 6] = attempt.ms;
     numbers[at + 7] = attempt.endMs;
     numbers[at + 8] = attempt.waitedMs;
     numbers[at + 9] = changes.length === 0 ? NO_TEXT : this.#newText('', changesText(changes));
-  }
-
-  #column(column: number, text: string | undefined): number {
-    if (text === this.#lastTexts[column]) return this.#lastPlaces[column] as number;
-    const place = this.#text(text);
-    this.#lastTexts[column] = text;
-    this.#lastPlaces[column] = place;
-    return place;
   }
 
   #text(text: string | undefined): number {
