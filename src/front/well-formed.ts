@@ -4,7 +4,7 @@
 import type { IncomingMessage } from 'node:http';
 import type { RequestTarget } from '../policy/request-target.ts';
 import type { OwnError } from '../proxy/answer/own-answer.ts';
-import { BAD_HOST, BAD_TARGET, UNKNOWN_CODING } from '../proxy/answer/own-errors.ts';
+import { BAD_HOST, BAD_TARGET, BAD_VERSION, UNKNOWN_CODING } from '../proxy/answer/own-errors.ts';
 
 /** What is wrong with a request's form; undefined: nothing. Such a connection is not kept. */
 export function malformation(
@@ -12,6 +12,7 @@ export function malformation(
   target: RequestTarget | undefined,
 ): OwnError | undefined {
   if (target === undefined) return BAD_TARGET;
+  if (request.httpVersionMajor !== 1) return BAD_VERSION;
   if (request.httpVersion === '1.1' && hostFields(request.rawHeaders) !== 1) return BAD_HOST;
   const coding = request.headers['transfer-encoding'];
   if (coding !== undefined && coding.toLowerCase() !== 'chunked') return UNKNOWN_CODING;

@@ -284,3 +284,18 @@ test('ALLOWED_HOSTS names further hosts for the endpoints on loopback', async ()
   assert.equal((await ask('ops.example:8443')).status, 200);
   assert.equal((await ask('other.example')).status, 403);
 });
+
+test('a version of HTTP that is no 1.x is refused, and its connection closed', async () => {
+  await using upstream = await startRawUpstream(rawOk());
+  await using app = await startGptLoad({ keys: [KEY], upstreams: [upstream.url] });
+  for (const version of ['0.9', '2.0']) {
+    const answer = await rawRequest(
+      app.port,
+      Buffer.from(`GET /v1/models HTTP/${version}\r\n\r\n`),
+    );
+    assert.equal(answer.status, 505, version);
+    assert.equal(JSON.parse(answer.body.toString()).error.code, 'unsupported_http_version');
+    assert.match(answer.head, /connection: close/i);
+  }
+  assert.equal(upstream.heads.length, 0);
+});

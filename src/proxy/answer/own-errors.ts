@@ -95,6 +95,14 @@ export const BAD_HOST: OwnError = {
   message: 'an HTTP/1.1 request must have exactly one Host field',
 };
 
+/** Node's parser takes 0.9 and 2.0 too, which are other messages (RFC 9110 15.6.6). */
+export const BAD_VERSION: OwnError = {
+  status: 505,
+  type: 'invalid_request_error',
+  code: 'unsupported_http_version',
+  message: 'the supported versions of HTTP on such a connection are 1.0 and 1.1',
+};
+
 /** RFC 9112 6.1: a coding that is not understood cannot be taken off, nor passed on. */
 export const UNKNOWN_CODING: OwnError = {
   status: 501,

@@ -41,11 +41,22 @@ export class RelayedResponse extends ServerResponse {
       if (name.length === DATE.length && name.toLowerCase() === DATE) this.sendDate = false;
     }
     this.#lines = lines;
-    this.writeHead(status, reason, framing);
+    try {
+      this.writeHead(status, reason, framing);
+    } catch (error) {
+      // Another head can be written in place of one that cannot.
+      this.#lines = '';
+      this.sendDate = true;
+      this.statusMessage = '';
+      throw error;
+    }
+    if (this.#lines !== '') throw new Error('this Node does not write heads by _storeHeader');
   }
 
   _storeHeader(statusLine: string, fields: readonly string[]): void {
-    storeHeader.call(this, statusLine + this.#lines, fields);
+    const lines = this.#lines;
+    this.#lines = '';
+    storeHeader.call(this, statusLine + lines, fields);
   }
 }
 

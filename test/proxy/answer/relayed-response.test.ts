@@ -56,3 +56,21 @@ test('a relayed head says Connection: close where the client wants it', async ()
   assert.ok(lines.includes('Connection: close'));
   assert.ok(!lines.some((line) => /keep-alive/i.test(line)));
 });
+
+test('a head that cannot be written leaves nothing in the one in its place', async () => {
+  const server = createServer({ ServerResponse: RelayedResponse }, (_, response) => {
+    const fields = ['X-Old', '1', 'Date', 'never', 'Trailer', 'x'];
+    assert.throws(() => response.writeRelayedHead(200, 'Old', [...fields, 'Content-Length', '0']));
+    response.writeHead(500, ['Content-Length', '0']);
+    response.end();
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  using client = await connectRaw((server.address() as AddressInfo).port);
+  await client.send('GET / HTTP/1.1\r\nHost: x\r\n\r\n');
+  const { head } = await client.answer();
+  assert.match(head, /^HTTP\/1\.1 500 Internal Server Error\r\n/);
+  assert.match(head, /\r\nDate: \w{3}, /);
+  assert.doesNotMatch(head, /X-Old|Trailer|never/);
+  server.closeAllConnections();
+  server.close();
+});
