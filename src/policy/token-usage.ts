@@ -28,6 +28,8 @@ const QUOTE = 0x22;
 const COLON = 0x3a;
 const OPEN = 0x7b;
 const SPACE = 0x20;
+/** Shorter texts are searched at once. */
+const SHORT_CHARS = 2 * 1024;
 /** Objects that are read to their end, or to find that they have none. */
 const MAX_OBJECTS = 8;
 
@@ -91,6 +93,9 @@ function readFirstUsage(text: string): void {
 
 /** Reads the numbers of the last object that is called so. @returns where it begins; -1: none */
 function lastUsage(text: string): number {
+  // Forwards the engine finds a rare letter at once, backwards it tries each place: of 16 KB of a
+  // stream that names nothing 1 us, and 16.
+  if (text.length > SHORT_CHARS && !text.includes('usage')) return -1;
   // Streams that were asked for no usage say `"usage":null` in each event, also behind a real one.
   let objects = 0;
   for (let at = text.lastIndexOf(MARK); at >= 0 && objects < MAX_OBJECTS; ) {

@@ -11,6 +11,7 @@ import { passedOn } from '../../upstream/bulk-memory.ts';
 import { type Deadlines, Waiter } from '../../upstream/deadlines.ts';
 import type { Exchange } from '../exchange.ts';
 import type { HeldAnswer } from './held-answer.ts';
+import { RelayedResponse } from './relayed-response.ts';
 
 /** The time an answer is given once it has begun, in milliseconds. */
 export interface RelayLimits {
@@ -115,12 +116,17 @@ export class Relay extends Waiter {
     this.#bytesLeft -= chunk.length;
     // The last byte is known to be the last: header, body and end leave in one write.
     if (this.#bytesLeft === 0 && this.#held.answer.trailers().length === 0) this.#sink.end(chunk);
-    else if (!this.#sink.write(chunk)) {
+    else if (!this.#write(chunk)) {
       this.#clientSlow = true;
       if (!this.#held.ended) this.#body.pause();
     }
     passedOn(chunk.length);
   };
+
+  #write(chunk: Buffer): boolean {
+    const sink = this.#sink;
+    return sink instanceof RelayedResponse ? sink.writeRelayed(chunk) : sink.write(chunk);
+  }
 
   readonly #onDrain = (): void => {
     this.#clientSlow = false;

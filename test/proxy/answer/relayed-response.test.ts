@@ -74,3 +74,88 @@ test('a head that cannot be written leaves nothing in the one in its place', asy
   server.closeAllConnections();
   server.close();
 });
+
+/** A client's connection to a server whose answers `write` writes. */
+async function clientOf(write: (response: RelayedResponse) => void) {
+  const server = createServer({ ServerResponse: RelayedResponse }, (_, response) => {
+    response.writeRelayedHead(200, 'Fine', ['Content-Type', 'text/event-stream']);
+    write(response);
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const client = await connectRaw((server.address() as AddressInfo).port);
+  await client.send('GET / HTTP/1.1\r\nHost: x\r\n\r\n');
+  const end = (): void => {
+    client.destroy();
+    server.closeAllConnections();
+    server.close();
+  };
+  return { client, [Symbol.dispose]: end };
+}
+
+test('chunks keep their bytes, their frames and their order, long ones among short ones', async () => {
+  const every = Buffer.from(Array.from({ length: 256 }, (_, i) => i));
+  const long = Buffer.alloc(40_000, 'long');
+  const chunks = [every, Buffer.from('a'), long, Buffer.from('b'), Buffer.from('\r\n'), every];
+  using on = await clientOf((response) => {
+    for (const chunk of chunks) response.writeRelayed(chunk);
+    response.writeRelayed(Buffer.alloc(0));
+    response.end('the end');
+  });
+  const { body, chunkSizes, complete } = await on.client.answer();
+  assert.deepEqual(body, Buffer.concat([...chunks, Buffer.from('the end')]));
+  assert.deepEqual(chunkSizes, [...chunks.map(({ length }) => length), 7]);
+  assert.ok(complete);
+});
+
+test('the chunks of one turn leave in one write, and a chunk does not wait for another turn', async () => {
+  const writes: number[] = [];
+  using on = await clientOf((response) => {
+    const { socket } = response;
+    assert.ok(socket !== null);
+    const write = socket.write.bind(socket) as (...args: unknown[]) => boolean;
+    socket.write = (...args: unknown[]) => {
+      writes.push(String(args[0]).length);
+      return write(...args);
+    };
+    for (let i = 0; i < 5; i += 1) response.writeRelayed(Buffer.from(`data: ${i}\n\n`));
+    setTimeout(() => {
+      assert.equal(writes.length, 1);
+      response.writeRelayed(Buffer.from('data: last\n\n'));
+      setImmediate(() => {
+        assert.equal(writes.length, 2);
+        response.end();
+      });
+    }, 20);
+  });
+  const { chunkSizes } = await on.client.answer();
+  assert.deepEqual(chunkSizes, [9, 9, 9, 9, 9, 12]);
+});
+
+test('a client that does not read is said to be slow, and heard of when it has read', async () => {
+  const sent = { bytes: 0 };
+  const chunk = Buffer.alloc(8 * 1024, 'x');
+  using on = await clientOf((response) => {
+    const more = (): void => {
+      // Whatever the turn: the writer must not be told to wait and then be forgotten.
+      while (sent.bytes < 32 * 1024 * 1024) {
+        sent.bytes += chunk.length;
+        if (!response.writeRelayed(chunk)) {
+          response.once('drain', more);
+          return;
+        }
+      }
+      response.end();
+    };
+    more();
+  });
+  on.client.socket.pause();
+  await new Promise((resolve) => setTimeout(resolve, 300));
+  assert.ok(
+    sent.bytes < 16 * 1024 * 1024,
+    `${sent.bytes} bytes were taken of a client that sleeps`,
+  );
+  on.client.socket.resume();
+  const { body, complete } = await on.client.answer();
+  assert.equal(body.length, 32 * 1024 * 1024);
+  assert.ok(complete);
+});
