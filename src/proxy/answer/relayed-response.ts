@@ -71,14 +71,16 @@ export class RelayedResponse extends ServerResponse {
   }
 
   /**
-   * Like `write`, for bytes of the body; short ones leave when this turn's callback ends. Nothing
-   * may be written by `write` meanwhile.
+   * Like `write`, for bytes of the body of an answer that has one; short ones leave when this
+   * turn's callback ends. Nothing may be written by `write` meanwhile.
    */
   writeRelayed(chunk: Buffer): boolean {
     const { socket } = this;
     const { length } = chunk;
     const isShort = length > 0 && length <= MAX_TEXT_BYTES;
-    if (!this.chunkedEncoding || !isShort || socket === null || this.writableEnded) {
+    // A socket that is ended and not closed takes nothing: only Node counts what piles up then.
+    const isOpen = socket?.writable === true && !this.writableEnded;
+    if (!this.chunkedEncoding || !isShort || !isOpen) {
       this.#flush();
       return this.write(chunk);
     }
@@ -90,6 +92,8 @@ export class RelayedResponse extends ServerResponse {
   }
 
   override end(chunk?: unknown, encoding?: unknown, callback?: unknown): this {
+    // What is gathered leaves with the end, in one write: Node's end uncorks.
+    if (this.#chunks !== '') this.socket?.cork();
     this.#flush();
     return super.end(chunk, encoding as BufferEncoding, callback as () => void);
   }
@@ -102,7 +106,8 @@ export class RelayedResponse extends ServerResponse {
     if (!this.#saidFull) return;
     this.#saidFull = false;
     // After a write that finds no room Node tells when there is some, and an empty one is enough.
-    if (hasRoom || this.write('')) process.nextTick(() => this.emit('drain'));
+    if (this.writableEnded || this.destroyed) return;
+    if (hasRoom || this.write('')) process.nextTick(drained, this);
   }
 
   static flush(response: RelayedResponse): void {
@@ -111,6 +116,10 @@ export class RelayedResponse extends ServerResponse {
 }
 
 const { flush } = RelayedResponse;
+
+function drained(response: RelayedResponse): void {
+  if (!response.writableEnded && !response.destroyed) response.emit('drain');
+}
 
 function byLength(names: readonly string[]): (string | undefined)[] {
   const table: (string | undefined)[] = [];
