@@ -22,6 +22,7 @@ import {
   REFUSED_METHOD,
   UNAUTHORIZED,
 } from '../proxy/answer/own-errors.ts';
+import type { RelayedResponse } from '../proxy/answer/relayed-response.ts';
 import type { Client } from '../proxy/client.ts';
 import { Exchange } from '../proxy/exchange.ts';
 import type { RequestProxy } from '../proxy/proxy.ts';
@@ -87,7 +88,7 @@ export class Router {
     this.#served = served;
   }
 
-  readonly handle = (request: IncomingMessage, response: ServerResponse): void => {
+  readonly handle = (request: IncomingMessage, response: RelayedResponse): void => {
     const target = parseTarget(request.url ?? '');
     const wrong = malformation(request, target);
     if (wrong !== undefined || target === undefined) {
@@ -102,7 +103,7 @@ export class Router {
     this.#parts.answers.drain();
   }
 
-  #exchange(request: IncomingMessage, response: ServerResponse, target: RequestTarget): void {
+  #exchange(request: IncomingMessage, response: RelayedResponse, target: RequestTarget): void {
     const exchange = new Exchange(request, response, target, {
       ...this.#requestId(request),
       startMs: this.#parts.deadlines.touch(),

@@ -15,7 +15,7 @@ export interface ServerLimits {
   readonly idleTimeoutMs: number;
 }
 
-export type Handler = (request: IncomingMessage, response: ServerResponse) => void;
+export type Handler = (request: IncomingMessage, response: RelayedResponse) => void;
 
 /** Field lines of one request; Node drops what exceeds it, so it is far above any client's. */
 const MAX_HEADER_FIELDS = 1000;

@@ -2,9 +2,10 @@
 // that they take the same way as every other request (auth, permit, key, retry). Once the upstream
 // agrees, tunnel.ts moves the bytes.
 
-import { type IncomingMessage, ServerResponse } from 'node:http';
+import type { IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
+import { RelayedResponse } from '../proxy/answer/relayed-response.ts';
 
 /**
  * Whether the protocol is to be switched. Anything else that is offered, such as h2c by Java's
@@ -23,9 +24,9 @@ export function handshakeResponse(
   request: IncomingMessage,
   connection: Duplex,
   head: Buffer,
-): ServerResponse {
+): RelayedResponse {
   const socket = connection as Socket;
-  const response = new ServerResponse(request);
+  const response = new RelayedResponse(request);
   response.shouldKeepAlive = false;
   socket.on('error', () => socket.destroy());
   if (head.length > 0) socket.unshift(head);

@@ -1,17 +1,18 @@
 // One client request with its answer, from arrival to the access-log line. Knows whether the client
 // is still there and whom to tell when it leaves; decides nothing about keys or upstreams.
 
-import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { IncomingMessage } from 'node:http';
 import type { TrailAttempt } from '../log/trail.ts';
 import type { RequestTarget } from '../policy/request-target.ts';
 import type { TokenUsage } from '../policy/token-usage.ts';
 import type { AnswerReader } from './answer/answer-reader.ts';
+import type { RelayedResponse } from './answer/relayed-response.ts';
 import type { Client } from './client.ts';
 
 /** The state of one request. */
 export class Exchange {
   readonly request: IncomingMessage;
-  readonly response: ServerResponse;
+  readonly response: RelayedResponse;
   /** As it came. */
   readonly asked: RequestTarget;
   /** The same without the prefix of a group. */
@@ -64,7 +65,7 @@ export class Exchange {
 
   constructor(
     request: IncomingMessage,
-    response: ServerResponse,
+    response: RelayedResponse,
     target: RequestTarget,
     origin: { id: string; serial: number; startMs: number; clientAddress: string },
   ) {

@@ -2,13 +2,14 @@
 // announced length follows.
 
 import assert from 'node:assert/strict';
-import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { IncomingMessage } from 'node:http';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { parseConfig } from '../../src/config/config.ts';
 import { groupOfEnvironment } from '../../src/config/group-settings.ts';
 import { parseTarget } from '../../src/policy/request-target.ts';
 import type { Lease } from '../../src/pool/lease.ts';
+import type { RelayedResponse } from '../../src/proxy/answer/relayed-response.ts';
 import { Exchange } from '../../src/proxy/exchange.ts';
 import { Plan } from '../../src/proxy/plan.ts';
 
@@ -30,7 +31,7 @@ function sent(url: string, body: string | undefined, type = 'application/json', 
   assert.ok(target);
   const exchange = new Exchange(
     request as unknown as IncomingMessage,
-    { on: () => {} } as unknown as ServerResponse,
+    { on: () => {} } as unknown as RelayedResponse,
     target,
     { id: 'x', serial: -1, startMs: 0, clientAddress: '' },
   );

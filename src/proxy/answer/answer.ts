@@ -2,7 +2,6 @@
 // request id, compression) and keeps an echoed key from going out; the bytes themselves are the
 // relay's.
 
-import type { ServerResponse } from 'node:http';
 import type { Config } from '../../config/config.ts';
 import { fieldValue, responseFields } from '../../policy/headers.ts';
 import { redactExact, writtenForms } from '../../policy/redact.ts';
@@ -18,7 +17,6 @@ import { masked } from './key-mask.ts';
 import { type OwnError, sendError } from './own-answer.ts';
 import { unreadableError } from './own-errors.ts';
 import { Relay } from './relay.ts';
-import { RelayedResponse } from './relayed-response.ts';
 
 /**
  * How long the beginning of an answer of unannounced length may be kept to learn whether it is
@@ -109,7 +107,7 @@ export class Answers {
     }
     if (this.#draining) response.shouldKeepAlive = false;
     if (!takesTrailers(exchange, status, fields)) dropField(fields, 'trailer');
-    writeHead(response, status, reasonPhrase(statusMessage, key), fields);
+    response.writeRelayedHead(status, reasonPhrase(statusMessage, key), fields);
     if (compress || isMaskedInPassing(held)) {
       const onBroken = (): void => {
         held.discard();
@@ -196,17 +194,6 @@ export class Answers {
     }
     return held.bytes >= MIN_GZIP_BYTES || (!held.ended && !held.broken);
   }
-}
-
-/** The response to a handshake is Node's own (upgrade.ts). */
-function writeHead(
-  response: ServerResponse,
-  status: number,
-  reason: string,
-  fields: readonly string[],
-): void {
-  if (response instanceof RelayedResponse) response.writeRelayedHead(status, reason, fields);
-  else response.writeHead(status, reason, [...fields]);
 }
 
 /** An answer that is there as a whole, and short enough to be copied behind its head. */

@@ -7,25 +7,41 @@ import { test } from 'node:test';
 import { RelayedResponse } from '../../../src/proxy/answer/relayed-response.ts';
 import { connectRaw } from '../../support/raw-client.ts';
 
+/** A client's connection to a server that has been asked once, and answers by `answer`. */
+async function clientOf(answer: (response: RelayedResponse) => void, requestFields = '') {
+  const server = createServer({ ServerResponse: RelayedResponse }, (_, response) => {
+    answer(response);
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const client = await connectRaw((server.address() as AddressInfo).port);
+  await client.send(`GET / HTTP/1.1\r\nHost: x\r\n${requestFields}\r\n`);
+  const end = (): void => {
+    client.destroy();
+    server.closeAllConnections();
+    server.close();
+  };
+  return { client, [Symbol.dispose]: end };
+}
+
+/** The same for a stream, whose head is written. */
+function readerOf(write: (response: RelayedResponse) => void) {
+  return clientOf((response) => {
+    response.writeRelayedHead(200, 'Fine', ['Content-Type', 'text/event-stream']);
+    write(response);
+  });
+}
+
 /** What a client reads of an answer `body` with these fields. */
 async function answerWith(
   fields: readonly string[],
   more: { requestFields?: string } = {},
 ): Promise<{ lines: string[]; body: string }> {
-  const server = createServer({ ServerResponse: RelayedResponse }, (_, response) => {
+  using on = await clientOf((response) => {
     response.writeRelayedHead(200, 'Fine', fields);
     response.end('body', 'latin1');
-  });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  try {
-    using client = await connectRaw((server.address() as AddressInfo).port);
-    await client.send(`GET / HTTP/1.1\r\nHost: x\r\n${more.requestFields ?? ''}\r\n`);
-    const { head, body } = await client.answer();
-    return { lines: head.split('\r\n'), body: body.toString('latin1') };
-  } finally {
-    server.closeAllConnections();
-    server.close();
-  }
+  }, more.requestFields);
+  const { head, body } = await on.client.answer();
+  return { lines: head.split('\r\n'), body: body.toString('latin1') };
 }
 
 test('a relayed head has every field once, with its value as it came', async () => {
@@ -58,45 +74,23 @@ test('a relayed head says Connection: close where the client wants it', async ()
 });
 
 test('a head that cannot be written leaves nothing in the one in its place', async () => {
-  const server = createServer({ ServerResponse: RelayedResponse }, (_, response) => {
+  using on = await clientOf((response) => {
     const fields = ['X-Old', '1', 'Date', 'never', 'Trailer', 'x'];
     assert.throws(() => response.writeRelayedHead(200, 'Old', [...fields, 'Content-Length', '0']));
     response.writeHead(500, ['Content-Length', '0']);
     response.end();
   });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  using client = await connectRaw((server.address() as AddressInfo).port);
-  await client.send('GET / HTTP/1.1\r\nHost: x\r\n\r\n');
-  const { head } = await client.answer();
+  const { head } = await on.client.answer();
   assert.match(head, /^HTTP\/1\.1 500 Internal Server Error\r\n/);
   assert.match(head, /\r\nDate: \w{3}, /);
   assert.doesNotMatch(head, /X-Old|Trailer|never/);
-  server.closeAllConnections();
-  server.close();
 });
-
-/** A client's connection to a server whose answers `write` writes. */
-async function clientOf(write: (response: RelayedResponse) => void) {
-  const server = createServer({ ServerResponse: RelayedResponse }, (_, response) => {
-    response.writeRelayedHead(200, 'Fine', ['Content-Type', 'text/event-stream']);
-    write(response);
-  });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const client = await connectRaw((server.address() as AddressInfo).port);
-  await client.send('GET / HTTP/1.1\r\nHost: x\r\n\r\n');
-  const end = (): void => {
-    client.destroy();
-    server.closeAllConnections();
-    server.close();
-  };
-  return { client, [Symbol.dispose]: end };
-}
 
 test('chunks keep their bytes, their frames and their order, long ones among short ones', async () => {
   const every = Buffer.from(Array.from({ length: 256 }, (_, i) => i));
   const long = Buffer.alloc(40_000, 'long');
   const chunks = [every, Buffer.from('a'), long, Buffer.from('b'), Buffer.from('\r\n'), every];
-  using on = await clientOf((response) => {
+  using on = await readerOf((response) => {
     for (const chunk of chunks) response.writeRelayed(chunk);
     response.writeRelayed(Buffer.alloc(0));
     response.end('the end');
@@ -109,7 +103,7 @@ test('chunks keep their bytes, their frames and their order, long ones among sho
 
 test('the chunks of one turn leave in one write, and a chunk does not wait for another turn', async () => {
   const writes: number[] = [];
-  using on = await clientOf((response) => {
+  using on = await readerOf((response) => {
     const { socket } = response;
     assert.ok(socket !== null);
     const write = socket.write.bind(socket) as (...args: unknown[]) => boolean;
@@ -134,7 +128,7 @@ test('the chunks of one turn leave in one write, and a chunk does not wait for a
 test('a client that does not read is said to be slow, and heard of when it has read', async () => {
   const sent = { bytes: 0 };
   const chunk = Buffer.alloc(8 * 1024, 'x');
-  using on = await clientOf((response) => {
+  using on = await readerOf((response) => {
     const more = (): void => {
       // Whatever the turn: the writer must not be told to wait and then be forgotten.
       while (sent.bytes < 32 * 1024 * 1024) {
@@ -164,7 +158,7 @@ test('a client that has ended its half and does not read is said to be slow', as
   const chunk = Buffer.alloc(4 * 1024, 'x');
   let taken = 0;
   const isDone = Promise.withResolvers<boolean>();
-  using on = await clientOf((response) => {
+  using on = await readerOf((response) => {
     const flood = (): void => {
       taken += chunk.length;
       if (!response.writeRelayed(chunk)) isDone.resolve(true);
