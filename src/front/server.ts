@@ -4,6 +4,7 @@
 
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { RelayedResponse } from '../proxy/answer/relayed-response.ts';
+import { ReceivedRequest } from '../proxy/received-request.ts';
 import { MAX_HEADER_BYTES, refuseConnect, refuseMalformed } from './malformed.ts';
 import { handshakeResponse, isWebSocketRequest } from './upgrade.ts';
 
@@ -37,6 +38,7 @@ export function serverOptions(limits: ServerLimits) {
     highWaterMark: 64 * 1024,
     // The router says it in OpenAI's shape.
     requireHostHeader: false,
+    IncomingMessage: ReceivedRequest,
     // Its type is not generic, as that of Node's own is.
     ServerResponse: RelayedResponse as unknown as typeof ServerResponse,
     shouldUpgradeCallback: isWebSocketRequest,

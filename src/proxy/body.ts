@@ -5,6 +5,7 @@ import type { IncomingMessage } from 'node:http';
 import { trailerFields } from '../policy/trailers.ts';
 import { BodyOutline, SHORT_BODY_BYTES } from './body-outline.ts';
 import type { Exchange } from './exchange.ts';
+import { ReceivedRequest } from './received-request.ts';
 
 /** A request's body as the attempts see it. */
 export interface RequestBody {
@@ -30,6 +31,9 @@ const MAX_REPLAY_TOTAL_BYTES = 512 * 1024 * 1024;
 
 /** A long body is looked into by so many of its chunks, of at most 64 KiB, at a time. */
 const CHUNKS_IN_TURN = 4;
+
+/** Longer bodies do not come in one read, or seldom. */
+const MAX_HELD_BYTES = 64 * 1024;
 
 const NO_TRAILERS: readonly string[] = [];
 
@@ -112,29 +116,29 @@ function turnIsOver(): Promise<void> {
 }
 
 /**
- * A small body came with its header, and is parsed when this turn's sockets have been read: one
- * read takes it, and nobody has to listen for its parts.
+ * A small body came with its header, and is parsed when this turn's sockets have been read: it is
+ * taken as it came, and nobody has to listen for its parts.
  */
 async function arrived(
   exchange: Exchange,
   length: number,
   budget: ReplayBudget,
 ): Promise<RequestBody | undefined> {
-  await turnIsOver();
   const { request } = exchange;
-  if (!request.complete || request.readableLength !== length) {
-    return request.destroyed ? undefined : collect(exchange, budget);
-  }
-  const chunk = request.read() as Buffer;
-  budget.take(chunk.length);
-  exchange.bytesIn = chunk.length;
+  const received = length <= MAX_HELD_BYTES && request instanceof ReceivedRequest;
+  if (received) request.hold();
+  await turnIsOver();
+  const chunk = received ? request.takeWhole(length) : undefined;
+  if (chunk === undefined) return request.destroyed ? undefined : collect(exchange, budget);
+  budget.take(length);
+  exchange.bytesIn = length;
   return {
     chunks: [chunk],
-    bytes: chunk.length,
+    bytes: length,
     outline: undefined,
     isTurnOver: true,
     source: undefined,
-    trailers: trailersOf(request),
+    trailers: NO_TRAILERS,
   };
 }
 

@@ -2,8 +2,9 @@
 // Node's autoSelectFamily is not used: it gives up on an address after 250 ms instead of letting it
 // go on beside the next one, so that a host further away than that fails although it is up.
 
-import { connect, type Socket } from 'node:net';
+import type { Socket } from 'node:net';
 import type { Address } from './dns-cache.ts';
+import { connectLending } from './lending-socket.ts';
 
 /**
  * Wait before the next address is tried beside the ones under way (RFC 8305 section 5 recommends
@@ -57,7 +58,7 @@ export function connectTcp(
         if (attempts.size === 0) finish(lastError);
         return;
       }
-      const socket = connect({
+      const socket = connectLending({
         host: address.address,
         port,
         autoSelectFamily: false,

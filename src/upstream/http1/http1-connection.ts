@@ -5,6 +5,7 @@
 import type { Socket } from 'node:net';
 import type { Readable } from 'node:stream';
 import { Waiter } from '../deadlines.ts';
+import { type ByteReader, isLending } from '../dial/lending-socket.ts';
 import type { UpstreamAnswer } from '../transport.ts';
 import { AnswerBody, type BodySource } from './answer-body.ts';
 import { ResponseError } from './response-fields.ts';
@@ -41,7 +42,7 @@ type OwnedSocket = Socket & { connection?: Http1Connection };
 const NO_TRAILERS: readonly string[] = [];
 const EMPTY = Buffer.alloc(0);
 
-export class Http1Connection extends Waiter implements ResponseReader, BodySource {
+export class Http1Connection extends Waiter implements ResponseReader, BodySource, ByteReader {
   readonly socket: Socket;
   /** It has served a call before: the upstream may close it just when the next one comes. */
   reused = false;
@@ -60,6 +61,8 @@ export class Http1Connection extends Waiter implements ResponseReader, BodySourc
   #early: Buffer[] = [];
   #untouched = true;
   #paused = false;
+  /** What is being read is valid only for so long: whoever keeps it copies it. */
+  #isLent = false;
 
   constructor(socket: Socket, owner: ConnectionOwner) {
     super();
@@ -68,7 +71,9 @@ export class Http1Connection extends Waiter implements ResponseReader, BodySourc
     (socket as OwnedSocket).connection = this;
     socket.setNoDelay(true);
     socket.setTimeout(0);
-    socket.on('data', onData).on('end', onEnd).on('error', onError).on('close', onClose);
+    if (isLending(socket)) socket.reader = this;
+    else socket.on('data', onData);
+    socket.on('end', onEnd).on('error', onError).on('close', onClose);
     socket.resume();
   }
 
@@ -115,7 +120,7 @@ export class Http1Connection extends Waiter implements ResponseReader, BodySourc
   }
 
   onBody(chunk: Buffer): void {
-    if (this.#head !== undefined) this.#early.push(chunk);
+    if (this.#head !== undefined) this.#early.push(this.#isLent ? Buffer.from(chunk) : chunk);
     else if (this.#answer?.push(chunk) === false && !this.#paused) {
       this.#paused = true;
       this.socket.pause();
@@ -139,15 +144,19 @@ export class Http1Connection extends Waiter implements ResponseReader, BodySourc
     user?.onAnswer(new Http1Answer(head, { whole, trailers }));
   }
 
-  read(chunk: Buffer): void {
+  read(bytes: Buffer, isLent: boolean): void {
     if (this.#user === undefined) {
       this.#stray();
       return;
     }
     this.#untouched = false;
+    // Parts of a body that is under way are kept by whoever reads it.
+    const isKept = isLent && this.#answer !== undefined;
+    const chunk = isKept ? Buffer.from(bytes) : bytes;
+    this.#isLent = isLent && !isKept;
     try {
       const used = this.#parser.execute(chunk);
-      if (this.#parser.upgraded) this.#upgrade(chunk.subarray(used));
+      if (this.#parser.upgraded) this.#upgrade(Buffer.from(chunk.subarray(used)));
       else if (this.#head !== undefined) this.#answerBegins();
       else if (used < chunk.length) this.#stray();
     } catch (error) {
@@ -239,6 +248,7 @@ export class Http1Connection extends Waiter implements ResponseReader, BodySourc
     const head = this.#head as ResponseHead;
     const [user, { socket }] = [this.#user, this];
     this.#release();
+    if (isLending(socket)) socket.reader = undefined;
     socket.off('data', onData).off('end', onEnd).off('error', onError).off('close', onClose);
     socket.on('error', ignore).pause();
     this.#owner.onClosed(this);
@@ -309,7 +319,7 @@ class Http1Answer implements UpstreamAnswer {
 
 // Shared listeners: one function for all connections instead of closures for each.
 function onData(this: Socket, chunk: Buffer): void {
-  (this as OwnedSocket).connection?.read(chunk);
+  (this as OwnedSocket).connection?.read(chunk, false);
 }
 function onEnd(this: Socket): void {
   (this as OwnedSocket).connection?.finish();

@@ -7,13 +7,9 @@ import https from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { test } from 'node:test';
 import { Worker } from 'node:worker_threads';
-import { UpstreamList } from '../../../src/pool/upstreams/upstream-list.ts';
-import { Deadlines } from '../../../src/upstream/deadlines.ts';
-import { Dialer } from '../../../src/upstream/dial/dial.ts';
-import { DnsCache } from '../../../src/upstream/dial/dns-cache.ts';
-import { Http1Transport } from '../../../src/upstream/http1/transport-http1.ts';
 import { h2Request, told } from '../../support/h2-harness.ts';
-import { certificate, testCa } from '../../support/tls-fixture.ts';
+import { http1Transport, upstreamAt } from '../../support/http1-harness.ts';
+import { certificate } from '../../support/tls-fixture.ts';
 
 const REQUESTS = 20;
 
@@ -34,8 +30,8 @@ for (const scheme of ['http', 'https'] as const) {
       server.listen(0, '127.0.0.1');
       await once(server, 'listening');
       const { port } = server.address() as AddressInfo;
-      const transport = transportOf();
-      const upstream = upstreamOf(`${scheme}://127.0.0.1:${port}`);
+      const transport = http1Transport();
+      const upstream = upstreamAt(`${scheme}://127.0.0.1:${port}`);
       for (let i = 0; i < REQUESTS; i += 1) {
         const chunks = [Buffer.alloc(300, 66)];
         const request = h2Request({ method: 'POST', bodyExpected: true, chunks });
@@ -67,8 +63,8 @@ test('a TLS connection whose answer comes before its write is told done is used 
   const { key, cert } = certificate('server');
   const peer = new Worker(PEER, { eval: true, workerData: { key, cert } });
   const [port] = await once(peer, 'message');
-  const transport = transportOf();
-  const upstream = upstreamOf(`https://127.0.0.1:${port}`);
+  const transport = http1Transport();
+  const upstream = upstreamAt(`https://127.0.0.1:${port}`);
   const client = async (): Promise<void> => {
     for (let i = 0; i < 100; i += 1) {
       await new Promise((resolve) => setImmediate(resolve));
@@ -83,17 +79,3 @@ test('a TLS connection whose answer comes before its write is told done is used 
   await peer.terminate();
   assert.ok(connections <= REQUESTS, `${connections} connections`);
 });
-
-function transportOf(): Http1Transport {
-  const dialer = new Dialer({
-    dns: new DnsCache(() => 0),
-    proxies: { http: '', https: '', all: '', no: [], upstreams: [] },
-    connectTimeoutMs: 5_000,
-    authorities: [testCa],
-  });
-  return new Http1Transport(dialer, new Deadlines(() => performance.now()), 60_000);
-}
-
-function upstreamOf(url: string) {
-  return new UpstreamList(UpstreamList.create([url])).get(0);
-}
