@@ -23,7 +23,6 @@ import {
   UNAUTHORIZED,
 } from '../proxy/answer/own-errors.ts';
 import type { RelayedResponse } from '../proxy/answer/relayed-response.ts';
-import type { Client } from '../proxy/client.ts';
 import { Exchange } from '../proxy/exchange.ts';
 import type { RequestProxy } from '../proxy/proxy.ts';
 import type { Routing } from '../proxy/routing.ts';
@@ -117,19 +116,12 @@ export class Router {
   }
 
   async #run(exchange: Exchange): Promise<void> {
-    let limited: Client | undefined;
     try {
-      if (this.#mayPass(exchange)) {
-        limited = exchange.client;
-        if (this.#isWithinLimits(exchange)) await this.#pass(exchange);
-        else limited = undefined;
-      }
+      if (this.#mayPass(exchange) && this.#isWithinLimits(exchange)) await this.#pass(exchange);
     } catch (error) {
       this.#failed(exchange, error);
     }
-    await exchange.closed;
-    if (limited !== undefined) this.#parts.clientLimits.leave(limited);
-    this.#ended(exchange);
+    exchange.end(this.#ended);
   }
 
   /** False when the request has been answered here. */
@@ -155,6 +147,7 @@ export class Router {
     const { client } = exchange;
     if (client === undefined) return true;
     const excess = this.#parts.clientLimits.enter(client, this.#parts.now());
+    exchange.isLimited = excess === undefined;
     if (excess === undefined) return true;
     this.#parts.answers.refuse(exchange, clientLimit(client.name, excess));
     return false;
@@ -228,14 +221,16 @@ export class Router {
   }
 
   /** The exchange is over: it is counted, and leaves its access line and its trail. */
-  #ended(exchange: Exchange): void {
+  readonly #ended = (exchange: Exchange): void => {
     const { accessLog, counters, clientCounts, deadlines, config, trails } = this.#parts;
+    const { client } = exchange;
+    if (client !== undefined && exchange.isLimited) this.#parts.clientLimits.leave(client);
     const totalMs = deadlines.touch() - exchange.startMs;
     if (exchange.clientLeft) exchange.ended ??= 'client_left';
     const failed = exchange.ended !== undefined || exchange.response.statusCode >= 400;
     counters.add('requests');
     counters.add(failed ? 'failed' : 'succeeded');
-    if (exchange.client !== undefined) clientCounts.add(exchange.client.place, failed);
+    if (client !== undefined) clientCounts.add(client.place, failed);
     counters.add('bytesIn', exchange.bytesIn);
     counters.add('bytesOut', exchange.bytesOut);
     if (exchange.firstByteMs >= 0) counters.observe('firstByteMs', exchange.firstByteMs);
@@ -248,5 +243,5 @@ export class Router {
     else trails.add(over);
     if (broke || exchange.response.statusCode >= 500) accessLog.write('error', over);
     else if (failed || config.logEnableRequest) accessLog.write('info', over);
-  }
+  };
 }

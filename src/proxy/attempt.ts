@@ -15,7 +15,13 @@ import type { Fault, FaultCode, Verdict } from '../policy/verdict.ts';
 import type { Lease } from '../pool/lease.ts';
 import type { Deadlines } from '../upstream/deadlines.ts';
 import { faultMessage } from '../upstream/faults.ts';
-import type { Transport, UpstreamAnswer, UpstreamRequest } from '../upstream/transport.ts';
+import type {
+  Outcome,
+  Transport,
+  UpstreamAnswer,
+  UpstreamCall,
+  UpstreamRequest,
+} from '../upstream/transport.ts';
 import { ERROR_BODY_WAIT_MS, HeldAnswer } from './answer/held-answer.ts';
 import type { Exchange } from './exchange.ts';
 import type { Plan } from './plan.ts';
@@ -42,25 +48,20 @@ export class Attempts {
     this.#deadlines = deadlines;
   }
 
-  /** Sends and judges. A client that leaves meanwhile ends the attempt at once, as excluded. */
-  async make(exchange: Exchange, plan: Plan, lease: Lease): Promise<Judged> {
+  /** Sends the request; a client that leaves meanwhile is to abort the call. */
+  begin(exchange: Exchange, plan: Plan, lease: Lease): UpstreamCall {
     const onInformation = informationFor(exchange, lease.key);
-    const call = this.#transport.send(lease.upstream, plan.requestFor(lease, onInformation));
-    // Also while an answer is held: its body breaks off then, which ends the hold.
-    const departure = exchange.whenClientLeaves(() => call.abort('client_left'));
-    // Not by `using`: what it is compiled to costs 0.1 us.
-    try {
-      const outcome = await call.outcome;
-      if (outcome.kind === 'fault') return faulty(outcome);
-      if (outcome.status >= 400) return await this.#judgeError(exchange, outcome, lease);
-      const scanner = outcome.status === 200 ? scannerFor(outcome) : undefined;
-      const held = new HeldAnswer(outcome, this.#deadlines, scanner !== undefined);
-      if (scanner === undefined) return succeeded(held);
-      // Awaited here: the client's departure concerns the hold as well.
-      return await this.#judgeStream(exchange, new StreamProbe(held, scanner), lease);
-    } finally {
-      departure[Symbol.dispose]();
-    }
+    return this.#transport.send(lease.upstream, plan.requestFor(lease, onInformation));
+  }
+
+  /** What the call's outcome means; at once, where nothing has to be held back for it. */
+  judge(exchange: Exchange, outcome: Outcome, lease: Lease): Judged | Promise<Judged> {
+    if (outcome.kind === 'fault') return faulty(outcome);
+    if (outcome.status >= 400) return this.#judgeError(exchange, outcome, lease);
+    const scanner = outcome.status === 200 ? scannerFor(outcome) : undefined;
+    const held = new HeldAnswer(outcome, this.#deadlines, scanner !== undefined);
+    if (scanner === undefined) return succeeded(held);
+    return this.#judgeStream(exchange, new StreamProbe(held, scanner), lease);
   }
 
   async #judgeError(exchange: Exchange, answer: UpstreamAnswer, lease: Lease): Promise<Judged> {

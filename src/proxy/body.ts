@@ -74,24 +74,56 @@ function hasBody(request: IncomingMessage): boolean {
 }
 
 /**
- * Reads the body up to the budget, and counts what comes of it. Resolves to undefined when the
- * client left before its end. Bytes taken from the budget are the caller's to give back
- * (`body.bytes`).
+ * A short body came with its header, and is parsed when this turn's sockets have been read: it is
+ * taken as it came then, and nobody has to listen for its parts.
+ * @returns what to wait for before it is read, if it is short
+ */
+export function shortBodyArrived({ request }: Exchange): Promise<void> | undefined {
+  const length = Number(request.headers['content-length'] ?? Number.NaN);
+  const isShort = length > 0 && length <= MAX_HELD_BYTES;
+  if (!isShort || expectsContinue(request) || !(request instanceof ReceivedRequest)) {
+    return undefined;
+  }
+  request.hold();
+  return turnIsOver();
+}
+
+/**
+ * Reads the body up to the budget, and counts what comes of it. Gives undefined when the client
+ * left before its end. Bytes taken from the budget are the caller's to give back (`body.bytes`).
  */
 export function readBody(
   exchange: Exchange,
   budget: ReplayBudget,
-): Promise<RequestBody | undefined> {
+): RequestBody | undefined | Promise<RequestBody | undefined> {
   const { request, response } = exchange;
-  if (!hasBody(request)) return Promise.resolve(unread(undefined));
+  if (!hasBody(request)) return unread(undefined);
   if (expectsContinue(request)) response.writeContinue();
   const length = Number(request.headers['content-length'] ?? Number.NaN);
-  if (length > 0 && !budget.fits(length, length)) {
-    // It flows when an attempt takes it, and not because it is counted.
-    request.pause();
-    return Promise.resolve(passing(exchange, {}));
+  const isTooLong = length > 0 && !budget.fits(length, length);
+  if (!isTooLong && request instanceof ReceivedRequest) {
+    const whole = request.takeWhole(length);
+    if (whole !== undefined) return taken(exchange, whole, budget);
   }
-  return arrived(exchange, length, budget);
+  if (request.destroyed) return undefined;
+  if (!isTooLong) return collect(exchange, budget);
+  // It flows when an attempt takes it, and not because it is counted.
+  request.pause();
+  return passing(exchange, {});
+}
+
+function taken(exchange: Exchange, whole: Buffer, budget: ReplayBudget): RequestBody {
+  const bytes = whole.length;
+  budget.take(bytes);
+  exchange.bytesIn = bytes;
+  return {
+    chunks: [whole],
+    bytes,
+    outline: undefined,
+    isTurnOver: true,
+    source: undefined,
+    trailers: NO_TRAILERS,
+  };
 }
 
 /** A body, or its rest, that is counted as it passes. */
@@ -113,33 +145,6 @@ function turnIsOver(): Promise<void> {
     });
   });
   return turn;
-}
-
-/**
- * A small body came with its header, and is parsed when this turn's sockets have been read: it is
- * taken as it came, and nobody has to listen for its parts.
- */
-async function arrived(
-  exchange: Exchange,
-  length: number,
-  budget: ReplayBudget,
-): Promise<RequestBody | undefined> {
-  const { request } = exchange;
-  const received = length <= MAX_HELD_BYTES && request instanceof ReceivedRequest;
-  if (received) request.hold();
-  await turnIsOver();
-  const chunk = received ? request.takeWhole(length) : undefined;
-  if (chunk === undefined) return request.destroyed ? undefined : collect(exchange, budget);
-  budget.take(length);
-  exchange.bytesIn = length;
-  return {
-    chunks: [chunk],
-    bytes: length,
-    outline: undefined,
-    isTurnOver: true,
-    source: undefined,
-    trailers: NO_TRAILERS,
-  };
 }
 
 /** A body of which nothing was read, or none at all. */

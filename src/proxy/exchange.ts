@@ -32,7 +32,6 @@ export class Exchange {
   model: string | undefined;
   streamed = false;
   readonly attempts: TrailAttempt[] = [];
-  readonly closed: Promise<void>;
   /** The client left before its answer was complete. */
   clientLeft = false;
   /** Milliseconds from arrival to the first byte towards the client; -1: none was sent. */
@@ -62,6 +61,11 @@ export class Exchange {
   refusal: string | undefined;
   /** The innermost scope that wants to know when the client leaves. */
   departure: Departure | undefined;
+  /** It counts among its client's open requests. */
+  isLimited = false;
+  #isClosed = false;
+  #closed: PromiseWithResolvers<void> | undefined;
+  #whenOver: ((exchange: Exchange) => void) | undefined;
 
   constructor(
     request: IncomingMessage,
@@ -77,13 +81,33 @@ export class Exchange {
     this.serial = origin.serial;
     this.startMs = origin.startMs;
     this.clientAddress = origin.clientAddress;
-    this.closed = new Promise((resolve) => {
-      response.on('close', () => {
-        this.clientLeft = !response.writableFinished;
-        if (this.clientLeft) this.#tellDeparture();
-        resolve();
-      });
-    });
+    response.exchange = this;
+    response.on('close', onClose);
+  }
+
+  /** Settles once the connection has taken the answer, or lost it. */
+  get closed(): Promise<void> {
+    if (this.#isClosed) return Promise.resolve();
+    this.#closed ??= Promise.withResolvers<void>();
+    return this.#closed.promise;
+  }
+
+  /** Calls `act` once the exchange is over; at once, if its connection is done with it. */
+  end(act: (exchange: Exchange) => void): void {
+    if (this.#isClosed) act(this);
+    else this.#whenOver = act;
+  }
+
+  static close(exchange: Exchange): void {
+    exchange.#close();
+  }
+
+  #close(): void {
+    this.#isClosed = true;
+    this.clientLeft = !this.response.writableFinished;
+    if (this.clientLeft) this.#tellDeparture();
+    this.#closed?.resolve();
+    this.#whenOver?.(this);
   }
 
   /**
@@ -114,6 +138,11 @@ export class Exchange {
   get method(): string {
     return this.request.method ?? 'GET';
   }
+}
+
+/** One listener for all exchanges instead of a closure for each. */
+function onClose(this: RelayedResponse): void {
+  if (this.exchange !== undefined) Exchange.close(this.exchange);
 }
 
 /** One scope of {@link Exchange.whenClientLeaves}. */

@@ -4,16 +4,15 @@
 import type { Logger } from '../log/log.ts';
 import { leavesBase } from '../policy/request-target.ts';
 import { type NextStep, nextStep } from '../policy/retry.ts';
-import { modelInAnswer, tokenUsage } from '../policy/token-usage.ts';
 import type { Fault, Verdict } from '../policy/verdict.ts';
 import type { WorkerCounters } from '../pool/counts/counters.ts';
 import type { Group } from '../pool/group.ts';
 import type { Unavailable } from '../pool/key-pool.ts';
 import type { Lease } from '../pool/lease.ts';
-import type { ClientLimits } from '../pool/limits/client-limits.ts';
 import type { Semaphore } from '../pool/semaphore.ts';
 import type { Deadlines } from '../upstream/deadlines.ts';
 import { faultMessage } from '../upstream/faults.ts';
+import type { Accounting } from './accounting.ts';
 import type { Answers, Sent } from './answer/answer.ts';
 import {
   CLIMBING_TARGET,
@@ -22,14 +21,14 @@ import {
   withoutAnswer,
   withoutKey,
 } from './answer/own-errors.ts';
-import type { Attempts } from './attempt.ts';
+import type { Attempts, Judged } from './attempt.ts';
 import { AttemptHistory } from './attempt-history.ts';
 import { attemptRecord } from './attempt-record.ts';
-import { type ReplayBudget, type RequestBody, readBody } from './body.ts';
+import { type ReplayBudget, type RequestBody, readBody, shortBodyArrived } from './body.ts';
 import type { Exchange } from './exchange.ts';
 import { Plan } from './plan.ts';
 import { inLine, type Wait } from './queue.ts';
-import { readAnswer, rememberFound, rememberHeld, rememberMade } from './resources.ts';
+import { readAnswer, rememberFound, rememberHeld } from './resources.ts';
 import type { Routing } from './routing.ts';
 import {
   BUSY,
@@ -43,7 +42,6 @@ import {
   type Tries,
 } from './tries.ts';
 import type { Tunnels } from './tunnel.ts';
-import type { UsageTally } from './usage-tally.ts';
 import { logConsequences } from './verdict-log.ts';
 
 /** Faults of one upstream are described at most this often; the access log counts them all. */
@@ -59,9 +57,7 @@ export interface ProxyParts {
   readonly budget: ReplayBudget;
   /** Where requests wait for a permit, and how long; 0: they do not. */
   readonly queue: Omit<Wait, 'exchange'>;
-  /** undefined: what requests use is not counted (ENABLE_USAGE). */
-  readonly usage: UsageTally | undefined;
-  readonly clientLimits: ClientLimits;
+  readonly accounting: Accounting;
   readonly deadlines: Deadlines;
   /** Milliseconds by the steady clock, on which keys rest and limits count. */
   readonly now: () => number;
@@ -98,7 +94,10 @@ export class RequestProxy {
     }
     counters.add('inFlight');
     try {
-      const body = await readBody(exchange, budget);
+      const arrived = shortBodyArrived(exchange);
+      if (arrived !== undefined) await arrived;
+      const read = readBody(exchange, budget);
+      const body = read instanceof Promise ? await read : read;
       if (body === undefined) return;
       try {
         await this.#serve(exchange, routing, new Plan(exchange, body), forced);
@@ -121,74 +120,85 @@ export class RequestProxy {
     return permit ?? -1;
   }
 
-  async #serve(
+  #serve(
     exchange: Exchange,
     routing: Routing,
     plan: Plan,
     forced: Group | undefined,
-  ): Promise<void> {
+  ): Promise<void> | undefined {
     exchange.streamed = plan.streamed;
     const group = routing.groupFor(plan, exchange.client, forced);
     if ('code' in group) {
       exchange.model = plan.model;
-      return this.#parts.answers.refuse(exchange, group);
+      this.#parts.answers.refuse(exchange, group);
+      return undefined;
     }
     const tries: Tries = {
       group,
       fallback: routing.fallbackOf(group).values(),
       plan,
       history: new AttemptHistory(plan, group),
+      startMs: 0,
       kept: undefined,
+      relayed: undefined,
       latestKept: false,
       fault: undefined,
       none: undefined,
       busy: undefined,
     };
-    try {
-      await this.#loop(exchange, tries);
-    } finally {
-      drop(tries.kept);
-      if (!exchange.isCounted) this.#count(exchange, plan.model);
-    }
+    return this.#loop(exchange, tries);
   }
 
   async #loop(exchange: Exchange, tries: Tries): Promise<void> {
-    // nextStep ends a group's attempts after MAX_RETRIES and MAX_KEY_SWITCHES, and so many groups
-    // there are.
-    for (;;) {
-      const { pool, name } = tries.group;
-      exchange.groupName = name;
-      let lease = isCrowded(tries) ? BUSY : pool.lease(tries.history, this.#parts.now());
-      if (lease.kind === 'unavailable') {
-        tries.none = firstToReturn(tries.none, lease);
-        noteBusy(tries, lease);
-        if (fallBack(tries)) continue;
-        lease = await this.#waitForKey(exchange, tries, tries.none);
-        if (lease.kind === 'unavailable') return this.#noKey(exchange, tries, lease);
-      }
-      if (leavesBase(lease.upstream.basePath, exchange.target)) {
-        lease[Symbol.dispose]();
-        return this.#parts.answers.refuse(exchange, CLIMBING_TARGET);
-      }
-      const verdict = await this.#attempt(exchange, tries, lease);
-      this.#uncharge(tries.plan.body);
-      const succeeded = verdict.kind === 'success';
-      if (succeeded && tries.history.isSearching) rememberFound(lease, exchange.target.path);
-      const step = succeeded ? RELAY : this.#nextStep(tries, verdict);
-      if (step.action === 'again') {
-        if (!(await this.#pause(exchange, step.delayMs))) return;
-        continue;
-      }
-      if (verdict.kind === 'excluded') {
-        if (tries.fault?.code === 'descriptors') {
-          this.#parts.answers.refuse(exchange, OUT_OF_DESCRIPTORS);
+    try {
+      // nextStep ends a group's attempts after MAX_RETRIES and MAX_KEY_SWITCHES, and so many groups
+      // there are.
+      for (;;) {
+        const { pool, name } = tries.group;
+        exchange.groupName = name;
+        let lease = isCrowded(tries) ? BUSY : pool.lease(tries.history, this.#parts.now());
+        if (lease.kind === 'unavailable') {
+          tries.none = firstToReturn(tries.none, lease);
+          noteBusy(tries, lease);
+          if (fallBack(tries)) continue;
+          lease = await this.#waitForKey(exchange, tries, tries.none);
+          if (lease.kind === 'unavailable') return await this.#noKey(exchange, tries, lease);
         }
-        return;
+        if (leavesBase(lease.upstream.basePath, exchange.target)) {
+          lease[Symbol.dispose]();
+          return this.#parts.answers.refuse(exchange, CLIMBING_TARGET);
+        }
+        const verdict = await this.#attempt(exchange, tries, lease);
+        const step = this.#stepAfter(exchange, tries, lease, verdict);
+        if (step.action === 'again') {
+          if (!(await this.#pause(exchange, step.delayMs))) return;
+          continue;
+        }
+        if (verdict.kind === 'excluded') return this.#excluded(exchange, tries);
+        if (step.action === 'relay' || !isReplayable(tries) || !fallBack(tries)) {
+          const relayed = this.#relayKept(exchange, tries);
+          if (relayed !== undefined) await relayed;
+          return;
+        }
       }
-      if (step.action === 'relay' || !isReplayable(tries) || !fallBack(tries)) {
-        return await this.#relayKept(exchange, tries);
-      }
+    } finally {
+      tries.relayed?.[Symbol.dispose]();
+      drop(tries.kept);
+      this.#parts.accounting.ended(exchange, tries.plan);
     }
+  }
+
+  #stepAfter(exchange: Exchange, tries: Tries, lease: Lease, verdict: Verdict): NextStep {
+    this.#uncharge(tries.plan.body);
+    if (verdict.kind !== 'success') return this.#nextStep(tries, verdict);
+    if (tries.history.isSearching) rememberFound(lease, exchange.target.path);
+    return RELAY;
+  }
+
+  /** The attempt's end was nobody's fault but the client's, or this machine's. */
+  #excluded(exchange: Exchange, tries: Tries): void {
+    if (tries.fault?.code !== 'descriptors') return;
+    this.#parts.answers.refuse(exchange, OUT_OF_DESCRIPTORS);
   }
 
   /** A lease of the first group whose keys are only busy, if one becomes free in time. */
@@ -231,31 +241,44 @@ export class RequestProxy {
   }
 
   async #attempt(exchange: Exchange, tries: Tries, lease: Lease): Promise<Verdict> {
-    const { attempts, counters, deadlines, now, log } = this.#parts;
-    const startMs = deadlines.touch();
+    const { attempts, deadlines } = this.#parts;
+    tries.startMs = deadlines.touch();
+    let departure: Disposable | undefined;
+    // Not by `using`: what it is compiled to costs 0.1 us.
     try {
-      const judged = await attempts.make(exchange, tries.plan, lease);
-      const { verdict, fault, held } = judged;
-      const changes =
-        verdict.kind === 'success' ? lease.answerBegan(now()) : lease.settle(verdict, now());
-      logConsequences(log, lease, changes);
-      lease.group.attempts.add(lease.upstream.index, verdict.kind);
-      if (exchange.attempts.length > 0) counters.add('retries');
-      tries.history.add(lease, verdict);
-      tries.fault = fault;
-      exchange.keyRow = lease.row;
-      const endMs = deadlines.touch();
-      exchange.attempts.push(attemptRecord(exchange, lease, judged, { startMs, endMs, changes }));
-      if (fault !== undefined && isTold(verdict, fault)) this.#tellFault(lease, fault);
-      tries.latestKept = held !== undefined;
-      if (held !== undefined) {
-        drop(tries.kept);
-        tries.kept = { held, lease, startMs };
-      }
-      return verdict;
+      const call = attempts.begin(exchange, tries.plan, lease);
+      // Also while an answer is held: its body breaks off then, which ends the hold.
+      departure = exchange.whenClientLeaves(() => call.abort('client_left'));
+      const judged = attempts.judge(exchange, await call.outcome, lease);
+      return this.#judged(exchange, tries, lease, 'then' in judged ? await judged : judged);
     } finally {
+      departure?.[Symbol.dispose]();
       if (tries.kept?.lease !== lease) lease[Symbol.dispose]();
     }
+  }
+
+  /** The attempt is over: what it says of key and upstream is told to those that it concerns. */
+  #judged(exchange: Exchange, tries: Tries, lease: Lease, judged: Judged): Verdict {
+    const { counters, deadlines, now, log } = this.#parts;
+    const { verdict, fault, held } = judged;
+    const { startMs } = tries;
+    const changes =
+      verdict.kind === 'success' ? lease.answerBegan(now()) : lease.settle(verdict, now());
+    logConsequences(log, lease, changes);
+    lease.group.attempts.add(lease.upstream.index, verdict.kind);
+    if (exchange.attempts.length > 0) counters.add('retries');
+    tries.history.add(lease, verdict);
+    tries.fault = fault;
+    exchange.keyRow = lease.row;
+    const endMs = deadlines.touch();
+    exchange.attempts.push(attemptRecord(exchange, lease, judged, { startMs, endMs, changes }));
+    if (fault !== undefined && isTold(verdict, fault)) this.#tellFault(lease, fault);
+    tries.latestKept = held !== undefined;
+    if (held !== undefined) {
+      drop(tries.kept);
+      tries.kept = { held, lease, startMs };
+    }
+    return verdict;
   }
 
   /** Details of a fault, for people; of a dead upstream not more often than they can read. */
@@ -294,22 +317,22 @@ export class RequestProxy {
     return !exchange.clientLeft;
   }
 
-  /** The best answer there is, or an error of our own. */
-  async #relayKept(exchange: Exchange, tries: Tries): Promise<void> {
-    const { kept, latestKept } = tries;
+  /** The best answer there is, or an error of our own; what is short is through at once. */
+  #relayKept(exchange: Exchange, tries: Tries): Promise<void> | undefined {
+    const { kept, plan } = tries;
     if (kept === undefined) {
-      return this.#parts.answers.refuse(exchange, withoutAnswer(tries.fault));
+      this.#parts.answers.refuse(exchange, withoutAnswer(tries.fault));
+      return undefined;
     }
+    // From here on the relay ends the answer; its lease ends with it, and not before.
     tries.kept = undefined;
-    // From here on the relay ends the answer; its lease ends with it, and not before. (Not by
-    // `using`: what it is compiled to costs 0.1 us.)
-    try {
-      const sent = this.#relay(exchange, kept, latestKept);
-      // A short answer is through by now, and waits for no other turn.
-      this.#relayed(exchange, tries.plan, kept, sent instanceof Promise ? await sent : sent);
-    } finally {
-      kept.lease[Symbol.dispose]();
+    tries.relayed = kept.lease;
+    const sent = this.#relay(exchange, kept, tries.latestKept);
+    if (sent instanceof Promise) {
+      return sent.then((fault) => this.#relayed(exchange, plan, kept, fault));
     }
+    this.#relayed(exchange, plan, kept, sent);
+    return undefined;
   }
 
   #relay(
@@ -317,8 +340,8 @@ export class RequestProxy {
     { held, lease, startMs }: Kept,
     isLatest: boolean,
   ): Sent | Promise<Sent> {
-    const { answers, counters, deadlines, tunnels, usage } = this.#parts;
-    readAnswer(exchange, held, usage !== undefined);
+    const { answers, counters, deadlines, tunnels, accounting } = this.#parts;
+    readAnswer(exchange, held, accounting.isOn);
     rememberHeld(exchange, lease, held);
     const isTunnel = held.answer.status === 101;
     // An answer that waited for later attempts has its time from now on.
@@ -332,10 +355,10 @@ export class RequestProxy {
   }
 
   #relayed(exchange: Exchange, plan: Plan, { lease }: Kept, fault: Sent): void {
-    const { log, now } = this.#parts;
+    const { accounting, log, now } = this.#parts;
     const broke = fault !== undefined && fault !== 'client_left';
     if (fault !== undefined) exchange.ended = broke ? `truncated ${fault}` : 'client_left';
-    this.#endReading(exchange, plan, lease);
+    accounting.answered(exchange, plan, lease);
     logConsequences(log, lease, lease.answerEnded(broke, now()));
     if (!broke) return;
     log.warn('answer cut short', {
@@ -346,55 +369,16 @@ export class RequestProxy {
   }
 
   /**
-   * What was read along says what the request used and made; of an encoded answer a moment later.
-   */
-  #endReading(exchange: Exchange, plan: Plan, lease: Lease): void {
-    const { text, reader } = exchange;
-    if (text !== undefined) this.#read(exchange, plan, lease, [text, text]);
-    if (reader === undefined) return;
-    // Nobody else counts it meanwhile.
-    exchange.isCounted = true;
-    exchange.isReading = true;
-    reader.finish((head, tail) => {
-      this.#read(exchange, plan, lease, [head, tail]);
-      exchange.isReading = false;
-      exchange.whenRead?.();
-    });
-  }
-
-  /** @param ends the answer's beginning and its end, which are the same where it is short */
-  #read(exchange: Exchange, plan: Plan, lease: Lease, ends: readonly [string, string]): void {
-    exchange.isCounted = true;
-    const [head, tail] = ends;
-    rememberMade(exchange, lease, head);
-    const usage = tokenUsage(head, tail);
-    exchange.usage = usage;
-    if (usage !== undefined) lease.settleTokens(usage.input + usage.output);
-    this.#count(exchange, plan.model ?? modelInAnswer(head));
-  }
-
-  #count(exchange: Exchange, model: string | undefined): void {
-    const { usage: tally, clientLimits, now } = this.#parts;
-    exchange.model = model;
-    const { client, clientName, groupName, keyRow, usage, ended, response } = exchange;
-    if (client !== undefined && usage !== undefined) {
-      clientLimits.addTokens(client, usage.input + usage.output, now());
-    }
-    const failed = ended !== undefined || response.statusCode >= 400;
-    const of = { client: clientName, group: groupName, model, row: keyRow };
-    tally?.add(of, failed, usage, Date.now());
-  }
-
-  /**
    * No key to try (any more): what an earlier attempt brought if there was one, else 429 or 503.
    */
-  async #noKey(exchange: Exchange, tries: Tries, none: Unavailable): Promise<void> {
-    if (exchange.clientLeft) return;
+  #noKey(exchange: Exchange, tries: Tries, none: Unavailable): Promise<void> | undefined {
+    if (exchange.clientLeft) return undefined;
     if (tries.kept !== undefined || tries.fault !== undefined) {
       tries.latestKept = false;
       return this.#relayKept(exchange, tries);
     }
     this.#parts.answers.refuse(exchange, withoutKey(none, tries.plan.model, this.#parts.now()));
+    return undefined;
   }
 }
 

@@ -27,7 +27,11 @@ export interface Tries {
   readonly fallback: Iterator<Group>;
   readonly plan: Plan;
   history: AttemptHistory;
+  /** When the latest attempt began, in the coarse clock. */
+  startMs: number;
   kept: Kept | undefined;
+  /** What the answer came under that is being relayed; it ends when all is over. */
+  relayed: Lease | undefined;
   /** What is kept is the latest attempt's answer. */
   latestKept: boolean;
   /** Of the latest attempt, when it ended without an answer. */

@@ -24,6 +24,7 @@ import { FleetMemory } from '../pool/fleet-memory.ts';
 import { ClientLimits } from '../pool/limits/client-limits.ts';
 import { WaitingLine } from '../pool/limits/waiting-line.ts';
 import { Semaphore } from '../pool/semaphore.ts';
+import { Accounting } from '../proxy/accounting.ts';
 import { Answers } from '../proxy/answer/answer.ts';
 import { Cors } from '../proxy/answer/cors.ts';
 import { Attempts } from '../proxy/attempt.ts';
@@ -78,8 +79,8 @@ function startWorker(start: WorkerStart, port: MessagePort): void {
   const queue = { line, now, limitMs: config.queueTimeoutMs, isFree };
   const clientLimits = new ClientLimits(shared.clientLimits, workerId);
   const tally = new UsageTally((rows) => port.postMessage({ kind: 'usage', rows }));
-  const usage = config.enableUsage ? tally : undefined;
-  const parts = { attempts, answers, tunnels, budget, queue, usage, clientLimits };
+  const accounting = new Accounting(config.enableUsage ? tally : undefined, clientLimits, now);
+  const parts = { attempts, answers, tunnels, budget, queue, accounting };
   const proxy = new RequestProxy({ ...inside, ...parts });
   const resets = new CoordinatorRequests<ReloadReport>(port);
   const models = new CoordinatorRequests<ListsOfModels>(port);

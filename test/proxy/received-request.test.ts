@@ -1,5 +1,5 @@
-// Bodies that are taken as they came, over real sockets: whole ones without a stream, and all others
-// as the stream that they would have been.
+// Bodies that are taken as they came, over real sockets: whole ones without a stream, and all
+// others as the stream that they would have been.
 
 import assert from 'node:assert/strict';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
@@ -51,7 +51,7 @@ async function streamed(request: IncomingMessage): Promise<string> {
 
 const head = (length: number) => `POST / HTTP/1.1\r\nHost: a\r\nContent-Length: ${length}\r\n\r\n`;
 
-test('a body that came with its head is taken whole, and the connection serves the next', async () => {
+test('a body that came with its head is taken whole, and the next one too', async () => {
   const events: string[] = [];
   await using service = await serving(async (request, response) => {
     for (const name of ['data', 'end', 'close', 'error']) {
@@ -91,7 +91,7 @@ test('a body that comes in pieces is the stream that it would have been', async 
   assert.deepEqual(taken, [undefined, undefined]);
 });
 
-test('a body that nobody holds is a stream, and one that nobody reads does not stop the next', async () => {
+test('a body that nobody holds is a stream; one that nobody reads stops nobody', async () => {
   let count = 0;
   await using service = await serving(async (request, response) => {
     count += 1;

@@ -31,6 +31,7 @@ import { ClientLimits } from '../../src/pool/limits/client-limits.ts';
 import { WaitingLine } from '../../src/pool/limits/waiting-line.ts';
 import { Semaphore } from '../../src/pool/semaphore.ts';
 import type { Upstream } from '../../src/pool/upstreams/upstream-list.ts';
+import { Accounting } from '../../src/proxy/accounting.ts';
 import { Answers } from '../../src/proxy/answer/answer.ts';
 import { Cors } from '../../src/proxy/answer/cors.ts';
 import { Attempts } from '../../src/proxy/attempt.ts';
@@ -226,8 +227,7 @@ function routerOf({
     answers,
     tunnels: new Tunnels(deadlines),
     budget: new ReplayBudget(config.maxReplayBodyBytes),
-    usage: undefined,
-    clientLimits: new ClientLimits(ClientLimits.create(1, 1), 0),
+    accounting: new Accounting(undefined, new ClientLimits(ClientLimits.create(1, 1), 0), now),
     queue: {
       line: new WaitingLine(WaitingLine.create(), 0),
       now,

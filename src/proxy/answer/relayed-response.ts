@@ -4,6 +4,7 @@
 // rest before them as text, and the chunks of one turn as one string.
 
 import { ServerResponse } from 'node:http';
+import type { Exchange } from '../exchange.ts';
 
 /** What Node has to know about, by the length of the name. */
 const FRAMING: readonly (string | undefined)[] = byLength([
@@ -29,6 +30,8 @@ const { _storeHeader: storeHeader, _send: send } = ServerResponse.prototype as u
 
 /** The response of a server of ours. */
 export class RelayedResponse extends ServerResponse {
+  /** Whose response it is; undefined: an endpoint's of our own. */
+  exchange: Exchange | undefined;
   #lines = '';
   /** Chunks of this turn, framed. */
   #chunks = '';
