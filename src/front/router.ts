@@ -9,7 +9,7 @@ import type { AccessLog } from '../log/access-log.ts';
 import type { Logger } from '../log/log.ts';
 import { ownRequestId } from '../log/request-id.ts';
 import type { TrailBatches } from '../log/trail-batch.ts';
-import { parseTarget, type RequestTarget } from '../policy/request-target.ts';
+import type { RequestTarget } from '../policy/request-target.ts';
 import type { ClientCounts } from '../pool/counts/client-counts.ts';
 import type { WorkerCounters } from '../pool/counts/counters.ts';
 import type { ClientLimits } from '../pool/limits/client-limits.ts';
@@ -30,6 +30,7 @@ import type { Deadlines } from '../upstream/deadlines.ts';
 import type { Auth } from './auth.ts';
 import type { TrustedProxies } from './client-address.ts';
 import { EndedRequest } from './ended-request.ts';
+import { KnownTargets } from './known-targets.ts';
 import { asksForModels, type ListsOfModels, sendModels } from './model-list.ts';
 import type { OwnSite } from './own-site.ts';
 import { malformation } from './well-formed.ts';
@@ -73,6 +74,7 @@ const REQUEST_ID = /^[\w.:/+=-]{1,128}$/;
 /** Routes the requests of one worker. */
 export class Router {
   readonly #parts: RouterParts;
+  readonly #targets = new KnownTargets();
   #served: Served;
   #requests = 0;
   #draining = false;
@@ -88,7 +90,7 @@ export class Router {
   }
 
   readonly handle = (request: IncomingMessage, response: RelayedResponse): void => {
-    const target = parseTarget(request.url ?? '');
+    const target = this.#targets.of(request.url ?? '');
     const wrong = malformation(request, target);
     if (wrong !== undefined || target === undefined) {
       sendError(response, wrong ?? INTERNAL_ERROR, ['Connection', 'close']);

@@ -74,27 +74,29 @@ const RESPONSE_CLASS: ReadonlyMap<string, number> = new Map([
   ['alt-svc', DROP],
 ]);
 
-/**
- * Field names repeat from request to request: remember their class by the spelling that was sent.
- */
-const MAX_REMEMBERED_NAMES = 2048;
-
 /** No name in a class is longer. */
 const MAX_CLASSED_CHARS = 32;
+/** Spellings of names of one length that are remembered: lower case, and the usual capitals. */
+const MAX_SPELLINGS = 8;
 
 /** The same for upper and lower case. */
 function initialOf(name: string): number {
   return 1 << (name.charCodeAt(0) & 31);
 }
 
+/**
+ * Finds a name's class without hashing it: each request's names are strings of their own, and a
+ * hash costs more than a look at the few spellings of that length that came before.
+ */
 class NameClasses {
   readonly #classes: ReadonlyMap<string, number>;
-  readonly #remembered = new Map<string, number>();
+  readonly #spellings: { readonly name: string; readonly nameClass: number }[][] = [];
   /** By length, a bit for each letter that a name in a class begins with: most names pass here. */
   readonly #initials = new Int32Array(MAX_CLASSED_CHARS + 1);
 
   constructor(classes: ReadonlyMap<string, number>) {
     this.#classes = classes;
+    for (let length = 0; length <= MAX_CLASSED_CHARS; length += 1) this.#spellings.push([]);
     for (const name of classes.keys()) {
       this.#initials[name.length] = (this.#initials[name.length] ?? 0) | initialOf(name);
     }
@@ -104,11 +106,11 @@ class NameClasses {
     const { length } = name;
     if (length > MAX_CLASSED_CHARS || ((this.#initials[length] ?? 0) & initialOf(name)) === 0)
       return PASS;
-    const known = this.#remembered.get(name);
-    if (known !== undefined) return known;
-    const found = this.#classes.get(name.toLowerCase()) ?? PASS;
-    if (this.#remembered.size < MAX_REMEMBERED_NAMES) this.#remembered.set(name, found);
-    return found;
+    const spellings = this.#spellings[length] as { name: string; nameClass: number }[];
+    for (const known of spellings) if (known.name === name) return known.nameClass;
+    const nameClass = this.#classes.get(name.toLowerCase()) ?? PASS;
+    if (spellings.length < MAX_SPELLINGS) spellings.push({ name, nameClass });
+    return nameClass;
   }
 }
 

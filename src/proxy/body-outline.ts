@@ -41,10 +41,10 @@ export const FORM_MODEL = 'name="model"';
 /** The longest that one of both can be: so much of a chunk is looked at again with the next one. */
 const EDGE_BYTES = 30;
 
-const KNOWN: ReadonlySet<string> = new Set(NAMES);
-const LENGTHS: ReadonlySet<number> = new Set(NAMES.map((name) => name.length));
+/** By length: no name has to be hashed to learn that it is none of them. */
+const BY_LENGTH: readonly (readonly OutlinedName[])[] = byLength();
 /** Six bytes may spell one: `\u006d`. */
-const MAX_KEY_BYTES = 6 * Math.max(...LENGTHS);
+const MAX_KEY_BYTES = 6 * BY_LENGTH.length;
 /** A string's end is looked for by hand so far: calling the engine's search costs as much. */
 const NEAR_BYTES = 32;
 
@@ -81,7 +81,8 @@ export class BodyOutline {
   readonly #chunks: readonly Buffer[];
   readonly #isForm: boolean;
   readonly #hunts: boolean;
-  readonly #found = new Map<string, Span>();
+  /** Few bodies have more than three of them: a list is searched as fast as a map. */
+  readonly #found: { readonly name: OutlinedName; span: Span }[] = [];
   #next: Next;
   /** Where the chunk at hand begins in the body. */
   #offset = 0;
@@ -92,7 +93,7 @@ export class BodyOutline {
   #hasEscape = false;
   /** What earlier chunks have of the member's name, without its opening quote. */
   #key = '';
-  #name: string | undefined;
+  #name: OutlinedName | undefined;
   #valueStart = 0;
   /** The end of the chunk before. */
   #edge = '';
@@ -110,11 +111,14 @@ export class BodyOutline {
 
   /** The last top-level member of this name, the one that parsers take (RFC 8259 4). */
   find(name: OutlinedName): Span | undefined {
-    return this.#found.get(name);
+    for (const member of this.#found) if (member.name === name) return member.span;
+    return undefined;
   }
 
-  /** A copy of a part of the body; shorter where its chunks have been sent and given up. */
+  /** A part of the body; shorter where its chunks have been sent and given up. */
   bytes(start: number, end: number): Buffer {
+    const [only] = this.#chunks;
+    if (only !== undefined && this.#chunks.length === 1) return only.subarray(start, end);
     const parts: Buffer[] = [];
     let offset = 0;
     for (const chunk of this.#chunks) {
@@ -193,7 +197,8 @@ export class BodyOutline {
       return at;
     }
     this.#next = 'colon';
-    const mayBeKnown = LENGTHS.has(length) || this.#hasEscape || length > NEAR_BYTES;
+    const mayBeKnown =
+      (BY_LENGTH[length]?.length ?? 0) > 0 || this.#hasEscape || length > NEAR_BYTES;
     this.#name =
       mayBeKnown && length <= MAX_KEY_BYTES
         ? known(this.#key + chunk.toString('latin1', from, at - 1))
@@ -227,10 +232,16 @@ export class BodyOutline {
 
   #ended(at: number): number {
     if (this.#name !== undefined) {
-      this.#found.set(this.#name, { start: this.#valueStart, end: this.#offset + at });
+      this.#note(this.#name, { start: this.#valueStart, end: this.#offset + at });
     }
     this.#next = 'comma';
     return at;
+  }
+
+  #note(name: OutlinedName, span: Span): void {
+    const before = this.#found.find((member) => member.name === name);
+    if (before === undefined) this.#found.push({ name, span });
+    else before.span = span;
   }
 
   /** Walks through a string; after its closing quote it is in none. */
@@ -269,12 +280,25 @@ export class BodyOutline {
 }
 
 /** The known name that a member's raw name spells. */
-function known(raw: string): string | undefined {
-  if (!raw.includes('\\')) return KNOWN.has(raw) ? raw : undefined;
+function known(raw: string): OutlinedName | undefined {
+  if (!raw.includes('\\')) return sameAs(raw);
   try {
     const name: unknown = JSON.parse(`"${raw}"`);
-    return typeof name === 'string' && KNOWN.has(name) ? name : undefined;
+    return typeof name === 'string' ? sameAs(name) : undefined;
   } catch {
     return undefined;
   }
+}
+
+function sameAs(text: string): OutlinedName | undefined {
+  return BY_LENGTH[text.length]?.find((name) => name === text);
+}
+
+function byLength(): OutlinedName[][] {
+  const table: OutlinedName[][] = [];
+  for (const name of NAMES) {
+    while (table.length <= name.length) table.push([]);
+    table[name.length]?.push(name);
+  }
+  return table;
 }

@@ -73,7 +73,7 @@ export function readAnswer(exchange: Exchange, held: HeldAnswer, isCounted: bool
   const { codings } = held;
   // The usual answer needs nobody to read along.
   if (codings.length === 0 && held.ended && held.bytes <= MAX_TEXT_BYTES) {
-    exchange.text = held.raw().toString('latin1');
+    exchange.text = held.latin1();
   } else exchange.reader = AnswerReader.of(codings);
 }
 

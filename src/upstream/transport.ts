@@ -50,6 +50,8 @@ export interface UpstreamAnswer {
    * The body, when it came as a whole with its head: then nothing has to be read from `body`.
    */
   readonly whole: Buffer | undefined;
+  /** The same as Latin-1, where it is short and came like that. */
+  readonly text?: string | undefined;
   readonly body: Readable;
   /** Flat trailer fields, known after the body's end. */
   trailers(): readonly string[];

@@ -119,7 +119,7 @@ export class Answers {
       exchange.firstByteMs = this.#deadlines.touch() - exchange.startMs;
       exchange.bytesOut += held.bytes;
       // Head and body in one write of one string: two buffers would cost a writev.
-      response.end(exchange.text ?? held.raw().toString('latin1'), 'latin1');
+      response.end(held.latin1(), 'latin1');
       exchange.reader?.push(held.raw());
       if (response.socket?.writableLength === 0) return undefined;
     }

@@ -18,6 +18,8 @@ const NO_CODINGS: readonly string[] = [];
 export class HeldAnswer extends Waiter {
   readonly answer: UpstreamAnswer;
   readonly #chunks: Buffer[] = [];
+  /** What is held, as Latin-1, while nobody needed it as bytes. */
+  #text: string | undefined;
   #bytes = 0;
   #ended = false;
   #broken = false;
@@ -28,6 +30,7 @@ export class HeldAnswer extends Waiter {
   #replaced = false;
   readonly #deadlines: Deadlines;
   #isEnough: ((chunk: Buffer) => boolean) | undefined;
+  #onData: ((chunk: Buffer) => void) | undefined;
   #done: (() => void) | undefined;
 
   constructor(answer: UpstreamAnswer, deadlines: Deadlines, isStream = false) {
@@ -35,6 +38,12 @@ export class HeldAnswer extends Waiter {
     this.answer = answer;
     this.isStream = isStream;
     this.#deadlines = deadlines;
+    if (answer.text !== undefined) {
+      this.#text = answer.text;
+      this.#bytes = answer.text.length;
+      this.#ended = true;
+      return;
+    }
     if (answer.whole !== undefined) {
       if (answer.whole.length > 0) this.#chunks.push(answer.whole);
       this.#bytes = answer.whole.length;
@@ -43,7 +52,11 @@ export class HeldAnswer extends Waiter {
     }
     // They stay for good: a held answer may break while another attempt runs, and a body whose last
     // byte was read with its end in the same packet ends although it is paused.
-    answer.body.on('end', this.#onEnd).on('error', this.#onBroken).on('close', this.#onBroken);
+    const onBroken = (): void => this.#broke();
+    answer.body
+      .on('end', () => this.#end())
+      .on('error', onBroken)
+      .on('close', onBroken);
   }
 
   /** Bytes held. */
@@ -83,21 +96,21 @@ export class HeldAnswer extends Waiter {
 
   /** Hands over the held bytes, which are not kept: a stream may last for hours. */
   takeChunks(): Buffer[] {
-    return this.#chunks.splice(0);
+    return this.#held.splice(0);
   }
 
   /** Reads until a chunk is enough, the body ends, the limit is reached or the time is up. */
   fill(isEnough: (chunk: Buffer) => boolean, waitMs: number): Promise<void> {
     if (this.#ended) {
-      for (const chunk of this.#chunks) if (isEnough(chunk)) break;
+      for (const chunk of this.#held) if (isEnough(chunk)) break;
       return Promise.resolve();
     }
     return new Promise((resolve) => {
       this.#isEnough = isEnough;
       this.#done = resolve;
       this.#deadlines.add(this, this.#deadlines.nowMs + waitMs);
-      const { body } = this.answer;
-      body.on('data', this.#onData);
+      this.#onData ??= (chunk) => this.#take(chunk);
+      this.answer.body.on('data', this.#onData);
     });
   }
 
@@ -108,7 +121,7 @@ export class HeldAnswer extends Waiter {
     this.#done = undefined;
     this.#deadlines.remove(this);
     const { body } = this.answer;
-    body.off('data', this.#onData);
+    if (this.#onData !== undefined) body.off('data', this.#onData);
     body.pause();
     done();
   }
@@ -118,22 +131,29 @@ export class HeldAnswer extends Waiter {
     this.release();
   }
 
-  readonly #onData = (chunk: Buffer): void => {
+  #take(chunk: Buffer): void {
     this.#chunks.push(chunk);
     this.#bytes += chunk.length;
     const enough = this.#isEnough?.(chunk) === true || this.#bytes >= HOLD_LIMIT_BYTES;
     if (enough) this.release();
-  };
+  }
 
-  readonly #onEnd = (): void => {
+  #end(): void {
     this.#ended = true;
     this.release();
-  };
+  }
 
-  readonly #onBroken = (): void => {
+  #broke(): void {
     if (!this.#ended) this.#broken = true;
     this.release();
-  };
+  }
+
+  get #held(): Buffer[] {
+    const text = this.#text;
+    this.#text = undefined;
+    if (text !== undefined && text !== '') this.#chunks.push(Buffer.from(text, 'latin1'));
+    return this.#chunks;
+  }
 
   /** The held bytes, decoded by Content-Encoding as far as possible; undefined: not decodable. */
   decoded(): Buffer | undefined {
@@ -173,13 +193,19 @@ export class HeldAnswer extends Waiter {
 
   /** The held bytes as they came. */
   raw(): Buffer {
-    return this.#chunks.length === 1 ? (this.#chunks[0] as Buffer) : Buffer.concat(this.#chunks);
+    const held = this.#held;
+    return held.length === 1 ? (held[0] as Buffer) : Buffer.concat(held);
+  }
+
+  /** The same as Latin-1: a character for each byte. */
+  latin1(): string {
+    return this.#text ?? this.raw().toString('latin1');
   }
 
   /** Puts other bytes in place of the whole body; the upstream's rest is dropped. */
   replaceWith(body: Buffer): void {
     this.discard();
-    this.#chunks.splice(0, this.#chunks.length, body);
+    this.#held.splice(0, Number.POSITIVE_INFINITY, body);
     this.#bytes = body.length;
     this.#ended = true;
     this.#replaced = true;

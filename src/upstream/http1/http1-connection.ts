@@ -40,7 +40,8 @@ export interface ConnectionOwner {
 type OwnedSocket = Socket & { connection?: Http1Connection };
 
 const NO_TRAILERS: readonly string[] = [];
-const EMPTY = Buffer.alloc(0);
+/** Longer bodies are passed on from where they lie. */
+const MAX_TEXT_BYTES = 16 * 1024;
 
 export class Http1Connection extends Waiter implements ResponseReader, BodySource, ByteReader {
   readonly socket: Socket;
@@ -120,7 +121,8 @@ export class Http1Connection extends Waiter implements ResponseReader, BodySourc
   }
 
   onBody(chunk: Buffer): void {
-    if (this.#head !== undefined) this.#early.push(this.#isLent ? Buffer.from(chunk) : chunk);
+    // What is lent stays here no longer than this read.
+    if (this.#head !== undefined) this.#early.push(chunk);
     else if (this.#answer?.push(chunk) === false && !this.#paused) {
       this.#paused = true;
       this.socket.pause();
@@ -139,7 +141,7 @@ export class Http1Connection extends Waiter implements ResponseReader, BodySourc
     }
     this.#head = undefined;
     const user = this.#user;
-    const whole = this.#takeEarly();
+    const whole = this.#takeWhole();
     this.#over(head.rawHeaders);
     user?.onAnswer(new Http1Answer(head, { whole, trailers }));
   }
@@ -194,15 +196,19 @@ export class Http1Connection extends Waiter implements ResponseReader, BodySourc
     this.#early = [];
     const answer = new Http1Answer(head, { source: this });
     this.#answer = answer;
-    for (const chunk of early) this.onBody(chunk);
+    for (const chunk of early) this.onBody(this.#isLent ? Buffer.from(chunk) : chunk);
     this.#user?.onAnswer(answer);
   }
 
-  #takeEarly(): Buffer {
+  /** A body that came with its head: a short one as text, which is what it is sent on as. */
+  #takeWhole(): Buffer | string {
     const early = this.#early;
-    if (early.length === 0) return EMPTY;
+    const [first] = early;
+    if (first === undefined) return '';
     this.#early = [];
-    return early.length === 1 ? (early[0] as Buffer) : Buffer.concat(early);
+    if (early.length > 1) return Buffer.concat(early);
+    if (first.length <= MAX_TEXT_BYTES) return first.toString('latin1');
+    return this.#isLent ? Buffer.from(first) : first;
   }
 
   /** A message has ended: the connection is free, if it may be and all that we sent was taken. */
@@ -263,31 +269,41 @@ class Http1Answer implements UpstreamAnswer {
   readonly status: number;
   readonly statusMessage: string;
   readonly rawHeaders: string[];
-  readonly whole: Buffer | undefined;
+  readonly text: string | undefined;
+  #whole: Buffer | undefined;
   #body: AnswerBody | undefined;
   #trailers: readonly string[] = NO_TRAILERS;
   #isComplete = false;
 
   constructor(
     head: ResponseHead,
-    from: { whole: Buffer; trailers: readonly string[] } | { source: BodySource },
+    from: { whole: Buffer | string; trailers: readonly string[] } | { source: BodySource },
   ) {
     this.status = head.status;
     this.statusMessage = head.statusMessage;
     this.rawHeaders = head.rawHeaders;
     if ('source' in from) this.#body = new AnswerBody(from.source);
     else {
-      this.whole = from.whole;
+      if (typeof from.whole === 'string') this.text = from.whole;
+      else this.#whole = from.whole;
       this.#trailers = from.trailers;
       this.#isComplete = true;
     }
+  }
+
+  get whole(): Buffer | undefined {
+    if (this.#whole === undefined && this.text !== undefined) {
+      this.#whole = Buffer.from(this.text, 'latin1');
+    }
+    return this.#whole;
   }
 
   /** Made when first needed: a body that is there as a whole is usually taken as it is. */
   get body(): Readable {
     if (this.#body === undefined) {
       this.#body = new AnswerBody(undefined);
-      if (this.whole !== undefined && this.whole.length > 0) this.#body.push(this.whole);
+      const { whole } = this;
+      if (whole !== undefined && whole.length > 0) this.#body.push(whole);
       this.#body.end();
     }
     return this.#body;
