@@ -6,11 +6,11 @@ import type { TrailAttempt } from '../log/trail.ts';
 import type { RequestTarget } from '../policy/request-target.ts';
 import type { TokenUsage } from '../policy/token-usage.ts';
 import type { AnswerReader } from './answer/answer-reader.ts';
-import type { RelayedResponse } from './answer/relayed-response.ts';
+import type { RelayedResponse, ResponseOwner } from './answer/relayed-response.ts';
 import type { Client } from './client.ts';
 
 /** The state of one request. */
-export class Exchange {
+export class Exchange implements ResponseOwner {
   readonly request: IncomingMessage;
   readonly response: RelayedResponse;
   /** As it came. */
@@ -81,8 +81,7 @@ export class Exchange {
     this.serial = origin.serial;
     this.startMs = origin.startMs;
     this.clientAddress = origin.clientAddress;
-    response.exchange = this;
-    response.on('close', onClose);
+    response.ownedBy(this);
   }
 
   /** Settles once the connection has taken the answer, or lost it. */
@@ -98,11 +97,7 @@ export class Exchange {
     else this.#whenOver = act;
   }
 
-  static close(exchange: Exchange): void {
-    exchange.#close();
-  }
-
-  #close(): void {
+  onResponseClosed(): void {
     this.#isClosed = true;
     this.clientLeft = !this.response.writableFinished;
     if (this.clientLeft) this.#tellDeparture();
@@ -138,11 +133,6 @@ export class Exchange {
   get method(): string {
     return this.request.method ?? 'GET';
   }
-}
-
-/** One listener for all exchanges instead of a closure for each. */
-function onClose(this: RelayedResponse): void {
-  if (this.exchange !== undefined) Exchange.close(this.exchange);
 }
 
 /** One scope of {@link Exchange.whenClientLeaves}. */

@@ -4,7 +4,6 @@
 // rest before them as text, and the chunks of one turn as one string.
 
 import { ServerResponse } from 'node:http';
-import type { Exchange } from '../exchange.ts';
 
 /** What Node has to know about, by the length of the name. */
 const FRAMING: readonly (string | undefined)[] = byLength([
@@ -28,14 +27,25 @@ interface Inner {
 
 const { _storeHeader: storeHeader, _send: send } = ServerResponse.prototype as unknown as Inner;
 
+/** Who is to hear that a response is over. */
+export interface ResponseOwner {
+  /** The connection has taken all of the response, or was lost. */
+  onResponseClosed(): void;
+}
+
 /** The response of a server of ours. */
 export class RelayedResponse extends ServerResponse {
-  /** Whose response it is; undefined: an endpoint's of our own. */
-  exchange: Exchange | undefined;
+  #owner: ResponseOwner | undefined;
   #lines = '';
   /** Chunks of this turn, framed. */
   #chunks = '';
   #saidFull = false;
+
+  /** Tells an owner when the response is over: one listener for all of them. */
+  ownedBy(owner: ResponseOwner): void {
+    this.#owner = owner;
+    this.on('close', onClose);
+  }
 
   /**
    * Like `writeHead` with a flat list, for fields of an upstream's answer and of our own making.
@@ -116,9 +126,17 @@ export class RelayedResponse extends ServerResponse {
   static flush(response: RelayedResponse): void {
     response.#flush();
   }
+
+  static close(response: RelayedResponse): void {
+    response.#owner?.onResponseClosed();
+  }
 }
 
-const { flush } = RelayedResponse;
+const { flush, close } = RelayedResponse;
+
+function onClose(this: RelayedResponse): void {
+  close(this);
+}
 
 function drained(response: RelayedResponse): void {
   if (!response.writableEnded && !response.destroyed) response.emit('drain');
