@@ -31,7 +31,7 @@ function sent(url: string, body: string | undefined, type = 'application/json', 
   assert.ok(target);
   const exchange = new Exchange(
     request as unknown as IncomingMessage,
-    { on: () => {} } as unknown as RelayedResponse,
+    { ownedBy: () => {} } as unknown as RelayedResponse,
     target,
     { id: 'x', serial: -1, startMs: 0, clientAddress: '' },
   );
