@@ -1,6 +1,8 @@
 // The request target on its way through: path and query byte for byte, the client's `key` parameter
 // out, the upstream's base path in front. Strings only.
 
+import { rememberLast } from './remember-last.ts';
+
 /** A client's request target, taken apart once per request. */
 export interface RequestTarget {
   /** Begins with `/`; percent-encoding as it came. */
@@ -99,6 +101,7 @@ export function upstreamTarget(
 
 /** Dots and slashes in any of their spellings, or a percent sign that may hide one. */
 const MAY_CLIMB = /\.\.|%2e|%25/i;
+const mayClimb = rememberLast((path) => MAY_CLIMB.test(path));
 
 /**
  * Whether the target would leave the upstream's base path, by dot segments (RFC 3986 5.2.4) in any
@@ -106,7 +109,7 @@ const MAY_CLIMB = /\.\.|%2e|%25/i;
  * before a fragment, which no target has (RFC 9112 3.2).
  */
 export function leavesBase(basePath: string, target: RequestTarget): boolean {
-  if (!MAY_CLIMB.test(target.path)) return false;
+  if (!mayClimb(target.path)) return false;
   const sent = upstreamTarget(basePath, { ...target, query: undefined, key: undefined }, undefined);
   const own = sent
     .slice(basePath.length)

@@ -2,6 +2,8 @@
 // like exist for the account of one key only. Reads them from paths, bodies and answers; which key
 // they belong to is pool/resource-keys.ts.
 
+import { rememberLast } from './remember-last.ts';
+
 /** Collections whose members belong to the account that made them (API references of OpenAI,
  * Anthropic and Google), as the last segment of the path that makes one. */
 const COLLECTIONS = new Set([
@@ -25,18 +27,14 @@ const BODY_MEMBERS =
 const MAX_NAMES = 16;
 const NAME = /^[\w-][\w.-]{2,255}$/;
 
-/** The path that was looked at last, and what it is: most requests have the same one. */
-let lastPath = '';
-let isLastMaking = false;
+const endsAtCollection = rememberLast((path) => {
+  const last = path.slice(path.lastIndexOf('/') + 1);
+  return COLLECTIONS.has(last) || last.endsWith(':batchGenerateContent');
+});
 
 /** Whether the answer to a request may name something new that only its key will know. */
 export function makesResource(method: string, path: string): boolean {
-  if (method !== 'POST') return false;
-  if (path === lastPath) return isLastMaking;
-  const last = path.slice(path.lastIndexOf('/') + 1);
-  lastPath = path;
-  isLastMaking = COLLECTIONS.has(last) || last.endsWith(':batchGenerateContent');
-  return isLastMaking;
+  return method === 'POST' && endsAtCollection(path);
 }
 
 /** The names that a path has: `/v1/files/file-1/content`, `/v1beta/cachedContents/abc`. */

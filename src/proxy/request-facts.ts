@@ -3,6 +3,7 @@
 // demand; the body itself is never parsed as a whole. A long one has an outline instead, made while
 // it arrived.
 
+import { rememberLast } from '../policy/remember-last.ts';
 import { BodyOutline, FORM_MODEL, type OutlinedName, type Span } from './body-outline.ts';
 
 /** Longer names are no model's. */
@@ -31,9 +32,7 @@ export interface ModelPlace extends Span {
 }
 
 /** The model that a path names. */
-export function modelInPath(path: string): string | undefined {
-  return MODEL_IN_PATH.exec(path)?.[2];
-}
+export const modelInPath = rememberLast((path) => MODEL_IN_PATH.exec(path)?.[2]);
 
 /** The same path with another model; slashes in its name stay, as in `tunedModels/one`. */
 export function withModelInPath(path: string, model: string): string {

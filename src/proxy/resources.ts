@@ -1,6 +1,7 @@
 // Requests that name what one key has made go to that key: files, batches, stored responses. Finds
 // out which, and remembers what answers make. Which names count is policy/resource-ids.ts.
 
+import { rememberLast } from '../policy/remember-last.ts';
 import { makesResource, nameInAnswer, namesInBody, namesInPath } from '../policy/resource-ids.ts';
 import type { Group } from '../pool/group.ts';
 import type { Lease } from '../pool/lease.ts';
@@ -24,6 +25,7 @@ const FREE: BoundTo = { boundRow: -1, isSearching: false };
 /** What a path must have in it to be worth a closer look. */
 const MAY_NAME =
   /file|upload|batch|response|conversation|vector|assistant|thread|contain|job|video|cached/;
+const mayName = rememberLast((path) => MAY_NAME.test(path));
 /** A body that names something has one of these: most have none, and are not looked into. */
 const MARKS = ['_id"', '"conversation"', '_file"', 'achedContent', 'ached_content'];
 /** Of an answer, so much is searched for what it made. */
@@ -33,7 +35,7 @@ const MAX_SEARCHED_BYTES = 256 * 1024;
 
 /** Which key of a group a request belongs to. */
 export function boundTo(group: Group, path: string, body: () => BodyContent | undefined): BoundTo {
-  const inPath = MAY_NAME.test(path) ? namesInPath(path) : [];
+  const inPath = mayName(path) ? namesInPath(path) : [];
   const { resources } = group;
   if (resources.made === 0) return inPath.length > 0 ? { boundRow: -1, isSearching: true } : FREE;
   const names = [...inPath, ...namesIn(body())];

@@ -11,44 +11,51 @@ const TOKEN = new Uint8Array(256);
 for (const char of "!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ") {
   TOKEN[char.charCodeAt(0)] = 1;
 }
-/** RFC 9110 5.5: no control characters but the tab, and those that end a line as a pair only. */
-const BAD_TEXT = /[^\t\r\n\x20-\x7e\x80-\xff]|\r(?!\n)|(?<!\r)\n/;
+/** RFC 9110 5.5: no control characters but the tab. */
+const VALUE = new Uint8Array(256).fill(1);
+VALUE.fill(0, 0, 32);
+VALUE[9] = 1;
+VALUE[127] = 0;
+
+const COLON = 58;
+const CR = 13;
+const LF = 10;
 
 /** What is wrong with an answer; for people. */
 export class ResponseError extends Error {}
 
-/** The field lines of `text` from `from` on, without the final line end. */
-export function readFields(text: string, from: number): string[] {
+/**
+ * The field lines of `text` from `from` on, without the final line end.
+ * @param bytes what the text was made from, one byte for each character, from `offset` on: looked
+ *   at one by one they are read twice as fast as characters
+ */
+export function readFields(text: string, from: number, bytes: Buffer, offset: number): string[] {
   const fields: string[] = [];
-  // All at once: a regular expression costs more to begin with than to go on with.
-  if (BAD_TEXT.test(text.slice(from))) throw new ResponseError('a field value is malformed');
-  for (let at = from; at <= text.length; ) {
-    const found = text.indexOf('\r\n', at);
-    const end = found < 0 ? text.length : found;
-    const colon = text.indexOf(':', at);
-    if (colon <= at || colon >= end) throw new ResponseError('a field has no name');
-    for (let i = at; i < colon; i += 1) {
-      // White space before the colon and folded lines end here too (RFC 9112 5.1 and 5.2).
-      if (TOKEN[text.charCodeAt(i)] !== 1) throw new ResponseError('a field name is malformed');
+  const end = offset + text.length;
+  for (let at = offset + from; ; ) {
+    let colon = at;
+    // White space before the colon and folded lines end here too (RFC 9112 5.1 and 5.2).
+    while (colon < end && TOKEN[bytes[colon] as number] === 1) colon += 1;
+    if (bytes[colon] !== COLON || colon === end || colon === at) {
+      throw new ResponseError('a field name is malformed');
     }
-    fields.push(text.slice(at, colon), trimmed(text, colon + 1, end));
+    let lineEnd = colon + 1;
+    while (lineEnd < end && VALUE[bytes[lineEnd] as number] === 1) lineEnd += 1;
+    let [start, stop] = [colon + 1, lineEnd];
+    // The optional white space around it is no part of a value (RFC 9110 5.6.3).
+    while (start < stop && isBlank(bytes[start])) start += 1;
+    while (stop > start && isBlank(bytes[stop - 1])) stop -= 1;
+    fields.push(text.slice(at - offset, colon - offset), text.slice(start - offset, stop - offset));
     if (fields.length > 2 * MAX_FIELDS) throw new ResponseError('too many fields');
-    if (found < 0) break;
-    at = end + 2;
+    if (lineEnd === end) return fields;
+    if (bytes[lineEnd] !== CR || lineEnd + 1 >= end || bytes[lineEnd + 1] !== LF) {
+      throw new ResponseError('a field value is malformed');
+    }
+    at = lineEnd + 2;
   }
-  return fields;
 }
 
-/** Without the optional white space around it (RFC 9110 5.6.3). */
-function trimmed(text: string, from: number, to: number): string {
-  let start = from;
-  let end = to;
-  while (start < end && isBlank(text.charCodeAt(start))) start += 1;
-  while (end > start && isBlank(text.charCodeAt(end - 1))) end -= 1;
-  return text.slice(start, end);
-}
-
-function isBlank(code: number): boolean {
+function isBlank(code: number | undefined): boolean {
   return code === 32 || code === 9;
 }
 

@@ -46,6 +46,7 @@ const TRAILERS = 6;
 const BY_CLOSE = 7;
 
 const NO_TRAILERS: readonly string[] = [];
+const NO_BYTES = Buffer.alloc(0);
 
 /** Values of hexadecimal digits; -1: it is none. */
 const HEX = new Int8Array(256).fill(-1);
@@ -54,6 +55,8 @@ for (let i = 0; i < 16; i += 1) {
   HEX[i.toString(16).toUpperCase().charCodeAt(0)] = i;
 }
 
+/** Most answers begin so. */
+const OK_LINE = 'HTTP/1.1 200 OK\r\n';
 /** RFC 9112 4. */
 const STATUS_LINE = /^HTTP\/1\.([01]) ([1-5]\d\d|[6-9]\d\d)(?: (.*))?$/;
 /** RFC 9112 7.1 and 7.1.1, without the white space that it calls bad. */
@@ -74,6 +77,10 @@ export class ResponseParser {
   #trailers: string[] = [];
   /** Where the head or line that was last read ends in the chunk at hand. */
   #sectionEnd = 0;
+  /** The head's bytes, while it is read, and where it begins in them. */
+  #bytes: Buffer = NO_BYTES;
+  #bytesFrom = 0;
+  #isHttp11 = false;
 
   constructor(reader: ResponseReader) {
     this.#reader = reader;
@@ -150,24 +157,37 @@ export class ResponseParser {
   #readHead(chunk: Buffer, at: number): number {
     const text = this.#section(chunk, at, MAX_HEAD_BYTES);
     if (text === undefined) return chunk.length;
-    const lineEnd = text.indexOf('\r\n');
-    const line = lineEnd < 0 ? text : text.slice(0, lineEnd);
-    const match = STATUS_LINE.exec(line);
-    if (match === null) throw new ResponseError('the status line is malformed');
-    const [, minor, digits, reason = ''] = match;
-    const rawHeaders = lineEnd < 0 ? [] : readFields(text, lineEnd + 2);
-    const head = { status: Number(digits), statusMessage: reason, rawHeaders };
+    const head = text.startsWith(OK_LINE) ? this.#okHead(text) : this.#otherHead(text);
+    this.#bytes = NO_BYTES;
     const end = this.#sectionEnd;
     if (head.status < 200 && head.status !== 101) {
       this.#interim += 1;
       if (this.#interim > MAX_INTERIM) throw new ResponseError('too many interim answers');
       this.#reader.onInterim(head);
-    } else this.#begin(head, minor === '1');
+    } else this.#begin(head);
     return end;
   }
 
+  #okHead(text: string): ResponseHead {
+    this.#isHttp11 = true;
+    const rawHeaders = readFields(text, OK_LINE.length, this.#bytes, this.#bytesFrom);
+    return { status: 200, statusMessage: 'OK', rawHeaders };
+  }
+
+  #otherHead(text: string): ResponseHead {
+    const lineEnd = text.indexOf('\r\n');
+    const match = STATUS_LINE.exec(lineEnd < 0 ? text : text.slice(0, lineEnd));
+    if (match === null) throw new ResponseError('the status line is malformed');
+    const [, minor, digits, reason = ''] = match;
+    this.#isHttp11 = minor === '1';
+    const rawHeaders =
+      lineEnd < 0 ? [] : readFields(text, lineEnd + 2, this.#bytes, this.#bytesFrom);
+    return { status: Number(digits), statusMessage: reason, rawHeaders };
+  }
+
   /** How long the body is (RFC 9112 6.3), and then that the head is there. */
-  #begin(head: ResponseHead, isHttp11: boolean): void {
+  #begin(head: ResponseHead): void {
+    const isHttp11 = this.#isHttp11;
     const framing = framingOf(head.rawHeaders);
     const { status } = head;
     this.#keepAlive = isHttp11 ? !framing.close : framing.keepAlive && !framing.close;
@@ -263,7 +283,7 @@ export class ResponseParser {
     const end = this.#sectionEnd;
     if (line === '') this.#end(this.#trailers);
     else {
-      const fields = readFields(line, 0);
+      const fields = readFields(line, 0, Buffer.from(line, 'latin1'), 0);
       if (this.#trailers.length + fields.length > 2 * MAX_FIELDS) {
         throw new ResponseError('too many trailer fields');
       }
@@ -285,6 +305,8 @@ export class ResponseParser {
       if (end >= 0) {
         if (end - at > limit) throw new ResponseError('the head is too long');
         this.#sectionEnd = end + 4;
+        this.#bytes = chunk;
+        this.#bytesFrom = at;
         return chunk.toString('latin1', at, end);
       }
     }
@@ -301,6 +323,8 @@ export class ResponseParser {
     if (end > limit) throw new ResponseError('the head is too long');
     this.#partial = undefined;
     this.#sectionEnd = at + end + 4 - (before?.length ?? 0);
+    this.#bytes = all;
+    this.#bytesFrom = 0;
     return all.toString('latin1', 0, end);
   }
 
