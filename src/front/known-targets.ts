@@ -1,5 +1,5 @@
-// Most requests of a service have one of a few targets, which are taken apart once. What stands in
-// a query is a request's own, and may be a credential: such targets are not remembered.
+// Most requests of a service have one of a few targets, which are taken apart once. A query, or the
+// authority of an absolute form, may be a credential: such targets are not remembered.
 
 import { parseTarget, type RequestTarget } from '../policy/request-target.ts';
 
@@ -10,20 +10,22 @@ const MAX_TARGET_CHARS = 128;
 export class KnownTargets {
   readonly #urls: string[] = [];
   readonly #targets: RequestTarget[] = [];
+  #next = 0;
 
   /** The target as `parseTarget` takes it apart. */
   of(url: string): RequestTarget | undefined {
     const known = this.#urls.indexOf(url);
     if (known >= 0) return this.#targets[known];
     const target = parseTarget(url);
-    if (target?.query === undefined && target !== undefined) this.#remember(url, target);
+    const isPlain = target !== undefined && target.query === undefined && url.startsWith('/');
+    if (isPlain && url.length <= MAX_TARGET_CHARS) this.#remember(url, target);
     return target;
   }
 
-  /** The first ones stay: whoever asks for a thousand different paths gains nothing from it. */
+  /** In place of the one that was remembered first. */
   #remember(url: string, target: RequestTarget): void {
-    if (this.#urls.length >= MAX_TARGETS || url.length > MAX_TARGET_CHARS) return;
-    this.#urls.push(url);
-    this.#targets.push(target);
+    this.#urls[this.#next] = url;
+    this.#targets[this.#next] = target;
+    this.#next = (this.#next + 1) % MAX_TARGETS;
   }
 }

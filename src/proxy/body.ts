@@ -101,8 +101,8 @@ export function readBody(
   if (expectsContinue(request)) response.writeContinue();
   const length = Number(request.headers['content-length'] ?? Number.NaN);
   const isTooLong = length > 0 && !budget.fits(length, length);
-  if (!isTooLong && request instanceof ReceivedRequest) {
-    const whole = request.takeWhole(length);
+  if (request instanceof ReceivedRequest) {
+    const whole = isTooLong ? request.letGo() : request.takeWhole(length);
     if (whole !== undefined) return taken(exchange, whole, budget);
   }
   if (request.destroyed) return undefined;

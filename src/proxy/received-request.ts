@@ -10,6 +10,9 @@ interface Inner {
   _dumpAndCloseReadable(): void;
 }
 
+/** A Node without it makes a stream of every body. */
+const canTake = '_dumpAndCloseReadable' in IncomingMessage.prototype;
+
 /** A request to a server of ours. */
 export class ReceivedRequest extends IncomingMessage {
   #isHeld = false;
@@ -17,11 +20,11 @@ export class ReceivedRequest extends IncomingMessage {
   #isOver = false;
 
   /**
-   * The body is kept from the stream until `takeWhole`. To be called before anything of it was
-   * read.
+   * The body is kept from the stream until `takeWhole` or `letGo`. To be called before anything of
+   * it was read.
    */
   hold(): void {
-    this.#isHeld = true;
+    this.#isHeld = canTake;
   }
 
   /**
@@ -36,8 +39,7 @@ export class ReceivedRequest extends IncomingMessage {
       (this as unknown as Inner)._dumpAndCloseReadable();
       return chunk;
     }
-    this.#release();
-    return undefined;
+    return this.letGo();
   }
 
   override push(chunk: Buffer | null, encoding?: BufferEncoding): boolean {
@@ -50,13 +52,13 @@ export class ReceivedRequest extends IncomingMessage {
         this.#chunk = chunk;
         return true;
       }
-      this.#release();
+      this.letGo();
     }
     return super.push(chunk, encoding);
   }
 
   /** It is a stream from now on. */
-  #release(): void {
+  letGo(): undefined {
     if (!this.#isHeld) return;
     this.#isHeld = false;
     if (this.#chunk !== undefined) super.push(this.#chunk);

@@ -9,9 +9,13 @@ import { connect, type Socket, type TcpNetConnectOpts } from 'node:net';
 const READ_BYTES = 64 * 1024;
 /** After a read of so many bytes the next one is into memory of its own. */
 const BULK_BYTES = 16 * 1024;
+/** It is given away when so much of it was filled; less is lent, and copied if it is kept. */
+const FILLED_BYTES = READ_BYTES / 2;
 
 /** Who reads a connection's bytes as they come. */
 export interface ByteReader {
+  /** More is expected. */
+  readonly isReading: boolean;
   /** @param isLent the bytes are valid only until this call returns */
   read(chunk: Buffer, isLent: boolean): void;
 }
@@ -29,10 +33,12 @@ export function connectLending(options: TcpNetConnectOpts): LendingSocket {
   const memory = new ReadMemory(shared);
   const buffer = (): Uint8Array => memory.next() as Uint8Array;
   const callback = (length: number): boolean => {
-    const { isLent } = memory;
-    const chunk = memory.take(length);
-    if (socket.reader === undefined) return socket.push(isLent ? Buffer.from(chunk) : chunk);
-    socket.reader.read(chunk, isLent);
+    const chunk = memory.current.subarray(0, length);
+    const isLent = memory.lends(length);
+    const { reader } = socket;
+    if (reader === undefined) return socket.push(isLent ? Buffer.from(chunk) : chunk);
+    reader.read(chunk, isLent);
+    memory.prepare(length, isLent, reader.isReading);
     return true;
   };
   const socket = connect({ ...options, onread: { buffer, callback } }) as LendingSocket;
@@ -43,34 +49,35 @@ export function connectLending(options: TcpNetConnectOpts): LendingSocket {
 /** What one connection is read into. */
 class ReadMemory {
   readonly #shared: Buffer;
-  #current: Buffer;
+  current: Buffer;
   #isTold = false;
 
   constructor(shared: Buffer) {
     this.#shared = shared;
-    this.#current = shared;
+    this.current = shared;
   }
 
-  get isLent(): boolean {
-    return this.#current === this.#shared;
+  /** Whether a read of so many bytes is lent, or given away. */
+  lends(length: number): boolean {
+    return this.current === this.#shared || length < FILLED_BYTES;
   }
 
-  /** What was read, and decides what the next read is into. */
-  take(length: number): Buffer {
-    const chunk = this.#current.subarray(0, length);
-    const isBulk = length >= BULK_BYTES;
-    if (isBulk || !this.isLent) {
-      this.#current = isBulk ? Buffer.allocUnsafeSlow(READ_BYTES) : this.#shared;
-      this.#isTold = false;
-    }
-    return chunk;
+  /** Decides what the next read is into: an idle connection keeps no memory of its own. */
+  prepare(length: number, wasLent: boolean, isReading: boolean): void {
+    const isOwn = this.current !== this.#shared;
+    if (length >= BULK_BYTES && isReading) {
+      if (isOwn && wasLent) return;
+      this.current = Buffer.allocUnsafeSlow(READ_BYTES);
+    } else if (isOwn) this.current = this.#shared;
+    else return;
+    this.#isTold = false;
   }
 
   /** Node asks before the first read and after each one; undefined: nothing has changed. */
   next(): Buffer | undefined {
     if (this.#isTold) return undefined;
     this.#isTold = true;
-    return this.#current;
+    return this.current;
   }
 }
 

@@ -64,6 +64,9 @@ export class Http1Connection extends Waiter implements ResponseReader, BodySourc
   #paused = false;
   /** What is being read is valid only for so long: whoever keeps it copies it. */
   #isLent = false;
+  /** Of a body under way, what was lent by this read: its chunks are passed on as one. */
+  #gathered: Buffer | undefined;
+  #gatheredBytes = 0;
 
   constructor(socket: Socket, owner: ConnectionOwner) {
     super();
@@ -84,6 +87,10 @@ export class Http1Connection extends Waiter implements ResponseReader, BodySourc
     this.#untouched = true;
     this.isSent = false;
     this.#parser.begin(isHead);
+  }
+
+  get isReading(): boolean {
+    return this.#user !== undefined;
   }
 
   get isUsable(): boolean {
@@ -123,7 +130,13 @@ export class Http1Connection extends Waiter implements ResponseReader, BodySourc
   onBody(chunk: Buffer): void {
     // What is lent stays here no longer than this read.
     if (this.#head !== undefined) this.#early.push(chunk);
-    else if (this.#answer?.push(chunk) === false && !this.#paused) {
+    else if (this.#gathered !== undefined) {
+      this.#gatheredBytes += chunk.copy(this.#gathered, this.#gatheredBytes);
+    } else this.#pass(chunk);
+  }
+
+  #pass(chunk: Buffer): void {
+    if (this.#answer?.push(chunk) === false && !this.#paused) {
       this.#paused = true;
       this.socket.pause();
     }
@@ -132,10 +145,12 @@ export class Http1Connection extends Waiter implements ResponseReader, BodySourc
   onMessageEnd(trailers: readonly string[]): void {
     const head = this.#head;
     if (head === undefined) {
-      const answer = this.#answer as Http1Answer;
+      this.#passGathered();
+      const answer = this.#answer;
+      // Its reader may have given it up at this very chunk.
+      if (answer === undefined) return;
       this.#answer = undefined;
-      const { rawHeaders } = answer;
-      this.#over(rawHeaders);
+      this.#over(answer.rawHeaders);
       answer.end(trailers);
       return;
     }
@@ -152,19 +167,31 @@ export class Http1Connection extends Waiter implements ResponseReader, BodySourc
       return;
     }
     this.#untouched = false;
-    // Parts of a body that is under way are kept by whoever reads it.
-    const isKept = isLent && this.#answer !== undefined;
-    const chunk = isKept ? Buffer.from(bytes) : bytes;
-    this.#isLent = isLent && !isKept;
+    this.#isLent = isLent;
+    // Never more than was read: what frames the chunks is left out.
+    if (isLent && this.#answer !== undefined) this.#gathered = Buffer.allocUnsafe(bytes.length);
     try {
-      const used = this.#parser.execute(chunk);
-      if (this.#parser.upgraded) this.#upgrade(Buffer.from(chunk.subarray(used)));
+      const used = this.#parser.execute(bytes);
+      this.#passGathered();
+      if (this.#parser.upgraded) this.#upgrade(Buffer.from(bytes.subarray(used)));
       else if (this.#head !== undefined) this.#answerBegins();
-      else if (used < chunk.length) this.#stray();
+      else if (used < bytes.length) this.#stray();
     } catch (error) {
       if (!(error instanceof ResponseError)) throw error;
+      this.#passGathered();
       this.#malformed(error);
+    } finally {
+      this.#gathered = undefined;
     }
+  }
+
+  #passGathered(): void {
+    const gathered = this.#gathered;
+    if (gathered === undefined) return;
+    const bytes = this.#gatheredBytes;
+    this.#gathered = undefined;
+    this.#gatheredBytes = 0;
+    if (bytes > 0) this.#pass(gathered.subarray(0, bytes));
   }
 
   /** The upstream has sent its last byte. */

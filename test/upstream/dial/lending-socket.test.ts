@@ -66,6 +66,7 @@ test('what is read in bulk is given away, and may be kept; what is short is lent
   const kept: Buffer[] = [];
   const lent: number[] = [];
   socket.reader = {
+    isReading: true,
     read: (chunk, isLent) => {
       if (isLent) lent.push(chunk.length);
       kept.push(isLent ? Buffer.from(chunk) : chunk);
@@ -91,7 +92,7 @@ test('two connections that read by turns do not see each other', async () => {
   await using second = await pair();
   const seen = ['', ''];
   [first, second].forEach(({ socket }, at) => {
-    socket.reader = { read: (chunk) => (seen[at] += chunk.toString('latin1')) };
+    socket.reader = { isReading: true, read: (chunk) => (seen[at] += chunk.toString('latin1')) };
     socket.resume();
   });
   for (let i = 0; i < 20; i += 1) {
@@ -111,6 +112,7 @@ test('a reader that pauses gets no more, and all of it once it goes on', async (
   let bytes = 0;
   let paused = false;
   socket.reader = {
+    isReading: true,
     read: (chunk) => {
       assert.ok(!paused, 'read while paused');
       bytes += chunk.length;
@@ -126,10 +128,45 @@ test('a reader that pauses gets no more, and all of it once it goes on', async (
   while (!paused && Date.now() < until) await sleep(5);
   await sleep(50);
   const before = bytes;
-  socket.reader = { read: (chunk) => (bytes += chunk.length) };
+  socket.reader = { isReading: true, read: (chunk) => (bytes += chunk.length) };
   paused = false;
   socket.resume();
   await ended;
   assert.ok(before < BULK);
   assert.equal(bytes, BULK);
+});
+
+test('memory of its own is given away when half of it is filled, and not kept by the idle', async () => {
+  await using link = await pair();
+  const { socket, peer } = link;
+  const stores = new Set<ArrayBufferLike>();
+  let given = 0;
+  let isReading = true;
+  socket.reader = {
+    get isReading() {
+      return isReading;
+    },
+    read: (chunk, isLent) => {
+      stores.add(chunk.buffer);
+      if (isLent) return;
+      given += 1;
+      assert.ok(chunk.length >= 32 * 1024, `${chunk.length} bytes were given 64 KiB`);
+    },
+  };
+  socket.resume();
+  const parts = async (bytes: number): Promise<void> => {
+    for (let i = 0; i < 10; i += 1) {
+      peer.write(noise(bytes));
+      await sleep(10);
+    }
+  };
+  await parts(20_000);
+  assert.equal(given, 0);
+  // The shared memory, and one of its own for all ten.
+  assert.equal(stores.size, 2);
+  isReading = false;
+  await parts(20_000);
+  stores.clear();
+  await parts(20_000);
+  assert.equal(stores.size, 1);
 });

@@ -60,3 +60,48 @@ test(`${CALLS} answers that come by turns and are read at the end are not mixed`
   for (const peer of peers) peer.destroy();
   server.close();
 });
+
+test('chunks that come in one read are passed on as one, with the end behind them', async () => {
+  const chunks = Array.from({ length: 50 }, (_, i) => chunkOf(i % 26, 1 + i)).join('');
+  const server = createServer({ noDelay: true }, async (socket) => {
+    socket.write(`${HEAD}${chunkOf(25, 3)}`);
+    await sleep(30);
+    socket.end(`${chunks}0\r\nX-Last: 1\r\n\r\n`);
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  const transport = http1Transport();
+  const call = transport.send(upstreamAt(`http://127.0.0.1:${port}`), h2Request({}));
+  const answer = (await call.outcome) as UpstreamAnswer;
+  const parts: string[] = [];
+  answer.body.on('data', (chunk: Buffer) => parts.push(chunk.toString('latin1')));
+  await once(answer.body, 'end');
+  const sent = Array.from({ length: 50 }, (_, i) =>
+    String.fromCharCode(65 + (i % 26)).repeat(1 + i),
+  );
+  assert.deepEqual(parts, ['ZZZ', sent.join('')]);
+  assert.deepEqual(answer.trailers(), ['X-Last', '1']);
+  assert.ok(answer.complete());
+  transport.close();
+  server.close();
+});
+
+test('a reader that gives up at the last chunk takes nobody else with it', async () => {
+  const server = createServer({ noDelay: true }, async (socket) => {
+    socket.on('error', () => undefined).write(HEAD);
+    await sleep(30);
+    socket.write(`${chunkOf(0, 5)}0\r\n\r\n`);
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  const transport = http1Transport();
+  const call = transport.send(upstreamAt(`http://127.0.0.1:${port}`), h2Request({}));
+  const { body } = (await call.outcome) as UpstreamAnswer;
+  body.on('data', () => body.destroy());
+  await once(body, 'close');
+  await sleep(20);
+  transport.close();
+  server.close();
+});
