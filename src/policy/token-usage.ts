@@ -2,7 +2,7 @@
 // that copy them spell it, in documents and streams. Found by the names of the numbers, whoever
 // sent them; an answer that names none is unknown, never 0. How they are read is usage-numbers.ts.
 
-import { noNumbers, placeOf, readNumbers, type UsageNumbers } from './usage-numbers.ts';
+import { placeOf, readNumbers, UsageNumbers } from './usage-numbers.ts';
 
 /** Tokens of one request. */
 export interface TokenUsage {
@@ -23,12 +23,13 @@ export function modelInAnswer(head: string): string | undefined {
 }
 
 /** How the names of the objects begin that hold the numbers. */
-const MARK = '"usage';
+const WORD = 'usage';
+const MARK = `"${WORD}`;
 const QUOTE = 0x22;
 const COLON = 0x3a;
 const OPEN = 0x7b;
 const SPACE = 0x20;
-/** Shorter texts are searched at once. */
+/** In shorter texts it is seen whether the word stands there only once. */
 const SHORT_CHARS = 2 * 1024;
 /** Objects that are read to their end, or to find that they have none. */
 const MAX_OBJECTS = 8;
@@ -59,7 +60,7 @@ const GEMINI_THOUGHTS = placeOf('thoughtsTokenCount');
 const GEMINI_TOTAL = placeOf('totalTokenCount');
 
 /** One text is read at a time: what is read next overwrites them. */
-const numbers = noNumbers();
+const numbers = new UsageNumbers();
 
 /**
  * Reads the usage that an answer names.
@@ -85,30 +86,40 @@ export function tokenUsage(head: string, tail: string): TokenUsage | undefined {
 
 /** Reads the numbers of the first object that is called so. */
 function readFirstUsage(text: string): void {
-  numbers.fill(Number.NaN);
+  numbers.clear();
   const at = text.indexOf('"usage"');
   const from = at < 0 ? -1 : openingAt(text, at + '"usage"'.length);
-  if (from >= 0 && !readNumbers(text, from, numbers)) numbers.fill(Number.NaN);
+  if (from >= 0 && !readNumbers(text, from, numbers)) numbers.clear();
 }
 
 /** Reads the numbers of the last object that is called so. @returns where it begins; -1: none */
 function lastUsage(text: string): number {
   // Forwards the engine finds a rare letter at once, backwards it tries each place: of 16 KB of a
   // stream that names nothing 1 us, and 16.
-  if (text.length > SHORT_CHARS && !text.includes('usage')) return -1;
+  const first = text.indexOf(WORD);
+  if (first < 0) return -1;
   // Streams that were asked for no usage say `"usage":null` in each event, also behind a real one.
   let objects = 0;
-  for (let at = text.lastIndexOf(MARK); at >= 0 && objects < MAX_OBJECTS; ) {
+  const isOnly = text.length <= SHORT_CHARS && text.indexOf(WORD, first + WORD.length) < 0;
+  for (
+    let at = isOnly ? beforeWord(text, first) : text.lastIndexOf(MARK);
+    at >= 0 && objects < MAX_OBJECTS;
+  ) {
     const name = endOfName(text, at + MARK.length);
     const from = name < 0 ? -1 : openingAt(text, name);
     if (from >= 0) {
-      numbers.fill(Number.NaN);
+      numbers.clear();
       if (readNumbers(text, from, numbers)) return from;
       objects += 1;
     }
-    at = at === 0 ? -1 : text.lastIndexOf(MARK, at - 1);
+    at = at === 0 || isOnly ? -1 : text.lastIndexOf(MARK, at - 1);
   }
   return -1;
+}
+
+/** Where the quote before a word is; -1: it does not begin a string. */
+function beforeWord(text: string, at: number): number {
+  return at > 0 && text.charCodeAt(at - 1) === QUOTE ? at - 1 : -1;
 }
 
 /** Where the name ends that begins so: `usage`, Gemini's `usageMetadata`; -1: it is another. */
@@ -129,13 +140,13 @@ function openingAt(text: string, name: number): number {
 }
 
 function usageFrom(named: UsageNumbers): TokenUsage | undefined {
-  if (isNamed(named, GEMINI_PROMPT) || isNamed(named, GEMINI_TOTAL)) return ofGemini(named);
-  if (isNamed(named, COHERE_INPUT) || isNamed(named, COHERE_OUTPUT)) return ofCohere(named);
-  const isOpenai = isNamed(named, PROMPT);
-  const isAny = isNamed(named, INPUT) || isNamed(named, OUTPUT) || isNamed(named, TOTAL);
+  if (named.has(GEMINI_PROMPT) || named.has(GEMINI_TOTAL)) return ofGemini(named);
+  if (named.has(COHERE_INPUT) || named.has(COHERE_OUTPUT)) return ofCohere(named);
+  const isOpenai = named.has(PROMPT);
+  const isAny = named.has(INPUT) || named.has(OUTPUT) || named.has(TOTAL);
   if (!isOpenai && !isAny) return undefined;
   // LiteLLM and its like add Anthropic's names to OpenAI's, whose sum has them in it already.
-  const isCaching = isNamed(named, CACHE_READ) || isNamed(named, CACHE_CREATION);
+  const isCaching = named.has(CACHE_READ) || named.has(CACHE_CREATION);
   return isCaching && !isOpenai ? ofAnthropic(named) : ofOpenai(named);
 }
 
@@ -145,33 +156,33 @@ function ofOpenai(named: UsageNumbers): TokenUsage {
   const output = firstOf(named, COMPLETION, OUTPUT);
   const reasoning = firstOf(named, COMPLETION_REASONING, OUTPUT_REASONING);
   // DeepSeek names the hits beside the sum, LiteLLM what Anthropic said.
-  const inDetail = isNamed(named, PROMPT_CACHED) || isNamed(named, INPUT_CACHED);
+  const inDetail = named.has(PROMPT_CACHED) || named.has(INPUT_CACHED);
   const cached = inDetail
     ? firstOf(named, PROMPT_CACHED, INPUT_CACHED)
     : firstOf(named, CACHE_HIT, CACHE_READ);
-  const isWritten = isNamed(named, PROMPT_WRITTEN) || isNamed(named, INPUT_WRITTEN);
+  const isWritten = named.has(PROMPT_WRITTEN) || named.has(INPUT_WRITTEN);
   const cacheWrite = isWritten
     ? firstOf(named, PROMPT_WRITTEN, INPUT_WRITTEN)
-    : count(named, CACHE_CREATION);
+    : named.get(CACHE_CREATION);
   // xAI, and Gemini under OpenAI's names, count reasoning beside the answer: their total shows it.
-  const isBeside = reasoning > 0 && named[TOTAL] === input + output + reasoning;
+  const isBeside = reasoning > 0 && named.get(TOTAL) === input + output + reasoning;
   return { input, cached, cacheWrite, output: isBeside ? output + reasoning : output, reasoning };
 }
 
 /** https://docs.anthropic.com/en/docs/build-with-claude/prompt-caching: the three are disjoint. */
 function ofAnthropic(named: UsageNumbers): TokenUsage {
-  const cached = count(named, CACHE_READ);
-  const cacheWrite = count(named, CACHE_CREATION);
-  const input = count(named, INPUT) + cached + cacheWrite;
-  return { input, cached, cacheWrite, output: count(named, OUTPUT), reasoning: 0 };
+  const cached = named.get(CACHE_READ);
+  const cacheWrite = named.get(CACHE_CREATION);
+  const input = named.get(INPUT) + cached + cacheWrite;
+  return { input, cached, cacheWrite, output: named.get(OUTPUT), reasoning: 0 };
 }
 
 /** https://ai.google.dev/api/generate-content#UsageMetadata: thoughts come beside candidates. */
 function ofGemini(named: UsageNumbers): TokenUsage {
-  const reasoning = count(named, GEMINI_THOUGHTS);
+  const reasoning = named.get(GEMINI_THOUGHTS);
   return {
-    input: count(named, GEMINI_PROMPT) + count(named, GEMINI_TOOL),
-    cached: count(named, GEMINI_CACHED),
+    input: named.get(GEMINI_PROMPT) + named.get(GEMINI_TOOL),
+    cached: named.get(GEMINI_CACHED),
     cacheWrite: 0,
     output: firstOf(named, GEMINI_CANDIDATES, GEMINI_RESPONSE) + reasoning,
     reasoning,
@@ -181,23 +192,15 @@ function ofGemini(named: UsageNumbers): TokenUsage {
 /** https://docs.cohere.com/reference/chat */
 function ofCohere(named: UsageNumbers): TokenUsage {
   return {
-    input: count(named, COHERE_INPUT),
-    cached: count(named, CACHED),
+    input: named.get(COHERE_INPUT),
+    cached: named.get(CACHED),
     cacheWrite: 0,
-    output: count(named, COHERE_OUTPUT),
+    output: named.get(COHERE_OUTPUT),
     reasoning: 0,
   };
 }
 
-function isNamed(named: UsageNumbers, place: number): boolean {
-  return (named[place] as number) >= 0;
-}
-
-function count(named: UsageNumbers, place: number): number {
-  return isNamed(named, place) ? (named[place] as number) : 0;
-}
-
 /** The one that is named, the first before the second. */
 function firstOf(named: UsageNumbers, first: number, second: number): number {
-  return isNamed(named, first) ? (named[first] as number) : count(named, second);
+  return named.has(first) ? named.get(first) : named.get(second);
 }

@@ -32,8 +32,30 @@ const NAMES = [
 
 export type UsageName = (typeof NAMES)[number];
 
-/** By place; NaN: it was not named, or as null. */
-export type UsageNumbers = Float64Array;
+/** Numbers by their place. */
+export class UsageNumbers {
+  readonly #values = new Float64Array(NAMES.length);
+  /** A bit for each place whose number was named, and not as null. */
+  #named = 0;
+
+  clear(): void {
+    this.#named = 0;
+  }
+
+  set(place: number, value: number): void {
+    this.#named |= 1 << place;
+    this.#values[place] = value;
+  }
+
+  has(place: number): boolean {
+    return (this.#named & (1 << place)) !== 0;
+  }
+
+  /** 0: it was not named. */
+  get(place: number): number {
+    return this.has(place) ? (this.#values[place] as number) : 0;
+  }
+}
 
 /** A name in an object: the place of its number, or the names in the object that it stands for. */
 interface Known {
@@ -66,11 +88,6 @@ const SPACE = 0x20;
 /** Where the number of a name is kept. */
 export function placeOf(name: UsageName): number {
   return NAMES.indexOf(name);
-}
-
-/** Numbers of which none is named. */
-export function noNumbers(): UsageNumbers {
-  return new Float64Array(NAMES.length).fill(Number.NaN);
 }
 
 /**
@@ -148,10 +165,10 @@ function readNumber(text: string, colon: number, into: UsageNumbers, place: numb
   }
   const next = text.charCodeAt(at);
   if (at > begin && (next === COMMA || next === CLOSE || next <= SPACE)) {
-    into[place] = value <= MAX_TOKENS ? value : 0;
+    into.set(place, value <= MAX_TOKENS ? value : 0);
     return at - 1;
   }
-  if (!text.startsWith('null', begin)) into[place] = unusualNumber(text, begin);
+  if (!text.startsWith('null', begin)) into.set(place, unusualNumber(text, begin));
   return colon;
 }
 

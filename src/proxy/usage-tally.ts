@@ -58,8 +58,8 @@ export class UsageTally {
   #rows = new Map<string, UsageRow>();
   #timer: NodeJS.Timeout | undefined;
   #last: UsageRow | undefined;
-  /** By key, those that have all else in common with the last one. */
-  readonly #alike = new Map<number, UsageRow>();
+  /** By the row of the key, those that have all else in common with the last one. */
+  #alike: (UsageRow | undefined)[] = [];
 
   /** @param flush takes what has been added up */
   constructor(flush: (rows: UsageRow[]) => void) {
@@ -91,11 +91,12 @@ export class UsageTally {
       last.group === of.group &&
       last.model === (of.model ?? '');
     if (isAlike) {
-      const known = this.#alike.get(of.row);
+      const known = this.#alike[of.row + 1];
       if (known !== undefined) return known;
-    } else this.#alike.clear();
+    } else this.#alike = [];
     const sums = this.#search(of, hour);
-    this.#alike.set(of.row, sums);
+    // -1 stands for no key.
+    this.#alike[of.row + 1] = sums;
     this.#last = sums;
     return sums;
   }
@@ -130,7 +131,7 @@ export class UsageTally {
     clearTimeout(this.#timer);
     this.#timer = undefined;
     this.#last = undefined;
-    this.#alike.clear();
+    this.#alike = [];
     if (this.#rows.size === 0) return;
     const rows = [...this.#rows.values()];
     this.#rows = new Map();

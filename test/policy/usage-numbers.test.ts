@@ -4,7 +4,12 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { noNumbers, placeOf, readNumbers, type UsageName } from '../../src/policy/usage-numbers.ts';
+import {
+  placeOf,
+  readNumbers,
+  type UsageName,
+  UsageNumbers,
+} from '../../src/policy/usage-numbers.ts';
 
 const NAMES: readonly UsageName[] = [
   'prompt_tokens',
@@ -51,13 +56,18 @@ const outer = fc.oneof(
 const deep = fc.dictionary(inner, fc.oneof(scalar, fc.array(scalar), fc.dictionary(inner, scalar)));
 const usage = fc.dictionary(outer, fc.oneof(scalar, deep, fc.array(deep)));
 
+function numberOf(numbers: UsageNumbers, name: UsageName): number {
+  const place = placeOf(name);
+  return numbers.has(place) ? numbers.get(place) : Number.NaN;
+}
+
 test('every number that JSON.parse finds, with any spacing', () => {
   fc.assert(
     fc.property(usage, fc.constantFrom('', ' ', '\t', '  \n'), (object, space) => {
       const text = JSON.stringify(object, null, space);
-      const numbers = noNumbers();
+      const numbers = new UsageNumbers();
       assert.equal(readNumbers(`..${text} "behind":{"prompt_tokens":1}`, 2, numbers), true);
-      for (const name of NAMES) assert.equal(numbers[placeOf(name)], expected(object, name), name);
+      for (const name of NAMES) assert.equal(numberOf(numbers, name), expected(object, name), name);
     }),
     { numRuns: 3_000 },
   );
@@ -68,16 +78,16 @@ test('an object that does not end is none', () => {
     fc.property(usage, fc.double({ min: 0, max: 1, noNaN: true }), (object, share) => {
       const text = JSON.stringify(object);
       const cut = text.slice(0, Math.floor(share * text.length));
-      assert.equal(readNumbers(cut, 0, noNumbers()), cut === text);
+      assert.equal(readNumbers(cut, 0, new UsageNumbers()), cut === text);
     }),
     { numRuns: 1_000 },
   );
 });
 
 test('what is not named, or as null, stays what it was', () => {
-  const numbers = noNumbers();
+  const numbers = new UsageNumbers();
   readNumbers('{"prompt_tokens" : 12.0 ,"total_tokens":3}', 0, numbers);
   readNumbers('{"prompt_tokens":null,"cached_tokens":4}', 0, numbers);
-  const [prompt, total, cached] = NAMES.map((name) => numbers[placeOf(name)]);
+  const [prompt, total, cached] = NAMES.map((name) => numberOf(numbers, name));
   assert.deepEqual([prompt, total, cached], [12, 3, 4]);
 });
