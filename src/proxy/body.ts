@@ -73,13 +73,18 @@ function hasBody(request: IncomingMessage): boolean {
   return length !== undefined && length !== '0';
 }
 
+/** NaN: not announced. */
+function announcedLength({ headers }: IncomingMessage): number {
+  return Number(headers['content-length'] ?? Number.NaN);
+}
+
 /**
  * A short body came with its header, and is parsed when this turn's sockets have been read: it is
  * taken as it came then, and nobody has to listen for its parts.
  * @returns what to wait for before it is read, if it is short
  */
 export function shortBodyArrived({ request }: Exchange): Promise<void> | undefined {
-  const length = Number(request.headers['content-length'] ?? Number.NaN);
+  const length = announcedLength(request);
   const isShort = length > 0 && length <= MAX_HELD_BYTES;
   if (!isShort || expectsContinue(request) || !(request instanceof ReceivedRequest)) {
     return undefined;
@@ -99,7 +104,7 @@ export function readBody(
   const { request, response } = exchange;
   if (!hasBody(request)) return unread(undefined);
   if (expectsContinue(request)) response.writeContinue();
-  const length = Number(request.headers['content-length'] ?? Number.NaN);
+  const length = announcedLength(request);
   const isTooLong = length > 0 && !budget.fits(length, length);
   if (request instanceof ReceivedRequest) {
     const whole = isTooLong ? request.letGo() : request.takeWhole(length);

@@ -249,8 +249,9 @@ export class RequestProxy {
       const call = attempts.begin(exchange, tries.plan, lease);
       // Also while an answer is held: its body breaks off then, which ends the hold.
       departure = exchange.whenClientLeaves(() => call.abort('client_left'));
-      const judged = attempts.judge(exchange, await call.outcome, lease);
-      return this.#judged(exchange, tries, lease, 'then' in judged ? await judged : judged);
+      const judging = attempts.judge(exchange, await call.outcome, lease);
+      const judged = judging instanceof Promise ? await judging : judging;
+      return this.#judged(exchange, tries, lease, judged);
     } finally {
       departure?.[Symbol.dispose]();
       if (tries.kept?.lease !== lease) lease[Symbol.dispose]();

@@ -168,6 +168,7 @@ export class Http1Connection extends Waiter implements ResponseReader, BodySourc
     }
     this.#untouched = false;
     this.#isLent = isLent;
+    this.#gatheredBytes = 0;
     // Never more than was read: what frames the chunks is left out.
     if (isLent && this.#answer !== undefined) this.#gathered = Buffer.allocUnsafe(bytes.length);
     try {
@@ -188,9 +189,8 @@ export class Http1Connection extends Waiter implements ResponseReader, BodySourc
   #passGathered(): void {
     const gathered = this.#gathered;
     if (gathered === undefined) return;
-    const bytes = this.#gatheredBytes;
     this.#gathered = undefined;
-    this.#gatheredBytes = 0;
+    const bytes = this.#gatheredBytes;
     if (bytes > 0) this.#pass(gathered.subarray(0, bytes));
   }
 
