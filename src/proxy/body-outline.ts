@@ -44,7 +44,7 @@ const EDGE_BYTES = 30;
 /** By length: no name has to be hashed to learn that it is none of them. */
 const BY_LENGTH: readonly (readonly OutlinedName[])[] = byLength();
 /** Six bytes may spell one: `\u006d`. */
-const MAX_KEY_BYTES = 6 * BY_LENGTH.length;
+const MAX_KEY_BYTES = 6 * (BY_LENGTH.length - 1);
 /** A string's end is looked for by hand so far: calling the engine's search costs as much. */
 const NEAR_BYTES = 32;
 
