@@ -11,6 +11,7 @@ import {
   renameSync,
   rmSync,
   statSync,
+  writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -205,7 +206,7 @@ test('a log file that cannot be opened costs lines, is told once and is tried ag
   const path = join(directory, 'app.log');
   const blocked = join(path, 'below', 'app.log');
   const told: string[] = [];
-  openLogFile(path, assert.fail).write('x');
+  writeFileSync(path, 'in the way of the directory');
   const file = openLogFile(blocked, (message) => told.push(message));
   file.write('lost\n');
   file.write('lost\n');
