@@ -21,12 +21,13 @@ const HEALTH = {
   total_keys: 14,
   uptime: 11_525,
 };
+const NOW_MS = Date.UTC(2026, 0, 31, 12);
 const BLACKLIST = {
   blacklisted_keys: [
     {
       preview: 'sk-a...wxyz',
       reason: 'key rejected',
-      blacklistAt: new Date(Date.now() - 65_000),
+      blacklistAt: new Date(NOW_MS - 65_000),
       failCount: 3,
     },
   ],
@@ -34,7 +35,7 @@ const BLACKLIST = {
     {
       preview: 'sk-b...abcd',
       model: 'gpt-5',
-      until: new Date(Date.now() + 90_000),
+      until: new Date(NOW_MS + 90_000),
       reason: 'rate limit',
     },
   ],
@@ -118,6 +119,7 @@ test('client sends AUTH_KEY, but not to /health, and posts reset-keys', async (t
 });
 
 test('blacklist tells how long ago, until when, and fits 80 columns', async (t) => {
+  t.mock.timers.enable({ apis: ['Date'], now: NOW_MS });
   const long = structuredClone(BLACKLIST) as typeof BLACKLIST;
   for (const key of long.blacklisted_keys) key.reason = 'the provider rejected this key '.repeat(5);
   const port = await listen(t, createServer(answering(200, long)));
@@ -130,11 +132,12 @@ test('blacklist tells how long ago, until when, and fits 80 columns', async (t) 
 });
 
 test('blacklist tells the next probe, and once what each reason means', async (t) => {
+  t.mock.timers.enable({ apis: ['Date'], now: NOW_MS });
   const dead = {
     ...BLACKLIST.blacklisted_keys[0],
     reason: 'invalid_key',
     explanation: 'The upstream says that the key is invalid.',
-    probeAt: new Date(Date.now() + 3_660_000),
+    probeAt: new Date(NOW_MS + 3_660_000),
   };
   const answer = { blacklisted_keys: [dead, dead], count: 2, resting_keys: [] };
   const { out } = await run('blacklist', {
