@@ -16,8 +16,10 @@ const rounds = Number(process.env.GPT_LOAD_KILL_ROUNDS ?? 4);
 const newKeys = 300;
 const clients = 6;
 const pauseMs = 100;
-/** What was learned this long before the kill is known after it: a second, and the way there. */
-const settledMs = 1_000 + 250;
+/** What was learned this long before the kill is known after it, once it is there. */
+const settledMs = 1_000;
+/** The way there; on a machine that stands still, as long as the longest request took. */
+const wayMs = 250;
 
 const silent = {
   debug() {},
@@ -45,14 +47,16 @@ test(`kill -9 loses nothing older than a second, ${rounds} times at random momen
     }
     const env = { STATE_FILE: stateFile, MAX_KEY_SWITCHES: '40', LOG_ENABLE_REQUEST: 'false' };
     const proxy = await startGptLoad({ keys, upstreams: [upstream.url], env });
-    const killedAtMs = await killUnderLoad(proxy, 100 + Math.random() * 2_500);
+    const { killedAtMs, longestMs } = await killUnderLoad(proxy, 100 + Math.random() * 2_500);
+    t.diagnostic(`the longest request took ${Math.round(longestMs)} ms`);
     assert.doesNotMatch(proxy.output(), /moved to|memory only|cannot (read|write)/);
     await proxy.stop(null as unknown as number);
     remembered = readCopy(stateFile, directory, keys);
     for (const [key, atMs] of refusedAtMs) {
       if (remembered.has(key)) continue;
       const ageMs = Math.round(killedAtMs - atMs);
-      if (ageMs >= settledMs) wrong.push(`${key}: refused ${ageMs} ms before the kill, lost`);
+      const isOld = ageMs >= settledMs + Math.max(wayMs, longestMs);
+      if (isOld) wrong.push(`${key}: refused ${ageMs} ms before the kill, lost`);
       // What was learned too late to be kept is asked, and refused, once more.
       refusedAtMs.delete(key);
     }
@@ -77,17 +81,20 @@ async function scripted(onRefused: (key: string) => void) {
   return Object.assign(upstream, { [Symbol.asyncDispose]: () => upstream.close() });
 }
 
-/** Some clients until the process is killed; when that was. */
-async function killUnderLoad(proxy: GptLoad, afterMs: number): Promise<number> {
+/** Some clients until the process is killed; when that was, and how long the longest request took. */
+async function killUnderLoad(proxy: GptLoad, afterMs: number) {
   const ended = new AbortController();
+  let longestMs = 0;
   const body = JSON.stringify({ model: 'm', messages: [{ role: 'user', content: 'hi' }] });
   const headers = { 'content-type': 'application/json' };
   const load = Array.from({ length: clients }, async () => {
     while (!ended.signal.aborted) {
       const { signal } = ended;
       const url = `${proxy.url}/v1/chat/completions`;
+      const askedMs = performance.now();
       const answer = await fetch(url, { method: 'POST', headers, body, signal }).catch(() => null);
       await answer?.arrayBuffer().catch(() => null);
+      longestMs = Math.max(longestMs, performance.now() - askedMs);
       await sleep(pauseMs, undefined, { signal }).catch(() => null);
     }
   });
@@ -97,7 +104,7 @@ async function killUnderLoad(proxy: GptLoad, afterMs: number): Promise<number> {
   await proxy.exited;
   ended.abort();
   await Promise.all(load);
-  return killedAtMs;
+  return { killedAtMs, longestMs };
 }
 
 /** The keys that the file knows something of; read from a copy, as a restart would find it. */

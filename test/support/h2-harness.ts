@@ -8,7 +8,7 @@ import http2, {
 } from 'node:http2';
 import type { AddressInfo } from 'node:net';
 import { type Upstream, UpstreamList } from '../../src/pool/upstreams/upstream-list.ts';
-import { Deadlines } from '../../src/upstream/deadlines.ts';
+import { Deadlines, Waiter } from '../../src/upstream/deadlines.ts';
 import { Dialer } from '../../src/upstream/dial/dial.ts';
 import { DnsCache } from '../../src/upstream/dial/dns-cache.ts';
 import { H2Transport } from '../../src/upstream/h2/transport-h2.ts';
@@ -16,13 +16,32 @@ import { Http1Transport } from '../../src/upstream/http1/transport-http1.ts';
 import type { Outcome, UpstreamRequest } from '../../src/upstream/transport.ts';
 import { certificate, testCa } from './tls-fixture.ts';
 
-/** A client with its clock: `advance` moves the deadlines as if time had passed. */
+/**
+ * A client with its clock: `advance` moves the deadlines as if time had passed, and resolves once
+ * all of them have been looked at.
+ */
 export interface H2Client extends Disposable {
   readonly transport: H2Transport;
   readonly http1: Http1Transport;
   readonly upstream: Upstream;
-  advance(ms: number): void;
+  advance(ms: number): Promise<void>;
   send(request?: Partial<UpstreamRequest>): Promise<Outcome>;
+}
+
+class NextSweep extends Waiter {
+  readonly #deadlines: Deadlines;
+  readonly #onSweep: () => void;
+
+  constructor(deadlines: Deadlines, onSweep: () => void) {
+    super();
+    this.#deadlines = deadlines;
+    this.#onSweep = onSweep;
+  }
+
+  expire(): void {
+    this.#deadlines.remove(this);
+    this.#onSweep();
+  }
 }
 
 export function h2Client(port: number, idleTimeoutMs = 60_000): H2Client {
@@ -43,6 +62,9 @@ export function h2Client(port: number, idleTimeoutMs = 60_000): H2Client {
     upstream,
     advance: (ms) => {
       offsetMs += ms;
+      return new Promise((resolve) => {
+        deadlines.add(new NextSweep(deadlines, resolve), Number.NEGATIVE_INFINITY);
+      });
     },
     send: (request) => {
       deadlines.touch();

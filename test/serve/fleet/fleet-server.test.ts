@@ -45,7 +45,7 @@ ofEach('the rights that deploy/README.md names are all that is needed', async (s
     return typeof used === 'object' && used.rows[0]?.requests === 1;
   });
   await a.leave();
-  await eventually('a has left', () => b.report().instances.length === 1, 2_000);
+  await eventually('a has left', () => b.report().instances.length === 1, 2_800);
   assert.doesNotMatch(a.output() + b.output(), /WARN/);
 });
 

@@ -6,6 +6,7 @@ import { once } from 'node:events';
 import { PassThrough } from 'node:stream';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { eventually } from '../../support/eventually.ts';
 import * as h2 from '../../support/h2-frames.ts';
 import { h2Client, h2Request, told } from '../../support/h2-harness.ts';
 
@@ -164,7 +165,9 @@ test('an answer that is not well-formed is a protocol fault', async () => {
 
 test('a client that leaves cancels the stream, before the answer and in its middle', async () => {
   const codes: number[] = [];
+  let requests = 0;
   await using server = await h2.frameServer(({ type, stream, payload }, socket) => {
+    if (type === h2.HEADERS) requests += 1;
     if (type === h2.HEADERS && stream === 3) {
       socket.write(Buffer.concat([answerHead(stream), data(stream, 'half')]));
     }
@@ -172,14 +175,14 @@ test('a client that leaves cancels the stream, before the answer and in its midd
   });
   using client = h2Client(server.port);
   const call = client.transport.send(client.upstream, h2Request());
-  await sleep(50);
+  await eventually('the stream has begun', () => requests === 1);
   call.abort('client_left');
   assert.equal(await told(call.outcome), 'client_left sent');
   const outcome = await client.send();
   assert.ok(outcome.kind === 'answer');
   outcome.body.destroy();
   await once(outcome.body, 'close');
-  await sleep(50);
+  await eventually('both are cancelled', () => codes.length === 2);
   assert.deepEqual(codes, [CANCEL, CANCEL]);
 });
 

@@ -10,6 +10,7 @@ import { PassThrough } from 'node:stream';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createServer as createTlsServer, type TLSSocket } from 'node:tls';
+import { eventually } from '../../support/eventually.ts';
 import * as h2 from '../../support/h2-frames.ts';
 import { h2Client, h2Request, h2Server, told } from '../../support/h2-harness.ts';
 import { certificate } from '../../support/tls-fixture.ts';
@@ -111,6 +112,7 @@ test('an upload waits while the upstream does not read, and goes on when it does
     heldBack = !(await Promise.race([drained, sleep(200, false)]));
   }
   assert.ok(heldBack, 'the source was never held back');
+  await eventually('the stream has begun', () => paused !== undefined);
   source.end();
   let received = 0;
   paused?.on('data', (chunk: Buffer) => {
@@ -123,40 +125,41 @@ test('an upload waits while the upstream does not read, and goes on when it does
 
 test('a connection that no longer answers PING is given up with its streams', async () => {
   let pings = 0;
+  let requests = 0;
   await using server = await h2.frameServer(({ type, flags, payload }, socket) => {
+    if (type === h2.HEADERS) requests += 1;
     if (type !== h2.PING || flags === h2.ACK) return;
     pings += 1;
     if (pings === 1) socket.write(h2.frame(h2.PING, 0, payload, h2.ACK));
   });
   using client = h2Client(server.port);
   const outcome = client.send({ headersTimeoutMs: 3_600_000 });
-  const advance = async (seconds: number): Promise<void> => {
-    await sleep(150);
-    client.advance(seconds * 1000);
-    await sleep(250);
-  };
-  await advance(21);
-  await advance(21);
+  await eventually('the stream has begun', () => requests === 1);
+  await sleep(150);
+  // The peer's settings have come since the stream began; after that there is silence.
+  await client.advance(21_000);
+  await client.advance(21_000);
+  await eventually('it is asked for a sign of life', () => pings === 1);
+  await sleep(250);
   assert.equal(pings, 1);
-  await advance(21);
-  assert.equal(pings, 2);
-  await advance(11);
+  await client.advance(21_000);
+  await eventually('it is asked again', () => pings === 2);
+  await client.advance(11_000);
   assert.equal(await told(outcome), 'reset sent');
 });
 
 test('an idle connection is closed after IDLE_CONN_TIMEOUT, a used one is not', async () => {
   await using server = await h2Server();
   server.server.on('stream', (stream) => answer(stream, 'ok'));
-  using client = h2Client(server.port, 5_000);
+  using client = h2Client(server.port, 9_000);
   assert.equal(await told(client.send()), '200 ok');
-  client.advance(4_000);
+  void client.advance(6_000);
   assert.equal(await told(client.send()), '200 ok');
-  client.advance(2_000);
-  await sleep(250);
+  await client.advance(6_000);
   assert.equal(client.transport.sessionCount(client.upstream), 1);
   const [session] = server.sessions;
   assert.ok(session);
-  client.advance(5_000);
+  void client.advance(9_000);
   await once(session, 'close');
   assert.equal(client.transport.sessionCount(client.upstream), 0);
   assert.equal(await told(client.send()), '200 ok');
@@ -225,10 +228,10 @@ test('a connection that answers no PING is replaced: the request moves to one ne
   using client = h2Client(server.port);
   assert.equal(await told(client.send()), '200 ');
   await sleep(50);
-  client.advance(15_000);
+  void client.advance(15_000);
   const outcome = client.send({ headersTimeoutMs: 3_600_000 });
-  await sleep(250);
-  client.advance(10_500);
+  await eventually('it is asked in vain', () => [...served.values()][0] === 2);
+  void client.advance(10_500);
   assert.equal(await told(outcome), '200 ');
   assert.deepEqual([...served.values()], [2, 1]);
 });
