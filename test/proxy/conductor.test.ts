@@ -4,6 +4,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { bestOfThree } from '../support/best-of-three.ts';
 import { eventually } from '../support/eventually.ts';
 import { type Harness, proxyHarness, type Step } from '../support/proxy-harness.ts';
 import { connectRaw, rawRequest, requestBytes, valuesOf } from '../support/raw-client.ts';
@@ -100,13 +101,19 @@ test('proxy says when the first key returns, and that none will', async () => {
   const [seconds] = valuesOf(busy, 'retry-after');
   // Whole seconds, rounded up from a moment that is itself rounded up to the table's clock.
   assert.ok(Number(seconds) >= 7 && Number(seconds) <= 8, seconds);
-  await using dead = await proxyHarness([DEAD]);
-  await rawRequest(dead.port, CHAT);
-  // Half-open: one request a second may try the key that failed longest ago.
-  await rawRequest(dead.port, CHAT);
-  const none = await rawRequest(dead.port, CHAT);
-  assert.equal(none.status, 503);
-  assert.equal(JSON.parse(none.body.toString()).error.code, 'no_usable_key');
+  await bestOfThree(async () => {
+    await using dead = await proxyHarness([DEAD]);
+    const startMs = performance.now();
+    await rawRequest(dead.port, CHAT);
+    // Half-open: one request a second may try the key that failed longest ago.
+    await rawRequest(dead.port, CHAT);
+    const none = await rawRequest(dead.port, CHAT);
+    const tookMs = performance.now() - startMs;
+    if (tookMs > 800) return `three requests took ${tookMs} ms`;
+    assert.equal(none.status, 503);
+    assert.equal(JSON.parse(none.body.toString()).error.code, 'no_usable_key');
+    return undefined;
+  });
 });
 
 test('proxy refuses one request more than MAX_CONCURRENT_REQUESTS', async () => {
@@ -200,14 +207,15 @@ for (const [what, script] of waits) {
 }
 
 test('a client that leaves during the pause before another attempt is not asked for again', async () => {
-  await using proxy = await proxyHarness([BROKEN]);
+  const pausing = error(500, 'server_error', ['Retry-After', '2']);
+  await using proxy = await proxyHarness([pausing]);
   const client = await connectRaw(proxy.port);
   await client.send(CHAT);
   await eventually('the pause has begun', () => proxy.sent.length === 1);
   await sleep(20);
   client.destroy();
   await nothingHeld(proxy);
-  await sleep(200);
+  await sleep(2_300);
   assert.equal(proxy.sent.length, 1);
 });
 

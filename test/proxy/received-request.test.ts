@@ -2,6 +2,7 @@
 // others as the stream that they would have been.
 
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { type AddressInfo, connect, type Socket } from 'node:net';
 import { test } from 'node:test';
@@ -24,6 +25,7 @@ async function serving(handle: Handle): Promise<Serving> {
   );
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const client = connect((server.address() as AddressInfo).port, '127.0.0.1');
+  await once(client, 'connect');
   let received = '';
   client.on('data', (chunk) => {
     received += chunk.toString('latin1');
@@ -75,14 +77,16 @@ test('a body that came with its head is taken whole, and the next one too', asyn
 
 test('a body that comes in pieces is the stream that it would have been', async () => {
   const taken: (Buffer | undefined)[] = [];
+  const { promise: asked, resolve: onAsked } = Promise.withResolvers<void>();
   await using service = await serving(async (request, response) => {
     request.hold();
     await turn();
     taken.push(request.takeWhole(10));
+    onAsked();
     response.end(await streamed(request));
   });
   service.client.write(`${head(10)}12345`);
-  await sleep(20);
+  await asked;
   service.client.write('67890');
   assert.match(await service.answers(1), /1234567890$/);
   // In one piece, but not of the length that was expected.
@@ -106,15 +110,17 @@ test('a body that nobody holds is a stream; one that nobody reads stops nobody',
 
 test('a client that leaves in mid-body ends the stream with an error', async () => {
   const { promise, resolve } = Promise.withResolvers<string>();
+  const { promise: asked, resolve: onAsked } = Promise.withResolvers<void>();
   await using service = await serving(async (request) => {
     request.on('error', (error: NodeJS.ErrnoException) => resolve(error.code ?? ''));
     request.hold();
     await turn();
     assert.equal(request.takeWhole(10), undefined);
     request.resume();
+    onAsked();
   });
   service.client.write(`${head(10)}12345`);
-  await sleep(20);
+  await asked;
   service.client.destroy();
   assert.equal(await promise, 'ECONNRESET');
 });

@@ -11,6 +11,7 @@ import { Deadlines } from '../../../src/upstream/deadlines.ts';
 import { Dialer } from '../../../src/upstream/dial/dial.ts';
 import { DnsCache } from '../../../src/upstream/dial/dns-cache.ts';
 import { Http1Transport } from '../../../src/upstream/http1/transport-http1.ts';
+import { eventually } from '../../support/eventually.ts';
 import { h2Request, told } from '../../support/h2-harness.ts';
 
 /** What the upstream sends for the n-th request of the test, on whatever connection. */
@@ -91,7 +92,7 @@ for (const [method, first, expected] of bodiless) {
         setTimeout(() => socket.write(answer('stray')), delayMs);
       });
       assert.equal(await upstream.ask(method), expected);
-      await sleep(delayMs + 30);
+      await eventually('the stray one is met', () => upstream.strays.length > 0);
       assert.deepEqual(upstream.strays, [true]);
       for (let nth = 2; nth < 5; nth += 1) assert.equal(await upstream.ask(), `200 own ${nth}`);
       assert.ok(upstream.connections[0]?.destroyed || upstream.connections[0]?.readableEnded);
@@ -118,6 +119,7 @@ test('an idle connection on which bytes arrive is closed, and that is told once'
   });
   for (let nth = 1; nth < 4; nth += 1) {
     assert.equal(await upstream.ask(), `200 own ${nth}`);
+    await eventually('the byte is met', () => upstream.strays.length > 0);
     await sleep(30);
   }
   assert.equal(upstream.strays[0], true);
