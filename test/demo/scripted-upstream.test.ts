@@ -146,7 +146,7 @@ test('scripted upstream notices at once that a client left a paced stream', asyn
     await answer.body?.getReader().read();
     leave.abort();
     const record = upstream.records[0];
-    await eventually('the upstream saw it leave', () => record?.aborted, 1_000);
+    await eventually('the upstream saw it leave', () => record?.aborted, 5_000);
   });
 });
 

@@ -238,7 +238,7 @@ test('bytes_in is what came of an upload, in the log and in the trail, however i
     if (isWhole && isChunked) await client.send('0\r\n\r\n');
     if (isWhole) assert.equal((await client.answer('POST')).status, 200);
     // Time for what was sent to arrive before the client leaves.
-    else await sleep(200);
+    else await sleep(1_500);
     client.destroy();
     const line = await small.waitForLog(new RegExp(`.*"id":"${id}".*`));
     const trail = JSON.parse((await small.ask(`/requests/${id}`)).body);

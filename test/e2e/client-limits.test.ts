@@ -53,7 +53,7 @@ test('a client that may send 6 a minute sends 6, whichever workers it meets', as
 });
 
 test('a client with two requests at once gets the third when one has ended', async () => {
-  const slow = { kind: 'slow', delayMs: 1500 } as const;
+  const slow = { kind: 'slow', delayMs: 6_000 } as const;
   await using upstream = await startScriptedUpstream({ script: () => slow });
   await using proxy = await start(upstream.url);
   const first = [ask(proxy, 'narrow'), ask(proxy, 'narrow')];

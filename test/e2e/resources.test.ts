@@ -176,7 +176,7 @@ test('what was made is known after kill -9, also when the lines of the file have
       const { body } = await before.ask('/v1/files', { method: 'POST', body: 'x' });
       made.push(JSON.parse(body).id);
     }
-    await new Promise((resolve) => setTimeout(resolve, 2_500));
+    await new Promise((resolve) => setTimeout(resolve, 5_000));
     before.signal('SIGKILL');
     await before.exited;
     await using after = await startGptLoad({

@@ -39,7 +39,7 @@ async function rig(listener: RequestListener): Promise<Rig> {
   const app = await startGptLoad({
     keys: [KEY],
     upstreams: [`http://127.0.0.1:${(upstream.address() as AddressInfo).port}`],
-    env: { TLS_CERT_FILE: cert, TLS_KEY_FILE: key },
+    env: { TLS_CERT_FILE: cert, TLS_KEY_FILE: key, SERVER_GRACEFUL_SHUTDOWN_TIMEOUT: '30' },
     waitUntilReady: false,
   });
   await eventually('https is served', async () => (await certificateName(app.port)) ?? undefined);
@@ -181,5 +181,5 @@ test('SIGHUP serves a renewed certificate, and SIGTERM ends HTTP/2 connections',
   const startMs = performance.now();
   await app.stop();
   await ended;
-  assert.ok(performance.now() - startMs < 3_000);
+  assert.ok(performance.now() - startMs < 12_000);
 });

@@ -244,7 +244,7 @@ test('a worker that dies takes none of the trails that it has sent with it', { s
   await withPool({ keys: [good], env }, async (proxy) => {
     const ids: string[] = [];
     for (let i = 0; i < 20; i += 1) ids.push(await chat(proxy));
-    await sleep(1_000);
+    await untilListed(proxy, 20);
     writeFileSync(join(proxy.directory, 'kill-worker'), '');
     await proxy.waitForLog(/worker died/);
     const { requests } = await eventually('the next worker', async () =>

@@ -275,7 +275,7 @@ test('the books survive kill -9 but for the last second, and CSV has the same ro
       await first.ask('/v1/chat/completions', post({ model: 'gpt-4o', messages }));
     }
     await first.ask('/v1/chat/completions', post({ model: '=cmd|x', messages }));
-    await new Promise((resolve) => setTimeout(resolve, 2_000));
+    await new Promise((resolve) => setTimeout(resolve, 5_000));
     first.signal('SIGKILL');
     await first.exited;
     await using second = await startGptLoad({ keys, upstreams: [upstream.url], env });

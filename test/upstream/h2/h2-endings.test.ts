@@ -28,7 +28,7 @@ test('a body that is reset before its end is cut, whatever the code', async () =
     await using server = await h2.frameServer(({ type, stream }, socket) => {
       if (type !== h2.HEADERS) return;
       socket.write(Buffer.concat([answerHead(stream), data(stream, 'half')]));
-      setTimeout(() => socket.write(reset(stream, code)), 20);
+      setTimeout(() => socket.write(reset(stream, code)), 300);
     });
     using client = h2Client(server.port);
     assert.equal(await told(client.send()), '200 half cut', `code ${code}`);

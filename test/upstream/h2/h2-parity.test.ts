@@ -78,7 +78,7 @@ const HANDLERS: Record<string, (request: Request, response: Response) => unknown
   cut: (_request, response) => {
     response.setHeader('content-length', '10');
     response.write('half');
-    setTimeout(() => response.destroy(new Error('cut')), 30);
+    setTimeout(() => response.destroy(new Error('cut')), 300);
   },
 };
 

@@ -63,9 +63,10 @@ test(`${CALLS} answers that come by turns and are read at the end are not mixed`
 
 test('chunks that come in one read are passed on as one, with the end behind them', async () => {
   const chunks = Array.from({ length: 50 }, (_, i) => chunkOf(i % 26, 1 + i)).join('');
+  const { promise: isRead, resolve: onRead } = Promise.withResolvers<void>();
   const server = createServer({ noDelay: true }, async (socket) => {
     socket.write(`${HEAD}${chunkOf(25, 3)}`);
-    await sleep(30);
+    await isRead;
     socket.end(`${chunks}0\r\nX-Last: 1\r\n\r\n`);
   });
   server.listen(0, '127.0.0.1');
@@ -76,6 +77,7 @@ test('chunks that come in one read are passed on as one, with the end behind the
   const answer = (await call.outcome) as UpstreamAnswer;
   const parts: string[] = [];
   answer.body.on('data', (chunk: Buffer) => parts.push(chunk.toString('latin1')));
+  answer.body.once('data', onRead);
   await once(answer.body, 'end');
   const sent = Array.from({ length: 50 }, (_, i) =>
     String.fromCharCode(65 + (i % 26)).repeat(1 + i),
