@@ -100,7 +100,7 @@ test('a key is read whole while its row is given to another', async () => {
   const { load, start, leases } = makeShared(keysOf(0));
   const threads = [0, 1].map((workerId) => start({ workerId, rounds: 0, script: 'read' }));
   const total = () => leases.reduce((sum, n) => sum + n, 0);
-  const deadline = Date.now() + 10_000;
+  const deadline = Date.now() + 60_000;
   for (let round = 1; (round < 60 || total() < 50_000) && Date.now() < deadline; round++) {
     // More keys than a table of 4,096 rows has fresh ones: rows change hands at once.
     load(keysOf(round % 9));

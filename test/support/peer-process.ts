@@ -8,7 +8,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 
 /** Debian puts servers where an ordinary user's PATH does not look. */
 const env = { ...process.env, PATH: `${process.env.PATH}:/usr/sbin:/usr/local/sbin` };
-const READY_TRIES = 100;
+const READY_TRIES = 600;
 
 /** The `skip` option for a test that needs a program: a reason when it is missing. */
 export function needs(program: string): { skip?: string } {
@@ -36,7 +36,16 @@ export async function startPeer(
   // A test that runs out of time disposes nothing.
   const end = (): void => void child.kill('SIGKILL');
   process.once('exit', end);
-  for (let i = 0; i < READY_TRIES && !(await accepts(port)); i += 1) await sleep(50);
+  let isReady = false;
+  for (let i = 0; i < READY_TRIES && !isReady; i += 1) {
+    if (i > 0) await sleep(50);
+    isReady = await accepts(port);
+  }
+  if (!isReady) {
+    process.off('exit', end);
+    end();
+    throw new Error(`${program} never listened on port ${port}`);
+  }
   return {
     [Symbol.asyncDispose]: async () => {
       process.off('exit', end);

@@ -181,6 +181,8 @@ const CROWD = `
     };
     // A wait by itself keeps no thread alive.
     const alive = setInterval(() => {}, 1_000);
+    parentPort.postMessage('ready');
+    await new Promise((resolve) => parentPort.once('message', resolve));
     await Promise.all(Array.from({ length: 300 }, one));
     clearInterval(alive);
     parentPort.postMessage('done');
@@ -193,11 +195,13 @@ test('three workers and 900 requests: nobody is forgotten, nobody is called in v
   const log = new SharedArrayBuffer(8);
   const line = import.meta.resolve('../../../src/pool/limits/waiting-line.ts');
   const semaphore = import.meta.resolve('../../../src/pool/semaphore.ts');
-  const startMs = performance.now();
   const workers = [0, 1, 2].map((id) => {
     const workerData = { lineBuffer, permitBuffer, log, id, line, semaphore };
     return new Worker(CROWD, { eval: true, workerData });
   });
+  await Promise.all(workers.map((worker) => once(worker, 'message')));
+  const startMs = performance.now();
+  for (const worker of workers) worker.postMessage('go');
   await Promise.all(workers.map((worker) => once(worker, 'message')));
   const tookMs = performance.now() - startMs;
   await Promise.all(workers.map((worker) => worker.terminate()));
