@@ -15,6 +15,8 @@ import { freePort } from './peer-process.ts';
 const mainFile = join(import.meta.dirname, '../../src/main.ts');
 const startTimeoutMs = 30_000;
 const stopTimeoutMs = 15_000;
+const portTries = 3;
+const portTaken = /PORT: \d+ is already in use/;
 
 export interface StartOptions {
   /** One a line of the key file; also the secrets that must not leak. */
@@ -66,8 +68,23 @@ export interface GptLoad {
   readonly [Symbol.asyncDispose]: () => Promise<void>;
 }
 
-/** Starts it and resolves once it answers. Set GPT_LOAD_BINARY to test a packed binary. */
+/**
+ * Starts it and resolves once it answers. Set GPT_LOAD_BINARY to test a packed binary. A free port
+ * that somebody else has taken meanwhile is exchanged for another one.
+ */
 export async function startGptLoad(options: StartOptions): Promise<GptLoad> {
+  const given = options.env?.PORT;
+  if (given !== undefined) return await startAt(Number(given), options);
+  for (let tries = 1; ; tries += 1) {
+    try {
+      return await startAt(await freePort(), options);
+    } catch (error) {
+      if (tries === portTries || !portTaken.test(String(error))) throw error;
+    }
+  }
+}
+
+async function startAt(port: number, options: StartOptions): Promise<GptLoad> {
   const directory = mkdtempSync(join(tmpdir(), 'gpt-load-test-'));
   const keysFile = join(directory, 'keys.txt');
   const leaks = createLeakCheck();
@@ -80,7 +97,6 @@ export async function startGptLoad(options: StartOptions): Promise<GptLoad> {
   else writeKeys(options.keys);
   const files = Object.entries(options.files ?? {});
   for (const [name, text] of files) writeFileSync(join(directory, name), text, { mode: 0o600 });
-  const port = Number(options.env?.PORT ?? (await freePort()));
   const own = options.withoutKeysFile === true ? {} : { KEYS_FILE: keysFile };
   const child = launch(options, directory, { PORT: String(port), ...own });
   const read = capture(child);
