@@ -21,6 +21,19 @@ function ask(proxy: GptLoad, signal?: AbortSignal, query = ''): Promise<Response
   });
 }
 
+/** A good answer that comes to its end when it is released. */
+function heldAnswer() {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  async function* body() {
+    await promise;
+    yield '{"object":"chat.completion","choices":[]}';
+  }
+  const headers = { 'content-type': 'application/json' };
+  const behaviour = () =>
+    ({ kind: 'reply', reply: { status: 200, headers, body: body() } }) as const;
+  return { behaviour, release: resolve };
+}
+
 test('four workers that hammer one key with rpm=60 let exactly 60 through', async () => {
   await using upstream = await startScriptedUpstream();
   const env = { WORKERS: '4', MAX_CONCURRENT_REQUESTS: '200' };
@@ -50,13 +63,16 @@ test('four workers that hammer one key with rpm=60 let exactly 60 through', asyn
 });
 
 test('limits of requests under way spread the load, and the last key of a tier is not the end', async () => {
-  const slow = { kind: 'slow', delayMs: 5_000 } as const;
-  await using upstream = await startScriptedUpstream({ script: () => slow });
+  const held = heldAnswer();
+  await using upstream = await startScriptedUpstream({ script: held.behaviour });
   await using proxy = await startGptLoad({
     keys: [`${keys[0]} concurrency=1`, `${keys[1]} concurrency=1`, `${keys[2]} tier=2`],
     upstreams: [upstream.url],
   });
-  const answers = await Promise.all([ask(proxy), ask(proxy), ask(proxy), ask(proxy)]);
+  const asked = [ask(proxy), ask(proxy), ask(proxy), ask(proxy)];
+  await eventually('all are under way', () => upstream.received() === 4);
+  held.release();
+  const answers = await Promise.all(asked);
   for (const { status } of answers) assert.equal(status, 200);
   const used = upstream.records.map(({ request }) => request.key).sort();
   assert.deepEqual(used, [keys[0], keys[1], keys[2], keys[2]]);
@@ -64,9 +80,11 @@ test('limits of requests under way spread the load, and the last key of a tier i
 
 test('with QUEUE_TIMEOUT requests wait for a busy key, first come first served', async () => {
   // The first one lasts until all the others are in line.
-  const delaysMs = [15_000];
-  const script = () => ({ kind: 'slow', delayMs: delaysMs.pop() ?? 30 }) as const;
-  await using upstream = await startScriptedUpstream({ script });
+  const held = heldAnswer();
+  const soon = { kind: 'slow', delayMs: 30 } as const;
+  await using upstream = await startScriptedUpstream({
+    script: ({ index }) => (index === 1 ? held.behaviour() : soon),
+  });
   await using proxy = await startGptLoad({
     keys: [`${keys[0]} concurrency=1`],
     upstreams: [upstream.url],
@@ -81,8 +99,9 @@ test('with QUEUE_TIMEOUT requests wait for a busy key, first come first served',
       return metrics.includes(`\ngpt_load_requests_in_flight ${place + 1}\n`);
     });
     // It has its slot; to the line it is a millisecond more, or some where all else runs too.
-    await new Promise((resolve) => setTimeout(resolve, 100));
+    await new Promise((resolve) => setTimeout(resolve, 300));
   }
+  held.release();
   await Promise.all(all);
   // One at a time, so that the order at the upstream is that of the keys.
   const order = upstream.records.map(({ request }) => Number(request.query.get('place')));
@@ -159,17 +178,17 @@ test('the count of a day survives kill -9, and the minute of a key a reading of 
 });
 
 test('one that waits for a certain key keeps nobody from the others', async () => {
-  const slow = { kind: 'slow', delayMs: 10_000 } as const;
+  const held = heldAnswer();
   await using upstream = await startScriptedUpstream({
     script: ({ path, key }) => {
       if (path.includes('files')) return { kind: 'good' };
-      return key === keys[0] ? slow : { kind: 'good' };
+      return key === keys[0] ? held.behaviour() : { kind: 'good' };
     },
   });
   await using proxy = await startGptLoad({
     keys: [`${keys[0]} concurrency=1`, `${keys[1]} concurrency=1 tier=2`],
     upstreams: [upstream.url],
-    env: { QUEUE_TIMEOUT: '60', WORKERS: '2' },
+    env: { QUEUE_TIMEOUT: '20', WORKERS: '2' },
   });
   // The file is the first key's, which then is busy.
   const form = new FormData();
@@ -184,6 +203,7 @@ test('one that waits for a certain key keeps nobody from the others', async () =
   const startMs = Date.now();
   for (let i = 0; i < 3; i += 1) assert.equal((await ask(proxy)).status, 200);
   assert.ok(Date.now() - startMs < 8_000, `${Date.now() - startMs} ms`);
+  held.release();
   assert.equal((await first).status, 200);
   await (await bound).arrayBuffer();
   assert.equal(upstream.records.at(-1)?.request.key, keys[0]);
