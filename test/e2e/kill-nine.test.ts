@@ -81,7 +81,7 @@ async function scripted(onRefused: (key: string) => void) {
   return Object.assign(upstream, { [Symbol.asyncDispose]: () => upstream.close() });
 }
 
-/** Some clients until the process is killed; when that was, and how long the longest request took. */
+/** Some clients until the process is killed; when that was, and what the longest request took. */
 async function killUnderLoad(proxy: GptLoad, afterMs: number) {
   const ended = new AbortController();
   let longestMs = 0;

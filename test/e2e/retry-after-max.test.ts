@@ -1,5 +1,5 @@
-// An upstream that asks for an hour, and an operator who grants it a few seconds: the key is tried by
-// one request then, also when many come at once.
+// An upstream that asks for an hour, and an operator who grants it a few seconds: the key is tried
+// by one request then, also when many come at once.
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
