@@ -13,7 +13,10 @@ import {
   type LogLevel,
   messageText,
 } from './log.ts';
-import { Remembered } from './remembered.ts';
+import { MAX_REMEMBERED_CHARS, Remembered } from './remembered.ts';
+
+/** Upstreams whose keys' texts are kept as they are written. */
+const MAX_UPSTREAMS = 64;
 
 /** One attempt of a request, as it was judged. */
 export interface AccessAttempt {
@@ -27,6 +30,8 @@ export interface AccessAttempt {
 
 export interface AccessFields {
   readonly id: string;
+  /** The number in an id that its worker made; -1: the id is the client's. */
+  readonly serial?: number;
   readonly client: string;
   readonly method: string;
   /** Path and query as asked; credentials in it are masked by the logger. */
@@ -57,8 +62,10 @@ export class AccessLog {
   #below = '';
   readonly #options: LoggerOptions;
   readonly #isPlain: boolean;
-  readonly #messages = new Remembered(messageText);
+  readonly #paths = new Remembered(messageText);
   readonly #fields: Remembered;
+  /** By upstream: a key and where it was asked. */
+  readonly #places = new Map<string, Remembered>();
   #timeMs = 0;
   #time = '';
 
@@ -97,19 +104,39 @@ export class AccessLog {
   }
 
   #text(access: AccessFields): string {
-    const { method, path, status, client, id } = access;
+    const { client, id, attempts } = access;
+    const shownId = isOwnId(access) ? id : fieldText(id);
     return (
-      `${this.#now()} INFO  ${this.#messages.of(`${method} ${path} ${status}`)}` +
+      `${this.#now()} INFO  ${this.#message(access)}` +
       ` ms=${timesText(access)} bytes=${sizesText(access)}` +
-      ` key=${this.#fields.of(keyText(access) ?? '')}` +
+      ` key=${this.#place(attempts[0])}` +
       `${this.#named(' client_name=', access.clientName)}${this.#named(' group=', access.group)}` +
-      ` client=${this.#fields.of(client)} id=${fieldText(id)}\n`
+      ` client=${this.#fields.of(client)} id=${shownId}\n`
     );
+  }
+
+  #message({ method, path, status }: AccessFields): string {
+    // Long ones are cut as a whole.
+    if (path.length > MAX_REMEMBERED_CHARS) return messageText(`${method} ${path} ${status}`);
+    return `${method} ${this.#paths.of(path)} ${status}`;
+  }
+
+  /** Looked up by texts that are there already: to make one of them costs more than the rest. */
+  #place(attempt: AccessAttempt | undefined): string {
+    const { upstream = '', key = '' } = attempt ?? {};
+    let places = this.#places.get(upstream);
+    if (places === undefined) {
+      if (this.#places.size >= MAX_UPSTREAMS) this.#places.clear();
+      places = new Remembered((asked) => fieldText(placeText({ key: asked, upstream })));
+      this.#places.set(upstream, places);
+    }
+    return places.of(key);
   }
 
   #json(access: AccessFields): string {
     const { method, path, status, attempts, client, id } = access;
     const { firstByteMs, totalMs, bytesIn, bytesOut } = access;
+    const shownId = isOwnId(access) ? `"${id}"` : jsonText(id);
     const upstream = this.#fields.of(attempts[0]?.upstream ?? '');
     return (
       `{"time":"${this.#now()}","level":"info","message":"request"` +
@@ -119,7 +146,7 @@ export class AccessLog {
       `,"upstream":${upstream},"key":${this.#fields.of(attempts[0]?.key ?? '')}` +
       `${this.#named(',"client_name":', access.clientName)}` +
       `${this.#named(',"group":', access.group)}` +
-      `,"client":${this.#fields.of(client)},"id":${jsonText(id)}}\n`
+      `,"client":${this.#fields.of(client)},"id":${shownId}}\n`
     );
   }
 
@@ -223,7 +250,12 @@ function keyText({ attempts }: AccessFields): string | undefined {
   return last === undefined ? undefined : placeText(last);
 }
 
-function placeText({ key, upstream }: AccessAttempt): string {
+/** It needs no look: letters and digits, and no key. */
+function isOwnId({ serial = -1 }: AccessFields): boolean {
+  return serial >= 0;
+}
+
+function placeText({ key, upstream }: Pick<AccessAttempt, 'key' | 'upstream'>): string {
   return `${key}@${upstream.replace(/^https?:\/\//, '')}`;
 }
 

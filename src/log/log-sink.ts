@@ -227,7 +227,7 @@ class Sink implements LogSink {
 
 const NEWLINE = 0x0a;
 
-/** A worker sends the lines of one tick as one text: what counts is how many it holds. */
+/** A worker sends the lines of some milliseconds as one text: what counts is how many it holds. */
 function lineCount(text: string | Buffer): number {
   let count = 0;
   for (const byte of Buffer.from(text)) if (byte === NEWLINE) count += 1;

@@ -2,9 +2,9 @@
 // line, so results are kept, within bounds.
 
 /** So many texts are kept as they are written. */
-const MAX_REMEMBERED = 256;
+const MAX_REMEMBERED = 1024;
 /** Longer texts are not worth remembering. */
-const MAX_REMEMBERED_CHARS = 256;
+export const MAX_REMEMBERED_CHARS = 256;
 
 /** Makes something of a text, and knows it the next time. */
 export class Remembered {

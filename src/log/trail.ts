@@ -46,8 +46,6 @@ export interface TrailTokens {
 /** A request that is over: what its access line tells, and more. */
 export interface Trail extends AccessFields {
   readonly attempts: readonly TrailAttempt[];
-  /** The number in an id that its worker made; -1: the id is the client's. */
-  readonly serial?: number;
   /** When it arrived. */
   readonly atMs: number;
   /** Also where there is but one group; '' when it came to none. */

@@ -43,6 +43,7 @@ import { WorkerGroups } from './groups/worker-groups.ts';
 import { SteadyClock } from './steady-clock.ts';
 import { watchVitalSigns } from './vital-signs.ts';
 import { serveOn } from './worker-listener.ts';
+import { WorkerLog } from './worker-log.ts';
 import type {
   FromWorker,
   Question,
@@ -59,7 +60,10 @@ const STRAY =
 /** Wires one worker's request path; its lines are the path. */
 function startWorker(start: WorkerStart, port: MessagePort): void {
   const { config, workerId, shared } = start;
-  const logging = workerLog(start, port);
+  const lines = new WorkerLog((text) => {
+    port.postMessage({ kind: 'log', lines: text } satisfies FromWorker);
+  });
+  const logging = loggingOf(start, lines.write);
   const log = createLogger(logging);
   const deadlines = new Deadlines(() => performance.now());
   const { now } = new SteadyClock(shared.clock);
@@ -99,7 +103,7 @@ function startWorker(start: WorkerStart, port: MessagePort): void {
   const trustedProxies = new TrustedProxies(config.trustedProxies);
   const outside = {
     config,
-    accessLog: new AccessLog(logging),
+    accessLog: new AccessLog({ ...logging, write: lines.gather }),
     trails,
     admin,
     ownSite,
@@ -205,24 +209,8 @@ function randomWord(): string {
     .padStart(8, '0');
 }
 
-/** Log lines of one tick go to the coordinator as one message; it alone writes. */
-function workerLog(start: WorkerStart, port: MessagePort): LoggerOptions {
-  let lines = '';
-  const flush = (): void => {
-    const message: FromWorker = { kind: 'log', lines };
-    lines = '';
-    port.postMessage(message);
-  };
-  return {
-    level: start.config.logLevel,
-    format: start.config.logFormat,
-    colour: start.colour,
-    clock: Date.now,
-    write: (line) => {
-      if (lines === '') setImmediate(flush);
-      lines += line;
-    },
-  };
+function loggingOf({ config, colour }: WorkerStart, write: LoggerOptions['write']): LoggerOptions {
+  return { level: config.logLevel, format: config.logFormat, colour, clock: Date.now, write };
 }
 
 /** Its first message tells it what to do. */

@@ -17,6 +17,7 @@ const attempt = fc.record({
   verdict: fc.constantFrom('success', 'key_dead invalid_key'),
   ms: fc.nat(),
 });
+const ofWorker = fc.record({ id: fc.stringMatching(/^[0-9a-z]{9,14}$/), serial: fc.nat() });
 const named = fc.record({ clientName: odd, group: odd }, { requiredKeys: [] });
 const plainAccesses: fc.Arbitrary<AccessFields> = fc.record({
   id: odd,
@@ -30,7 +31,9 @@ const plainAccesses: fc.Arbitrary<AccessFields> = fc.record({
   bytesOut: fc.nat(),
   attempts: fc.array(attempt, { maxLength: 2 }),
 });
-const accesses = fc.tuple(plainAccesses, named).map(([access, more]) => ({ ...access, ...more }));
+const accesses = fc
+  .tuple(plainAccesses, named, fc.option(ofWorker))
+  .map(([access, more, own]) => ({ ...access, ...more, ...own }));
 
 for (const format of ['text', 'json'] as const) {
   for (const colour of [false, true]) {
