@@ -72,6 +72,6 @@ export class Accounting {
     if (this.#tally === undefined) return;
     const failed = ended !== undefined || response.statusCode >= 400;
     const of = { client: clientName, group: groupName, model, row: keyRow };
-    this.#tally.add(of, failed, usage, Date.now());
+    this.#tally.add(of, failed, usage);
   }
 }

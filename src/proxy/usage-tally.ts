@@ -66,9 +66,12 @@ export class UsageTally {
     this.#flush = flush;
   }
 
-  /** Counts one request that has ended. */
-  add(of: UsageOf, failed: boolean, usage: TokenUsage | undefined, nowMs: number): void {
-    const sums = this.#rowOf(of, Math.floor(nowMs / HOUR_MS));
+  /**
+   * Counts one request that has ended. That an hour is over is seen at the next flush: to ask for
+   * the time would cost as much as to count.
+   */
+  add(of: UsageOf, failed: boolean, usage: TokenUsage | undefined): void {
+    const sums = this.#rowOf(of);
     sums.requests += 1;
     if (failed) sums.failed += 1;
     if (usage === undefined) {
@@ -82,19 +85,16 @@ export class UsageTally {
     sums.reasoning += usage.reasoning;
   }
 
-  #rowOf(of: UsageOf, hour: number): UsageRow {
+  #rowOf(of: UsageOf): UsageRow {
     // Most requests differ from the one before in their key alone.
     const last = this.#last;
     const isAlike =
-      last?.hour === hour &&
-      last.client === of.client &&
-      last.group === of.group &&
-      last.model === (of.model ?? '');
+      last?.client === of.client && last.group === of.group && last.model === (of.model ?? '');
     if (isAlike) {
       const known = this.#alike[of.row + 1];
       if (known !== undefined) return known;
     } else this.#alike = [];
-    const sums = this.#search(of, hour);
+    const sums = this.#search(of, Math.floor(Date.now() / HOUR_MS));
     // -1 stands for no key.
     this.#alike[of.row + 1] = sums;
     this.#last = sums;

@@ -91,3 +91,13 @@ test('what is not named, or as null, stays what it was', () => {
   const [prompt, total, cached] = NAMES.map((name) => numberOf(numbers, name));
   assert.deepEqual([prompt, total, cached], [12, 3, 4]);
 });
+
+test('a long object is read as a short one is, wherever a piece of it ends', () => {
+  for (let chars = 440; chars < 520; chars += 1) {
+    const numbers = new UsageNumbers();
+    const object = { note: 'ü'.repeat(chars), prompt_tokens: 1234, total_tokens: null };
+    assert.equal(readNumbers(JSON.stringify(object), 0, numbers), true);
+    assert.equal(numberOf(numbers, 'prompt_tokens'), 1234);
+    assert.equal(numbers.has(placeOf('total_tokens')), false, `after ${chars} characters`);
+  }
+});
