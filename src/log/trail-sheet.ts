@@ -7,22 +7,25 @@ import { ownRequestId } from './request-id.ts';
 import { shownText, type Trail, type TrailAttempt, type TrailChange } from './trail.ts';
 
 /** Numbers of a request and of each of its attempts. */
-const HEAD_PLACES = 25;
+const HEAD_PLACES = 29;
 const ATTEMPT_PLACES = 10;
 /** A request that had more attempts keeps the last ones. */
 const MAX_ATTEMPTS = 64;
 /** Numbers and texts that one sheet has room for. */
 const MAX_NUMBERS = 96 * 1024;
 const MAX_TEXT_CHARS = 128 * 1024;
-const NUMBER_BYTES = 8;
+const NUMBER_BYTES = 4;
 /** Stands for a text that is not there. */
 const NO_TEXT = 0;
-/** Stands for a number that is not there. */
-const NONE = -1;
+/** Stands for a number that is not there; what is there is written as one more. */
+const NONE = 0;
+/** What a number of two places has more in its second one. */
+const SECOND = 2 ** 32;
 
 /** Some trails, oldest first. */
 export interface TrailRecords {
-  readonly numbers: Float64Array<ArrayBuffer>;
+  /** Half the size of JavaScript's own: less to write, to copy and to keep. */
+  readonly numbers: Uint32Array<ArrayBuffer>;
   readonly texts: readonly string[];
   readonly count: number;
   /** Begins the ids that are written as numbers. */
@@ -34,7 +37,7 @@ export interface TrailRecords {
 /** A sheet that is being written. */
 export class TrailSheet {
   readonly #idPrefix: string;
-  readonly #numbers = new Float64Array(MAX_NUMBERS);
+  readonly #numbers = new Uint32Array(MAX_NUMBERS);
   readonly #places = new Map<string, number>();
   /** Masked and cut; of texts that come again and again this is known. */
   readonly #shown = new Remembered(shownText);
@@ -86,37 +89,37 @@ export class TrailSheet {
   }
 
   #writeHead(trail: Trail, attempts: number): void {
-    const { tokens, waitedMs = 0, firstByteMs, serial = NONE } = trail;
+    const { tokens, waitedMs = 0, firstByteMs, serial = -1 } = trail;
     const numbers = this.#numbers;
     const at = this.#used;
     this.#used += HEAD_PLACES;
     numbers[at] = attempts;
-    numbers[at + 1] = trail.atMs;
     // No two are the same: a number where it can be, and not looked up.
-    numbers[at + 2] = serial < 0 ? this.#newText('', shownText(trail.id)) : NO_TEXT;
-    numbers[at + 3] = this.#text(trail.client);
-    numbers[at + 4] = this.#text(trail.clientName);
-    numbers[at + 5] = this.#text(trail.groupName);
-    numbers[at + 6] = this.#text(trail.method);
-    numbers[at + 7] = this.#text(trail.path);
-    numbers[at + 8] = this.#text(trail.model);
-    numbers[at + 9] = trail.streamed ? 1 : 0;
-    numbers[at + 10] = trail.status;
-    numbers[at + 11] = firstByteMs ?? NONE;
-    numbers[at + 12] = trail.totalMs;
-    numbers[at + 13] = waitedMs;
-    numbers[at + 14] = trail.bytesIn;
-    numbers[at + 15] = trail.bytesOut;
-    numbers[at + 16] = this.#text(trail.ended);
-    numbers[at + 17] = this.#text(trail.refusal);
-    numbers[at + 24] = serial;
-    numbers[at + 18] = tokens === undefined ? NONE : 0;
+    numbers[at + 1] = serial < 0 ? this.#newText('', shownText(trail.id)) : NO_TEXT;
+    numbers[at + 2] = this.#text(trail.client);
+    numbers[at + 3] = this.#text(trail.clientName);
+    numbers[at + 4] = this.#text(trail.groupName);
+    numbers[at + 5] = this.#text(trail.method);
+    numbers[at + 6] = this.#text(trail.path);
+    numbers[at + 7] = this.#text(trail.model);
+    numbers[at + 8] = trail.streamed ? 1 : 0;
+    numbers[at + 9] = trail.status;
+    numbers[at + 10] = firstByteMs === null ? NONE : rounded(firstByteMs) + 1;
+    numbers[at + 11] = rounded(trail.totalMs);
+    numbers[at + 12] = rounded(waitedMs);
+    numbers[at + 13] = this.#text(trail.ended);
+    numbers[at + 14] = this.#text(trail.refusal);
+    this.#writeLong(at + 15, trail.atMs);
+    this.#writeLong(at + 17, trail.bytesIn);
+    this.#writeLong(at + 19, trail.bytesOut);
+    this.#writeLong(at + 21, serial + 1);
+    numbers[at + 23] = tokens === undefined ? 0 : 1;
     if (tokens === undefined) return;
-    numbers[at + 19] = tokens.input;
-    numbers[at + 20] = tokens.cached;
-    numbers[at + 21] = tokens.cacheWrite;
-    numbers[at + 22] = tokens.output;
-    numbers[at + 23] = tokens.reasoning;
+    numbers[at + 24] = tokens.input;
+    numbers[at + 25] = tokens.cached;
+    numbers[at + 26] = tokens.cacheWrite;
+    numbers[at + 27] = tokens.output;
+    numbers[at + 28] = tokens.reasoning;
   }
 
   #writeAttempt(attempt: TrailAttempt): void {
@@ -130,10 +133,17 @@ export class TrailSheet {
     numbers[at + 3] = this.#text(attempt.verdict);
     numbers[at + 4] = this.#text(attempt.rule);
     numbers[at + 5] = this.#text(attempt.code);
-    numbers[at + 6] = attempt.ms;
-    numbers[at + 7] = attempt.endMs;
-    numbers[at + 8] = attempt.waitedMs;
+    numbers[at + 6] = rounded(attempt.ms);
+    numbers[at + 7] = rounded(attempt.endMs);
+    numbers[at + 8] = rounded(attempt.waitedMs);
     numbers[at + 9] = changes.length === 0 ? NO_TEXT : this.#newText('', changesText(changes));
+  }
+
+  /** A whole number that one place has no room for, up to 2^53. */
+  #writeLong(at: number, value: number): void {
+    // What is beyond 32 bits falls away by itself.
+    this.#numbers[at] = value;
+    this.#numbers[at + 1] = value / SECOND;
   }
 
   #text(text: string | undefined): number {
@@ -148,6 +158,11 @@ export class TrailSheet {
     this.#textChars += shown.length;
     return place;
   }
+}
+
+/** Milliseconds as they are kept: whole ones, and none below 0. */
+function rounded(ms: number): number {
+  return ms > 0 ? ms + 0.5 : 0;
 }
 
 function changesText(changes: readonly TrailChange[]): string {
@@ -172,30 +187,30 @@ export function readTrails(records: TrailRecords): Trail[] {
 
 function readTrail(records: TrailRecords, at: number, attempts: number): Trail {
   const number = (place: number): number => records.numbers[at + place] ?? 0;
-  const ms = (place: number): number => Math.round(number(place));
+  const long = (place: number): number => number(place) + number(place + 1) * SECOND;
   const text = (place: number): string => records.texts[number(place)] ?? '';
   const optional = (place: number): string | undefined =>
     number(place) === NO_TEXT ? undefined : text(place);
   const first = at + HEAD_PLACES;
   return {
-    atMs: ms(1),
-    id: number(2) === NO_TEXT ? ownRequestId(records.idPrefix, number(24)) : text(2),
-    client: text(3),
-    clientName: optional(4),
-    groupName: text(5),
-    method: text(6),
-    path: text(7),
-    model: optional(8),
-    streamed: number(9) === 1,
-    status: number(10),
-    firstByteMs: number(11) === NONE ? null : ms(11),
-    totalMs: ms(12),
-    waitedMs: ms(13),
-    bytesIn: number(14),
-    bytesOut: number(15),
-    ended: optional(16),
-    refusal: optional(17),
-    tokens: number(18) === NONE ? undefined : readTokens(records.numbers.subarray(at + 19)),
+    atMs: long(15),
+    id: number(1) === NO_TEXT ? ownRequestId(records.idPrefix, long(21) - 1) : text(1),
+    client: text(2),
+    clientName: optional(3),
+    groupName: text(4),
+    method: text(5),
+    path: text(6),
+    model: optional(7),
+    streamed: number(8) === 1,
+    status: number(9),
+    firstByteMs: number(10) === NONE ? null : number(10) - 1,
+    totalMs: number(11),
+    waitedMs: number(12),
+    bytesIn: long(17),
+    bytesOut: long(19),
+    ended: optional(13),
+    refusal: optional(14),
+    tokens: number(23) === 0 ? undefined : readTokens(records.numbers.subarray(at + 24)),
     attempts: Array.from({ length: attempts }, (_, index) =>
       readAttempt(records, first + index * ATTEMPT_PLACES),
     ),
@@ -224,9 +239,9 @@ function readAttempt({ numbers, texts }: TrailRecords, at: number): TrailAttempt
     verdict: text(3),
     rule: optional(4),
     code: optional(5),
-    ms: Math.round(number(6)),
-    endMs: Math.round(number(7)),
-    waitedMs: Math.round(number(8)),
+    ms: number(6),
+    endMs: number(7),
+    waitedMs: number(8),
     changes: number(9) === NO_TEXT ? [] : (JSON.parse(text(9)) as TrailChange[]),
   };
 }

@@ -10,7 +10,7 @@ import { redactExact } from '../policy/redact.ts';
 
 /** Requests that are remembered. */
 export const MAX_TRAILS = 10_000;
-/** What they may take in all; a usual one takes 300 bytes. */
+/** What they may take in all; a usual one takes 160 bytes. */
 export const MAX_TRAIL_BYTES = 16 * 1024 * 1024;
 /** So many batches of fewer requests each become one: a batch by itself takes more than they do. */
 const MERGED_BATCHES = 64;

@@ -27,6 +27,7 @@ const odd = fc.oneof(
 const plain = { noNullPrototype: true };
 const maybe = fc.option(odd, { nil: undefined });
 const whole = fc.nat();
+const long = fc.oneof(whole, fc.maxSafeNat());
 const change = fc.record(
   {
     kind: fc.constantFrom('resting', 'blacklisted'),
@@ -75,8 +76,8 @@ const trails: fc.Arbitrary<Trail> = fc.record(
     firstByteMs: fc.option(whole),
     totalMs: whole,
     waitedMs: whole,
-    bytesIn: whole,
-    bytesOut: whole,
+    bytesIn: long,
+    bytesOut: long,
     ended: maybe,
     refusal: maybe,
     tokens: fc.option(tokens, { nil: undefined }),
@@ -96,6 +97,20 @@ test('trails read as they were written, also after the threads they went between
     }),
     { numRuns: 200 },
   );
+});
+
+test('times are kept in whole milliseconds', () => {
+  const sheet = new TrailSheet();
+  const attempts = [{ ...ATTEMPT, ms: 9.5, endMs: 1_000_000.49, waitedMs: 0.4 }];
+  sheet.write(trailWith({ firstByteMs: 0.2, totalMs: 11.5, waitedMs: 2.4, attempts }));
+  const [read] = readTrails(sheet.take());
+  const { firstByteMs, totalMs, waitedMs } = read ?? {};
+  assert.deepEqual(
+    { firstByteMs, totalMs, waitedMs },
+    { firstByteMs: 0, totalMs: 12, waitedMs: 2 },
+  );
+  const { ms, endMs, waitedMs: waited } = read?.attempts[0] ?? {};
+  assert.deepEqual({ ms, endMs, waited }, { ms: 10, endMs: 1_000_000, waited: 0 });
 });
 
 test('an id that the worker made is a number on the way, and itself again', () => {
