@@ -62,7 +62,7 @@ export class AccessLog {
   #below = '';
   readonly #options: LoggerOptions;
   readonly #isPlain: boolean;
-  readonly #paths = new Remembered(messageText);
+  readonly #plainPaths = new Remembered(plainPath);
   readonly #fields: Remembered;
   /** By upstream: a key and where it was asked. */
   readonly #places = new Map<string, Remembered>();
@@ -116,12 +116,12 @@ export class AccessLog {
   }
 
   #message({ method, path, status }: AccessFields): string {
-    // Long ones are cut as a whole.
-    if (path.length > MAX_REMEMBERED_CHARS) return messageText(`${method} ${path} ${status}`);
-    return `${method} ${this.#paths.of(path)} ${status}`;
+    const message = `${method} ${path} ${status}`;
+    const isPlain = path.length <= MAX_REMEMBERED_CHARS && this.#plainPaths.of(path) === path;
+    return isPlain ? message : messageText(message);
   }
 
-  /** Looked up by texts that are there already: to make one of them costs more than the rest. */
+  /** Two look-ups: to join key and upstream for one would cost more. */
   #place(attempt: AccessAttempt | undefined): string {
     const { upstream = '', key = '' } = attempt ?? {};
     let places = this.#places.get(upstream);
@@ -248,6 +248,12 @@ const SIZE_UNITS = ['k', 'M', 'G', 'T'] as const;
 function keyText({ attempts }: AccessFields): string | undefined {
   const last = attempts.at(-1);
   return last === undefined ? undefined : placeText(last);
+}
+
+/** The path, if it stands in a message as it is; '': something in it does not. */
+function plainPath(path: string): string {
+  const message = `GET ${path} 200`;
+  return messageText(message) === message ? path : '';
 }
 
 /** It needs no look: letters and digits, and no key. */

@@ -73,13 +73,13 @@ const TOP = namesOf('');
 const MAX_TOKENS = 1_000_000_000;
 /** Digits that are read as they stand; MAX_TOKENS has fewer. */
 const MAX_DIGITS = 15;
-/** A number that is written in another way is no longer than this. */
+/** Of a number that is written in another way so much is read. */
 const MAX_NUMBER_CHARS = 64;
 /** So much of a text has a usual object in it, whole. */
-const USUAL_CHARS = 512;
+const USUAL_CHARS = 2 * 1024;
 /** What is being read; a character takes three bytes at most. */
 const usual = Buffer.alloc(3 * USUAL_CHARS + 1);
-/** Stands behind the last byte: whatever reads on stops there. */
+/** Stands behind the last byte: no loop and no pattern reads on. */
 const END = 0;
 
 const QUOTE = 0x22;
@@ -104,7 +104,7 @@ export function placeOf(name: UsageName): number {
  * @returns false: the object does not end
  */
 export function readNumbers(text: string, from: number, into: UsageNumbers): boolean {
-  // A byte is read in half the time that a character of a text takes.
+  // A byte is read in half the time that a character takes, once there are some hundred of them.
   const length = usual.write(text.slice(from, from + USUAL_CHARS));
   usual[length] = END;
   if (readBytes(usual, length, into)) return true;

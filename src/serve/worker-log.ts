@@ -1,7 +1,7 @@
 // A worker's log lines on their way to the coordinator, which alone writes them: gathered, since a
 // message costs both threads as much as a line does.
 
-/** Lines of requests wait so long for others, at most. */
+/** Lines of requests wait so long for others, at most: so much is lost when a worker dies. */
 const GATHER_MS = 10;
 /** So many characters do not wait. */
 const ENOUGH_CHARS = 16 * 1024;
@@ -12,6 +12,7 @@ export class WorkerLog {
   #lines = '';
   #timer: NodeJS.Timeout | undefined;
   #isDue = false;
+  #isEnding = false;
 
   /** @param send takes whole lines, one or several */
   constructor(send: (lines: string) => void) {
@@ -27,9 +28,15 @@ export class WorkerLog {
   /** Takes a line that may wait for others. */
   readonly gather = (line: string): void => {
     this.#lines += line;
-    if (this.#lines.length >= ENOUGH_CHARS) this.#hasten();
+    if (this.#isEnding || this.#lines.length >= ENOUGH_CHARS) this.#hasten();
     else if (!this.#isDue) this.#timer ??= setTimeout(this.#flush, GATHER_MS);
   };
+
+  /** From now on no line waits: the thread may end at any time. */
+  end(): void {
+    this.#isEnding = true;
+    this.#flush();
+  }
 
   /** Once a turn, however many of its lines are urgent. */
   #hasten(): void {
@@ -43,6 +50,7 @@ export class WorkerLog {
     this.#timer = undefined;
     this.#isDue = false;
     const lines = this.#lines;
+    if (lines === '') return;
     this.#lines = '';
     this.#send(lines);
   };

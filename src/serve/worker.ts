@@ -60,10 +60,8 @@ const STRAY =
 /** Wires one worker's request path; its lines are the path. */
 function startWorker(start: WorkerStart, port: MessagePort): void {
   const { config, workerId, shared } = start;
-  const lines = new WorkerLog((text) => {
-    port.postMessage({ kind: 'log', lines: text } satisfies FromWorker);
-  });
-  const logging = loggingOf(start, lines.write);
+  const workerLog = workerLogTo(port);
+  const logging = loggingOf(start, workerLog.write);
   const log = createLogger(logging);
   const deadlines = new Deadlines(() => performance.now());
   const { now } = new SteadyClock(shared.clock);
@@ -103,7 +101,7 @@ function startWorker(start: WorkerStart, port: MessagePort): void {
   const trustedProxies = new TrustedProxies(config.trustedProxies);
   const outside = {
     config,
-    accessLog: new AccessLog({ ...logging, write: lines.gather }),
+    accessLog: new AccessLog({ ...logging, write: workerLog.gather }),
     trails,
     admin,
     ownSite,
@@ -123,6 +121,7 @@ function startWorker(start: WorkerStart, port: MessagePort): void {
   };
   const secured = secureServer(start, log, (tls) => createTlsServer(limits, router.handle, tls));
   const onDrain = (): void => {
+    workerLog.end();
     router.drain();
     tunnels.drain();
     admin.drain();
@@ -207,6 +206,10 @@ function randomWord(): string {
   return Math.floor(Math.random() * 2 ** 32)
     .toString(16)
     .padStart(8, '0');
+}
+
+function workerLogTo(port: MessagePort): WorkerLog {
+  return new WorkerLog((lines) => port.postMessage({ kind: 'log', lines } satisfies FromWorker));
 }
 
 function loggingOf({ config, colour }: WorkerStart, write: LoggerOptions['write']): LoggerOptions {

@@ -23,7 +23,10 @@ const plainAccesses: fc.Arbitrary<AccessFields> = fc.record({
   id: odd,
   client: fc.constantFrom('', '127.0.0.1', '::1'),
   method: fc.constantFrom('GET', 'POST'),
-  path: odd.map((text) => `/v1/${text}?key=sk-abcdefghijklmnop`),
+  path: fc.oneof(
+    odd.map((text) => `/v1/${text}?key=sk-abcdefghijklmnop`),
+    fc.constantFrom('/v1/models', '/v1/x?cookie=abc', '/v1/x?cookie=s3cr3t-id', '/a://b@', '*'),
+  ),
   status: fc.constantFrom(200, 404, 502),
   firstByteMs: fc.option(fc.double({ min: 0, max: 1e6, noNaN: true })),
   totalMs: fc.double({ min: 0, max: 1e6, noNaN: true }),

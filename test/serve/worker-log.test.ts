@@ -42,6 +42,17 @@ test('a line that matters takes along what waits, and leaves with its turn', asy
   assert.equal(sent.length, 1, 'nothing is left to be sent');
 });
 
+test('once the thread may end, no line waits', async (t) => {
+  t.mock.timers.enable({ apis: ['setTimeout'] });
+  const { sent, log } = gathering();
+  log.gather('a\n');
+  log.end();
+  assert.deepEqual(sent, ['a\n']);
+  log.gather('b\n');
+  await turn();
+  assert.deepEqual(sent, ['a\n', 'b\n']);
+});
+
 test('many lines do not wait', async (t) => {
   t.mock.timers.enable({ apis: ['setTimeout'] });
   const { sent, log } = gathering();
@@ -49,4 +60,13 @@ test('many lines do not wait', async (t) => {
   for (let i = 0; i < 400; i += 1) log.gather(line);
   await turn();
   assert.deepEqual(sent, [line.repeat(400)]);
+});
+
+test('a line that matters, written as the others become due, leaves nothing empty behind', async () => {
+  const { sent, log } = gathering();
+  setTimeout(() => log.write('b\n'), 10);
+  log.gather('a\n');
+  await new Promise((resolve) => setTimeout(resolve, 60));
+  assert.ok(!sent.includes(''));
+  assert.equal(sent.join(''), 'a\nb\n');
 });
