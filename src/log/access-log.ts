@@ -121,7 +121,7 @@ export class AccessLog {
     return isPlain ? message : messageText(message);
   }
 
-  /** Two look-ups: to join key and upstream for one would cost more. */
+  /** Looked up twice, since joining key and upstream for one look-up would cost more. */
   #place(attempt: AccessAttempt | undefined): string {
     const { upstream = '', key = '' } = attempt ?? {};
     let places = this.#places.get(upstream);

@@ -17,14 +17,14 @@ const MAX_TEXT_CHARS = 128 * 1024;
 const NUMBER_BYTES = 4;
 /** Stands for a text that is not there. */
 const NO_TEXT = 0;
-/** Stands for a number that is not there; what is there is written as one more. */
+/** Stands for a number that is not there: one that is there is written as one more. */
 const NONE = 0;
-/** What a number of two places has more in its second one. */
+/** What counts as 1 in the second place of a number that has two. */
 const SECOND = 2 ** 32;
 
 /** Some trails, oldest first. */
 export interface TrailRecords {
-  /** Half the size of JavaScript's own: less to write, to copy and to keep. */
+  /** Half the size of JavaScript's numbers: less to write, to copy and to keep. */
   readonly numbers: Uint32Array<ArrayBuffer>;
   readonly texts: readonly string[];
   readonly count: number;

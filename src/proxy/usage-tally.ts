@@ -67,8 +67,8 @@ export class UsageTally {
   }
 
   /**
-   * Counts one request that has ended. That an hour is over is seen at the next flush: to ask for
-   * the time would cost as much as to count.
+   * Counts one request that has ended. That an hour is over is noticed at the next flush: asking
+   * for the time would cost as much as counting.
    */
   add(of: UsageOf, failed: boolean, usage: TokenUsage | undefined): void {
     const sums = this.#rowOf(of);
