@@ -25,6 +25,7 @@ test('a shutdown does not wait for a worker that waits to be replaced', { skip }
       SERVER_GRACEFUL_SHUTDOWN_TIMEOUT: String(GRACE_SECONDS),
     },
   });
+  await proxy.waitForLog(/listening on/, 30_000);
   const deaths = () => proxy.output().split('worker died').length - 1;
   for (let death = 1; death <= DEATHS; death += 1) {
     writeFileSync(join(proxy.directory, 'kill-worker'), '');

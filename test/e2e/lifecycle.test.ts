@@ -140,6 +140,7 @@ test('a worker that dies is replaced and gives its permits back', {
       upstreams: [upstream.url],
       env: { NODE_OPTIONS: `--import=${killer}`, MAX_CONCURRENT_REQUESTS: '2', WORKERS: '1' },
     });
+    await proxy.waitForLog(/listening on/, 30_000);
     using first = await connectRaw(proxy.port);
     using second = await connectRaw(proxy.port);
     for (const client of [first, second]) await client.send(requestBytes('GET /v1/hang'));

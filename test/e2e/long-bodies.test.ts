@@ -11,8 +11,8 @@ import { startScriptedUpstream } from '../../src/demo/scripted-upstream.ts';
 import { startGptLoad } from '../support/start-gpt-load.ts';
 
 const keys = ['sk-test-long-bodies-0123456789', 'sk-test-long-bodies-9876543210'];
-/** Or a tenth of what it takes to read one of them at once, on a machine that is slow. */
-const LIMIT_MS = Math.max(50, parseMs() / 10);
+/** Or a quarter of what it takes to read one of them at once, on a machine that is slow. */
+const LIMIT_MS = Math.max(50, parseMs() / 4);
 /** A machine that is busy with others delays everybody now and then, but not each time. */
 const ROUNDS = 6;
 

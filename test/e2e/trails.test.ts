@@ -243,6 +243,7 @@ test('a worker that dies takes none of the trails that it has sent with it', { s
   const env = { NODE_OPTIONS: `--import=${killer}` };
   await withPool({ keys: [good], env }, async (proxy) => {
     const ids: string[] = [];
+    await proxy.waitForLog(/listening on/, 30_000);
     for (let i = 0; i < 20; i += 1) ids.push(await chat(proxy));
     await untilListed(proxy, 20);
     writeFileSync(join(proxy.directory, 'kill-worker'), '');

@@ -83,6 +83,8 @@ test('workers that die under load lose only their own requests', { skip }, async
       upstreams: [upstream.url],
       env: { NODE_OPTIONS: `--import=${killer}`, WORKERS: '4', LOG_ENABLE_REQUEST: 'false' },
     });
+    // The first worker answers sooner; a start in which one dies is given up.
+    await proxy.waitForLog(/listening on/, 30_000);
     upstream.forget();
     const agent = new http.Agent({ keepAlive: true, maxSockets: clients });
     const seen: Seen = { whole: 0, broken: 0, odd: [] };
