@@ -271,7 +271,7 @@ function routerOf({
     proxy,
     answers,
     accessLog,
-    trails: { add: () => {} },
+    endedRequests: { add: () => {} },
     trustedProxies,
     clientCounts,
     clientLimits: new ClientLimits(ClientLimits.create(1, 1), 0),
