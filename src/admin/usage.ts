@@ -15,7 +15,7 @@ import {
   type UsageAnswer,
   type UsageDimension,
   type UsageQuestion,
-} from '../store/sqlite/usage-store.ts';
+} from '../store/usage-question.ts';
 
 const HOUR_MS = 3_600_000;
 const HOURS_PER_DAY = 24;

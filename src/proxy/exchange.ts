@@ -51,7 +51,7 @@ export class Exchange implements ResponseOwner {
   makesResource = false;
   /** It came as far as a group's keys: what it used counts. */
   isServed = false;
-  /** The bytes, as Latin-1, of a short answer that was there as a whole, until somebody reads it. */
+  /** The bytes, as Latin-1, of a short answer that was there as a whole, until they are read. */
   text: string | undefined;
   /** Reads along as any other answer passes; undefined: nobody wants to know. */
   reader: AnswerReader | undefined;

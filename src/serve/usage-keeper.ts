@@ -9,12 +9,8 @@ import { previewKey } from '../policy/redact.ts';
 import type { GroupView } from '../pool/group-view.ts';
 import type { KeyTable } from '../pool/table/key-table.ts';
 import type { TokenSeries, UsageRow } from '../proxy/usage-tally.ts';
-import {
-  type StoredUsage,
-  type UsageAnswer,
-  type UsageQuestion,
-  UsageStore,
-} from '../store/sqlite/usage-store.ts';
+import { UsageStore } from '../store/sqlite/usage-store.ts';
+import type { StoredUsage, UsageAnswer, UsageQuestion } from '../store/usage-question.ts';
 import type { StateKeeper } from './state-keeper.ts';
 import { addRow, addUsage, mergeUsage, rowName } from './usage-sums.ts';
 

@@ -1,6 +1,6 @@
 // Sums of usage: added up, and rows of several books put together as if one had kept them all.
 
-import type { UsageAnswer, UsageSums } from '../store/sqlite/usage-store.ts';
+import type { UsageAnswer, UsageSums } from '../store/usage-question.ts';
 
 /** What tells a row from all others of one question: two of the same name are one. */
 export function rowName({ hour, client, group, model, key }: UsageAnswer): string {

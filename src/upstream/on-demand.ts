@@ -16,6 +16,21 @@ export function http2(): typeof import('node:http2') {
   return process.getBuiltinModule('node:http2');
 }
 
+/** node:zlib, for answers that are encoded, or are to be. */
+export function zlib(): typeof import('node:zlib') {
+  return process.getBuiltinModule('node:zlib');
+}
+
+/** node:v8, for what is known of the heap. */
+export function v8(): typeof import('node:v8') {
+  return process.getBuiltinModule('node:v8');
+}
+
+/** node:dns, for upstreams and proxies that have names. */
+export function dns(): typeof import('node:dns') {
+  return process.getBuiltinModule('node:dns');
+}
+
 /** node:crypto, for AUTH_KEY and certificates. */
 export function crypto(): typeof import('node:crypto') {
   return process.getBuiltinModule('node:crypto');

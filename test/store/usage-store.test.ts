@@ -5,13 +5,12 @@ import assert from 'node:assert/strict';
 import { DatabaseSync } from 'node:sqlite';
 import { test } from 'node:test';
 import fc from 'fast-check';
+import { MAX_USAGE_MODELS, UsageStore } from '../../src/store/sqlite/usage-store.ts';
 import {
   KEEP_USAGE_DAYS,
-  MAX_USAGE_MODELS,
   type StoredUsage,
   type UsageDimension,
-  UsageStore,
-} from '../../src/store/sqlite/usage-store.ts';
+} from '../../src/store/usage-question.ts';
 import { bestOfThree } from '../support/best-of-three.ts';
 
 const HOUR = 24 * 20_500;

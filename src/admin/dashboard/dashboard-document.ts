@@ -3,7 +3,7 @@
 
 import { readFileSync } from 'node:fs';
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { gzipSync } from 'node:zlib';
+import { zlib } from '../../upstream/on-demand.ts';
 
 /** The document, and the hashes of the script and the style that it may run. */
 interface Page {
@@ -51,7 +51,7 @@ function prepare(): Prepared | undefined {
   const page = typeof __DASHBOARD__ === 'object' ? __DASHBOARD__ : written();
   if (page === undefined) return undefined;
   const plain = Buffer.from(page.html);
-  return { plain, gzipped: gzipSync(plain, { level: 9 }), policy: page.policy };
+  return { plain, gzipped: zlib().gzipSync(plain, { level: 9 }), policy: page.policy };
 }
 
 function written(): Page | undefined {

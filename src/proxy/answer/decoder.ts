@@ -1,7 +1,7 @@
 // Undoes a content coding as the bytes come (RFC 9110 8.4.1), off the event loop.
 
 import type { Transform } from 'node:stream';
-import zlib from 'node:zlib';
+import { zlib } from '../../upstream/on-demand.ts';
 
 /** zlib's format begins so: "deflate", and a checksum of these two bytes (RFC 1950 2.2). */
 const ZLIB_METHOD = 8;
@@ -9,9 +9,11 @@ const ZLIB_CHECK = 31;
 
 type MakeDecoder = (begin: Buffer, strict: boolean) => Transform;
 
-const { Z_SYNC_FLUSH, BROTLI_OPERATION_FLUSH, ZSTD_e_flush } = zlib.constants;
 const flushed = (strict: boolean, finishFlush: number) => (strict ? {} : { finishFlush });
-const gunzip: MakeDecoder = (_, strict) => zlib.createGunzip(flushed(strict, Z_SYNC_FLUSH));
+const gunzip: MakeDecoder = (_, strict) => {
+  const { constants, createGunzip } = zlib();
+  return createGunzip(flushed(strict, constants.Z_SYNC_FLUSH));
+};
 
 const DECODERS = new Map<string, MakeDecoder>([
   ['gzip', gunzip],
@@ -19,12 +21,25 @@ const DECODERS = new Map<string, MakeDecoder>([
   [
     'deflate',
     (begin, strict) => {
-      const options = flushed(strict, Z_SYNC_FLUSH);
-      return isRaw(begin) ? zlib.createInflateRaw(options) : zlib.createInflate(options);
+      const { constants, createInflate, createInflateRaw } = zlib();
+      const options = flushed(strict, constants.Z_SYNC_FLUSH);
+      return isRaw(begin) ? createInflateRaw(options) : createInflate(options);
     },
   ],
-  ['br', (_, strict) => zlib.createBrotliDecompress(flushed(strict, BROTLI_OPERATION_FLUSH))],
-  ['zstd', (_, strict) => zlib.createZstdDecompress(flushed(strict, ZSTD_e_flush))],
+  [
+    'br',
+    (_, strict) => {
+      const { constants, createBrotliDecompress } = zlib();
+      return createBrotliDecompress(flushed(strict, constants.BROTLI_OPERATION_FLUSH));
+    },
+  ],
+  [
+    'zstd',
+    (_, strict) => {
+      const { constants, createZstdDecompress } = zlib();
+      return createZstdDecompress(flushed(strict, constants.ZSTD_e_flush));
+    },
+  ],
 ]);
 
 /** Whether there is a decoder for a coding. */

@@ -1,8 +1,9 @@
 // ENABLE_GZIP: which answers are compressed for the client, and how. Only what the upstream sent
 // plain, what compresses, and never event streams; everything else passes byte for byte.
 
-import zlib from 'node:zlib';
+import type { Gzip } from 'node:zlib';
 import { fieldValue } from '../../policy/headers.ts';
+import { zlib } from '../../upstream/on-demand.ts';
 
 /** Smaller answers cost more to compress than they save. */
 export const MIN_GZIP_BYTES = 1024;
@@ -57,6 +58,7 @@ export function markGzipped(fields: string[]): void {
 }
 
 /** A compressor that passes on what it has after every write: a slowly growing JSON stays live. */
-export function createGzip(): zlib.Gzip {
-  return zlib.createGzip({ flush: zlib.constants.Z_SYNC_FLUSH });
+export function createGzip(): Gzip {
+  const { constants, createGzip: create } = zlib();
+  return create({ flush: constants.Z_SYNC_FLUSH });
 }

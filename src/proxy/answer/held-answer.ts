@@ -2,9 +2,10 @@
 // bounded prefix of an error, or a stream up to its first real event. The bytes stay as they came;
 // decoding works on a copy.
 
-import zlib from 'node:zlib';
+import type { ZlibOptions } from 'node:zlib';
 import { fieldValue } from '../../policy/headers.ts';
 import { type Deadlines, Waiter } from '../../upstream/deadlines.ts';
+import { zlib } from '../../upstream/on-demand.ts';
 import type { UpstreamAnswer } from '../../upstream/transport.ts';
 
 /** Bytes of an answer that are looked at, of the wire's form and of the decoded copy alike. */
@@ -228,23 +229,23 @@ export const MAX_CODINGS = 3;
  * @param strict false: the bytes may be cut off, and what follows the cut is simply missing
  */
 function decode(raw: Buffer, coding: string, strict: boolean): Buffer | undefined {
-  const { Z_SYNC_FLUSH, BROTLI_OPERATION_FLUSH, ZSTD_e_flush } = zlib.constants;
+  const { Z_SYNC_FLUSH, BROTLI_OPERATION_FLUSH, ZSTD_e_flush } = zlib().constants;
   const limits = { maxOutputLength: MAX_DECODED_BYTES };
   const zlibLimits = strict ? limits : { ...limits, finishFlush: Z_SYNC_FLUSH };
   try {
     switch (coding) {
       case 'gzip':
       case 'x-gzip':
-        return zlib.gunzipSync(raw, zlibLimits);
+        return zlib().gunzipSync(raw, zlibLimits);
       case 'deflate':
         return inflate(raw, zlibLimits);
       case 'br':
-        return zlib.brotliDecompressSync(
+        return zlib().brotliDecompressSync(
           raw,
           strict ? limits : { ...limits, finishFlush: BROTLI_OPERATION_FLUSH },
         );
       case 'zstd':
-        return zlib.zstdDecompressSync(
+        return zlib().zstdDecompressSync(
           raw,
           strict ? limits : { ...limits, finishFlush: ZSTD_e_flush },
         );
@@ -257,10 +258,10 @@ function decode(raw: Buffer, coding: string, strict: boolean): Buffer | undefine
 }
 
 /** "deflate" means zlib's format (RFC 9110 8.4.1.2), and some servers send the bare one. */
-function inflate(raw: Buffer, limits: zlib.ZlibOptions): Buffer {
+function inflate(raw: Buffer, limits: ZlibOptions): Buffer {
   try {
-    return zlib.inflateSync(raw, limits);
+    return zlib().inflateSync(raw, limits);
   } catch {
-    return zlib.inflateRawSync(raw, limits);
+    return zlib().inflateRawSync(raw, limits);
   }
 }

@@ -9,7 +9,7 @@ import type { Logger } from '../../log/log.ts';
 import { nextStanding, type Standing } from '../../policy/fleet-shares.ts';
 import type { FleetMemory } from '../../pool/fleet-memory.ts';
 import type { GroupView } from '../../pool/group-view.ts';
-import { KEEP_USAGE_DAYS, type UsageQuestion } from '../../store/sqlite/usage-store.ts';
+import { KEEP_USAGE_DAYS, type UsageQuestion } from '../../store/usage-question.ts';
 import {
   type Beat,
   type FiledRecord,

@@ -9,7 +9,7 @@ import {
   type UsageAnswer,
   type UsageDimension,
   type UsageQuestion,
-} from '../../store/sqlite/usage-store.ts';
+} from '../../store/usage-question.ts';
 import type { InstanceFacts } from '../../store/valkey/fleet-store.ts';
 import { BATCH_ROWS, type Grain, type SharedUsage } from '../../store/valkey/shared-usage.ts';
 import { LinkError } from '../../store/valkey/valkey-link.ts';

@@ -2,7 +2,7 @@
 // when somebody asks, and added up as it comes. The answer to a question is good for two seconds,
 // so that many viewers of the page cost no more than one. What is written there is fleet-usage.ts.
 
-import type { UsageAnswer, UsageQuestion } from '../../store/sqlite/usage-store.ts';
+import type { UsageAnswer, UsageQuestion } from '../../store/usage-question.ts';
 import type { BookEntry, SharedUsage } from '../../store/valkey/shared-usage.ts';
 import { LinkError } from '../../store/valkey/valkey-link.ts';
 import { addRow, rowName } from '../usage-sums.ts';

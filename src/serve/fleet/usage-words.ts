@@ -2,7 +2,7 @@
 // sums. What stands there may have been written by another version, or by somebody else: it is
 // read with care. When it is written is fleet-usage.ts.
 
-import type { UsageAnswer, UsageSums } from '../../store/sqlite/usage-store.ts';
+import type { UsageAnswer, UsageSums } from '../../store/usage-question.ts';
 
 const SUMS = 8;
 /** Of names; those of models are shorter. */

@@ -3,9 +3,15 @@
 
 import { randomBytes } from 'node:crypto';
 import { DatabaseSync, type StatementSync } from 'node:sqlite';
+import {
+  KEEP_USAGE_DAYS,
+  type StoredUsage,
+  USAGE_DIMENSIONS,
+  type UsageAnswer,
+  type UsageDimension,
+  type UsageQuestion,
+} from '../usage-question.ts';
 
-/** How long it is kept. */
-export const KEEP_USAGE_DAYS = 92;
 /** Models that are told apart; those that come later are `other`, together. */
 export const MAX_USAGE_MODELS = 1_000;
 /** Of these, those that only failed requests have named: clients make names up. */
@@ -13,55 +19,6 @@ const MAX_FAILED_MODELS = MAX_USAGE_MODELS / 2;
 const OTHER = 'other';
 const MAX_REMEMBERED_KEYS = 100_000;
 const HOURS_PER_DAY = 24;
-
-/** The numbers of one row. */
-export interface UsageSums {
-  readonly requests: number;
-  readonly failed: number;
-  readonly unknown: number;
-  readonly input: number;
-  readonly cached: number;
-  readonly cacheWrite: number;
-  readonly output: number;
-  readonly reasoning: number;
-}
-
-/** Sums of one hour, client, group, model and key. */
-export interface StoredUsage extends UsageSums {
-  /** Hours since 1970, UTC. */
-  readonly hour: number;
-  readonly client: string;
-  readonly group: string;
-  readonly model: string;
-  /** What the key is called in this file; '' for none. */
-  readonly keyId: string;
-  readonly keyPreview: string;
-}
-
-export const USAGE_DIMENSIONS = ['client', 'group', 'model', 'key'] as const;
-export type UsageDimension = (typeof USAGE_DIMENSIONS)[number];
-
-/** What is asked: sums from one hour up to before another. */
-export interface UsageQuestion {
-  readonly fromHour: number;
-  readonly toHour: number;
-  readonly by: 'hour' | 'day';
-  readonly groupBy: readonly UsageDimension[];
-}
-
-/** One row of the answer; dimensions that were not asked for are ''. */
-export interface UsageAnswer extends UsageSums {
-  /** Hours since 1970, UTC, at which the hour or day begins. */
-  readonly hour: number;
-  readonly client: string;
-  readonly group: string;
-  readonly model: string;
-  readonly key: string;
-  /** Dollars, of the models that have a price; undefined: nothing is known of prices. */
-  readonly cost?: number;
-  /** Some of its models have no price. */
-  readonly isCostPartial?: boolean;
-}
 
 const SUMS = 'requests, failed, unknown, input, cached, cache_write, output, reasoning';
 const NAMES = SUMS.split(', ');

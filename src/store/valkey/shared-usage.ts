@@ -3,7 +3,7 @@
 // sent as the whole sum that its book has, never as an increment, so that sending it twice counts
 // once. When to send and how to add up is serve/fleet/fleet-usage.ts.
 
-import { KEEP_USAGE_DAYS } from '../sqlite/usage-store.ts';
+import { KEEP_USAGE_DAYS } from '../usage-question.ts';
 import { LinkError, type Reply, type ValkeyLink } from './valkey-link.ts';
 
 const DAY_SECONDS = 86_400;

@@ -2,8 +2,9 @@
 // resolver once. getaddrinfo blocks one of libuv's few threads for as long as it takes, so a
 // cached answer also keeps file work going. Which address is used is up to dial-tcp.ts.
 
-import { promises as dns, type LookupAddress } from 'node:dns';
+import type { LookupAddress } from 'node:dns';
 import { isIP } from 'node:net';
+import { dns } from '../on-demand.ts';
 
 /** How long an answer is used without asking again. Short: providers move traffic by DNS. */
 export const DNS_TTL_MS = 30_000;
@@ -23,7 +24,8 @@ interface Entry {
   readonly askedMs: number;
 }
 
-const systemResolve: Resolve = (hostname) => dns.lookup(hostname, { all: true, order: 'verbatim' });
+const systemResolve: Resolve = (hostname) =>
+  dns().promises.lookup(hostname, { all: true, order: 'verbatim' });
 
 export class DnsCache {
   readonly #nowMs: () => number;

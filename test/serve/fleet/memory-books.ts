@@ -1,6 +1,7 @@
 // Books of usage in memory, without the workers that fill them.
 
-import { type StoredUsage, UsageStore } from '../../../src/store/sqlite/usage-store.ts';
+import { UsageStore } from '../../../src/store/sqlite/usage-store.ts';
+import type { StoredUsage } from '../../../src/store/usage-question.ts';
 
 const SUMS = { failed: 0, unknown: 0, cached: 0, cacheWrite: 0, output: 0, reasoning: 0 };
 
