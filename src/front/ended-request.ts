@@ -6,95 +6,97 @@ import { loggedTarget } from '../policy/request-target.ts';
 import type { Exchange } from '../proxy/exchange.ts';
 
 export class EndedRequest implements Trail {
-  readonly exchange: Exchange;
+  readonly #exchange: Exchange;
   readonly totalMs: number;
-  /** Once it is written down. */
-  atMs = 0;
   readonly #isOnlyGroup: boolean;
 
   /** @param isOnlyGroup the access line need not say whose keys served */
   constructor(exchange: Exchange, totalMs: number, isOnlyGroup: boolean) {
-    this.exchange = exchange;
+    this.#exchange = exchange;
     this.totalMs = totalMs;
     this.#isOnlyGroup = isOnlyGroup;
   }
 
+  get atMs(): number {
+    return Date.now() - Math.round(this.totalMs);
+  }
+
   get id(): string {
-    return this.exchange.id;
+    return this.#exchange.id;
   }
 
   get serial(): number {
-    return this.exchange.serial;
+    return this.#exchange.serial;
   }
 
   get client(): string {
-    return this.exchange.clientAddress;
+    return this.#exchange.clientAddress;
   }
 
   get clientName(): string | undefined {
-    return this.exchange.client?.name;
+    return this.#exchange.client?.name;
   }
 
   get groupName(): string {
-    return this.exchange.groupName;
+    return this.#exchange.groupName;
   }
 
   get group(): string | undefined {
-    return this.#isOnlyGroup ? undefined : this.exchange.groupName;
+    return this.#isOnlyGroup ? undefined : this.#exchange.groupName;
   }
 
   get method(): string {
-    return this.exchange.method;
+    return this.#exchange.method;
   }
 
   get path(): string {
-    return loggedTarget(this.exchange.asked);
+    return loggedTarget(this.#exchange.asked);
   }
 
   get model(): string | undefined {
-    return this.exchange.model;
+    return this.#exchange.model;
   }
 
   get streamed(): boolean {
-    return this.exchange.streamed;
+    return this.#exchange.streamed;
   }
 
   get status(): number {
-    const { clientLeft, response } = this.exchange;
+    const { clientLeft, response } = this.#exchange;
     return clientLeft && !response.headersSent ? 0 : response.statusCode;
   }
 
   get firstByteMs(): number | null {
-    const { firstByteMs } = this.exchange;
+    const { firstByteMs } = this.#exchange;
     return firstByteMs < 0 ? null : firstByteMs;
   }
 
   get waitedMs(): number | undefined {
-    const { waitedMs } = this.exchange;
+    const { waitedMs } = this.#exchange;
     return waitedMs === 0 ? undefined : waitedMs;
   }
 
   get bytesIn(): number {
-    return this.exchange.bytesIn;
+    return this.#exchange.bytesIn;
   }
 
   get bytesOut(): number {
-    return this.exchange.bytesOut;
+    return this.#exchange.bytesOut;
   }
 
   get ended(): string | undefined {
-    return this.exchange.ended;
+    return this.#exchange.ended;
   }
 
   get refusal(): string | undefined {
-    return this.exchange.refusal;
+    return this.#exchange.refusal;
   }
 
   get tokens(): TrailTokens | undefined {
-    return this.exchange.usage;
+    return this.#exchange.usage;
   }
 
   get attempts(): readonly TrailAttempt[] {
-    return this.exchange.attempts;
+    return this.#exchange.attempts;
   }
 }

@@ -8,6 +8,7 @@ import type { Config } from '../config/config.ts';
 import type { AccessLog } from '../log/access-log.ts';
 import type { Logger } from '../log/log.ts';
 import { ownRequestId } from '../log/request-id.ts';
+import type { TrailBatches } from '../log/trail-batch.ts';
 import type { RequestTarget } from '../policy/request-target.ts';
 import type { ClientCounts } from '../pool/counts/client-counts.ts';
 import type { WorkerCounters } from '../pool/counts/counters.ts';
@@ -29,7 +30,6 @@ import type { Deadlines } from '../upstream/deadlines.ts';
 import type { Auth } from './auth.ts';
 import type { TrustedProxies } from './client-address.ts';
 import { EndedRequest } from './ended-request.ts';
-import type { EndedRequests } from './ended-requests.ts';
 import { KnownTargets } from './known-targets.ts';
 import { asksForModels, type ListsOfModels, sendModels } from './model-list.ts';
 import type { OwnSite } from './own-site.ts';
@@ -57,7 +57,7 @@ export interface RouterParts {
   readonly trustedProxies: TrustedProxies;
   readonly log: Logger;
   readonly accessLog: AccessLog;
-  readonly endedRequests: Pick<EndedRequests, 'add'>;
+  readonly trails: Pick<TrailBatches, 'add'>;
   /** The models of all groups, as their upstreams list them. */
   readonly listModels: () => Promise<ListsOfModels>;
   /** Begins every request id of this worker, so that ids differ between workers and runs. */
@@ -222,9 +222,9 @@ export class Router {
     }
   }
 
-  /** The exchange is over: it is counted, leaves its access line, and soon its trail. */
+  /** The exchange is over: it is counted, and leaves its access line and its trail. */
   readonly #ended = (exchange: Exchange): void => {
-    const { accessLog, counters, clientCounts, deadlines, config, endedRequests } = this.#parts;
+    const { accessLog, counters, clientCounts, deadlines, config, trails } = this.#parts;
     const { client } = exchange;
     if (client !== undefined && exchange.isLimited) this.#parts.clientLimits.leave(client);
     const totalMs = deadlines.touch() - exchange.startMs;
@@ -241,8 +241,8 @@ export class Router {
     const broke = exchange.ended !== undefined && exchange.ended !== 'client_left';
     const isOnlyGroup = this.#served.routing.groups.length === 1;
     const over = new EndedRequest(exchange, totalMs, isOnlyGroup);
-    if (exchange.isReading) exchange.whenRead = () => endedRequests.add(over);
-    else endedRequests.add(over);
+    if (exchange.isReading) exchange.whenRead = () => trails.add(over);
+    else trails.add(over);
     if (broke || exchange.response.statusCode >= 500) accessLog.write('error', over);
     else if (failed || config.logEnableRequest) accessLog.write('info', over);
   };

@@ -162,11 +162,6 @@ export class Lease {
     }
   }
 
-  /** Its key may be asked only so much. */
-  get isLimited(): boolean {
-    return this.#origin.admission !== undefined;
-  }
-
   /** What the answer says that it used takes the place of the estimate. */
   settleTokens(used: number): void {
     const { admission, row } = this.#origin;

@@ -5,6 +5,7 @@ import { modelInAnswer, tokenUsage } from '../policy/token-usage.ts';
 import type { Lease } from '../pool/lease.ts';
 import type { ClientLimits } from '../pool/limits/client-limits.ts';
 import type { Exchange } from './exchange.ts';
+import type { Plan } from './plan.ts';
 import { rememberMade } from './resources.ts';
 import type { UsageTally } from './usage-tally.ts';
 
@@ -30,55 +31,47 @@ export class Accounting {
   }
 
   /**
-   * The answer is over. What was read along says what the request used and made; of an encoded
-   * answer a moment later. A short answer on which nothing depends is read when it is counted.
+   * What was read along says what the request used and made; of an encoded answer a moment later.
    */
-  answered(exchange: Exchange, lease: Lease): void {
+  answered(exchange: Exchange, plan: Plan, lease: Lease): void {
     const { text, reader } = exchange;
-    if (text !== undefined && isAwaited(exchange, lease)) {
-      this.#read(exchange, lease, text, text);
-      exchange.text = undefined;
-    }
+    if (text !== undefined) this.#read(exchange, plan, lease, [text, text]);
     if (reader === undefined) return;
+    // Nobody else counts it meanwhile.
+    exchange.isCounted = true;
     exchange.isReading = true;
     reader.finish((head, tail) => {
-      this.#read(exchange, lease, head, tail);
+      this.#read(exchange, plan, lease, [head, tail]);
       exchange.isReading = false;
       exchange.whenRead?.();
     });
   }
 
-  /** Counts a request that is over, once. */
-  count(exchange: Exchange): void {
-    if (this.#tally === undefined || !exchange.isServed) return;
-    const { text } = exchange;
-    if (text !== undefined) {
-      exchange.usage = tokenUsage(text, text);
-      exchange.model ??= modelInAnswer(text);
-    }
-    const { clientName, groupName, model, keyRow, usage, ended, response } = exchange;
-    const failed = ended !== undefined || response.statusCode >= 400;
-    this.#tally.add({ client: clientName, group: groupName, model, row: keyRow }, failed, usage);
+  /** Counts the request, if reading its answer did not. */
+  ended(exchange: Exchange, plan: Plan): void {
+    if (!exchange.isCounted) this.#count(exchange, plan.model);
   }
 
-  /**
-   * @param head the answer's beginning
-   * @param tail its end, the same text where it is short
-   */
-  #read(exchange: Exchange, lease: Lease, head: string, tail: string): void {
+  /** @param ends the answer's beginning and its end, which are the same where it is short */
+  #read(exchange: Exchange, plan: Plan, lease: Lease, ends: readonly [string, string]): void {
+    exchange.isCounted = true;
+    const [head, tail] = ends;
     rememberMade(exchange, lease, head);
-    exchange.model ??= modelInAnswer(head);
     const usage = tokenUsage(head, tail);
     exchange.usage = usage;
-    if (usage === undefined) return;
-    const used = usage.input + usage.output;
-    lease.settleTokens(used);
-    const { client } = exchange;
-    if (client !== undefined) this.#clientLimits.addTokens(client, used, this.#now());
+    if (usage !== undefined) lease.settleTokens(usage.input + usage.output);
+    this.#count(exchange, plan.model ?? modelInAnswer(head));
   }
-}
 
-/** Whether the next request may depend on what the answer says. */
-function isAwaited({ client, makesResource }: Exchange, lease: Lease): boolean {
-  return makesResource || lease.isLimited || (client !== undefined && client.tokensPerDay > 0);
+  #count(exchange: Exchange, model: string | undefined): void {
+    exchange.model = model;
+    const { client, clientName, groupName, keyRow, usage, ended, response } = exchange;
+    if (client !== undefined && usage !== undefined) {
+      this.#clientLimits.addTokens(client, usage.input + usage.output, this.#now());
+    }
+    if (this.#tally === undefined) return;
+    const failed = ended !== undefined || response.statusCode >= 400;
+    const of = { client: clientName, group: groupName, model, row: keyRow };
+    this.#tally.add(of, failed, usage);
+  }
 }

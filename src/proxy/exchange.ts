@@ -49,9 +49,9 @@ export class Exchange implements ResponseOwner {
   whenRead: (() => void) | undefined;
   /** Its answer may name something that only its key will know. */
   makesResource = false;
-  /** It came as far as a group's keys: what it used counts. */
-  isServed = false;
-  /** The bytes, as Latin-1, of a short answer that was there as a whole, until they are read. */
+  /** It is counted when its answer has been read. */
+  isCounted = false;
+  /** The bytes, as Latin-1, of a short answer that was there as a whole, if somebody reads it. */
   text: string | undefined;
   /** Reads along as any other answer passes; undefined: nobody wants to know. */
   reader: AnswerReader | undefined;

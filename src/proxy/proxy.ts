@@ -127,13 +127,12 @@ export class RequestProxy {
     forced: Group | undefined,
   ): Promise<void> | undefined {
     exchange.streamed = plan.streamed;
-    exchange.model = plan.model;
     const group = routing.groupFor(plan, exchange.client, forced);
     if ('code' in group) {
+      exchange.model = plan.model;
       this.#parts.answers.refuse(exchange, group);
       return undefined;
     }
-    exchange.isServed = true;
     const tries: Tries = {
       group,
       fallback: routing.fallbackOf(group).values(),
@@ -185,6 +184,7 @@ export class RequestProxy {
     } finally {
       tries.relayed?.[Symbol.dispose]();
       drop(tries.kept);
+      this.#parts.accounting.ended(exchange, tries.plan);
     }
   }
 
@@ -320,7 +320,7 @@ export class RequestProxy {
 
   /** The best answer there is, or an error of our own; what is short is through at once. */
   #relayKept(exchange: Exchange, tries: Tries): Promise<void> | undefined {
-    const { kept } = tries;
+    const { kept, plan } = tries;
     if (kept === undefined) {
       this.#parts.answers.refuse(exchange, withoutAnswer(tries.fault));
       return undefined;
@@ -330,9 +330,9 @@ export class RequestProxy {
     tries.relayed = kept.lease;
     const sent = this.#relay(exchange, kept, tries.latestKept);
     if (sent instanceof Promise) {
-      return sent.then((fault) => this.#relayed(exchange, kept, fault));
+      return sent.then((fault) => this.#relayed(exchange, plan, kept, fault));
     }
-    this.#relayed(exchange, kept, sent);
+    this.#relayed(exchange, plan, kept, sent);
     return undefined;
   }
 
@@ -355,11 +355,11 @@ export class RequestProxy {
     return sent.finally(() => counters.add('openStreams', -1));
   }
 
-  #relayed(exchange: Exchange, { lease }: Kept, fault: Sent): void {
+  #relayed(exchange: Exchange, plan: Plan, { lease }: Kept, fault: Sent): void {
     const { accounting, log, now } = this.#parts;
     const broke = fault !== undefined && fault !== 'client_left';
     if (fault !== undefined) exchange.ended = broke ? `truncated ${fault}` : 'client_left';
-    accounting.answered(exchange, lease);
+    accounting.answered(exchange, plan, lease);
     logConsequences(log, lease, lease.answerEnded(broke, now()));
     if (!broke) return;
     log.warn('answer cut short', {

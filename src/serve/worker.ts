@@ -9,7 +9,6 @@ import type { AskRequests } from '../admin/requests.ts';
 import type { WrittenUsage } from '../admin/usage.ts';
 import type { Config } from '../config/config.ts';
 import { TrustedProxies } from '../front/client-address.ts';
-import { EndedRequests } from '../front/ended-requests.ts';
 import type { ListsOfModels } from '../front/model-list.ts';
 import { OwnSite } from '../front/own-site.ts';
 import { Router } from '../front/router.ts';
@@ -81,26 +80,29 @@ function startWorker(start: WorkerStart, port: MessagePort): void {
   const isFree = () => permits.hasFree;
   const queue = { line, now, limitMs: config.queueTimeoutMs, isFree };
   const clientLimits = new ClientLimits(shared.clientLimits, workerId);
-  const idPrefix = `${randomWord()}${workerId.toString(36)}`;
-  const noting = { clientLimits, now, deadlines, idPrefix };
-  const { accounting, trails, endedRequests, flushBooks } = booksFor(config, port, noting);
+  const tally = new UsageTally((rows) => port.postMessage({ kind: 'usage', rows }));
+  const accounting = new Accounting(config.enableUsage ? tally : undefined, clientLimits, now);
   const parts = { attempts, answers, tunnels, budget, queue, accounting };
   const proxy = new RequestProxy({ ...inside, ...parts });
   const resets = new CoordinatorRequests<ReloadReport>(port);
   const models = new CoordinatorRequests<ListsOfModels>(port);
   const questions = new CoordinatorRequests<unknown>(port, false);
+  const idPrefix = `${randomWord()}${workerId.toString(36)}`;
+  const trails = new TrailBatches(idPrefix, (batch) => {
+    port.postMessage({ kind: 'trails', batch } satisfies FromWorker, [batch.numbers.buffer]);
+  });
   const ask = (question: Question) => questions.ask((id) => ({ kind: 'ask', id, question }));
   const act = (action: KeyAction) => questions.ask((id) => ({ kind: 'act', id, action }));
   watchVitalSigns(new WorkerVitals(shared.vitals, workerId));
   const sums = new Counters(shared.counters);
-  const sources = { counters: sums, clientCounts, groups, now, ask, act, endedRequests };
+  const sources = { counters: sums, clientCounts, groups, now, ask, act, trails };
   const admin = adminFor(start, sources, resets);
   const ownSite = new OwnSite(config.host, config.allowedHosts);
   const trustedProxies = new TrustedProxies(config.trustedProxies);
   const outside = {
     config,
     accessLog: new AccessLog({ ...logging, write: workerLog.gather }),
-    endedRequests,
+    trails,
     admin,
     ownSite,
     cors,
@@ -129,34 +131,8 @@ function startWorker(start: WorkerStart, port: MessagePort): void {
   const reloadTls = (): void => secured?.reload();
   const server = secured?.server ?? createHttpServer(limits, router.handle);
   const told = { resets, models, questions, trails };
-  const onDrained = flushBooks;
+  const onDrained = (): void => tally.flush();
   serveOn(server, start, { port, log, ...told, onServe, onDrain, onDrained, reloadTls });
-}
-
-/** What is noted of requests that are over, and sent to the coordinator in batches. */
-function booksFor(
-  { enableUsage }: Config,
-  port: MessagePort,
-  { clientLimits, now, deadlines, idPrefix }: NotingParts,
-) {
-  const tally = new UsageTally((rows) => port.postMessage({ kind: 'usage', rows }));
-  const accounting = new Accounting(enableUsage ? tally : undefined, clientLimits, now);
-  const trails = new TrailBatches(idPrefix, (batch) => {
-    port.postMessage({ kind: 'trails', batch } satisfies FromWorker, [batch.numbers.buffer]);
-  });
-  const endedRequests = new EndedRequests({ accounting, trails, deadlines });
-  const flushBooks = (): void => {
-    endedRequests.flush();
-    tally.flush();
-  };
-  return { accounting, trails, endedRequests, flushBooks };
-}
-
-interface NotingParts {
-  readonly clientLimits: ClientLimits;
-  readonly now: () => number;
-  readonly deadlines: Deadlines;
-  readonly idPrefix: string;
 }
 
 /** Towards upstreams: HTTP/2 where it may be spoken. */
@@ -181,7 +157,7 @@ interface TransportParts {
 /** Our own endpoints, and where what they tell comes from. */
 function adminFor(
   { config, version, shared, startedAtMs, workerId, instance }: WorkerStart,
-  { groups, ask, act, endedRequests, ...sources }: AdminSources,
+  { groups, ask, act, trails, ...sources }: AdminSources,
   resets: CoordinatorRequests<ReloadReport>,
 ): Admin {
   return new Admin({
@@ -198,7 +174,7 @@ function adminFor(
     reset: (group) => resets.ask((id) => ({ kind: 'reset', id, group })),
     requests: (question) => {
       // What this worker has served is there before the question is.
-      endedRequests.flush();
+      trails.flush();
       return ask({ about: 'trails', trails: question }) as ReturnType<AskRequests>;
     },
     usage: (asked) => ask({ about: 'usage', asked }) as Promise<WrittenUsage>,
@@ -222,7 +198,7 @@ interface AdminSources {
   readonly now: () => number;
   readonly ask: (question: Question) => Promise<unknown>;
   readonly act: (action: KeyAction) => Promise<unknown>;
-  readonly endedRequests: EndedRequests;
+  readonly trails: TrailBatches;
 }
 
 /** Eight hexadecimal digits, to tell one run's request ids from another's. */

@@ -271,7 +271,7 @@ function routerOf({
     proxy,
     answers,
     accessLog,
-    endedRequests: { add: () => {} },
+    trails: { add: () => {} },
     trustedProxies,
     clientCounts,
     clientLimits: new ClientLimits(ClientLimits.create(1, 1), 0),
