@@ -1,11 +1,11 @@
 // How much memory this process has, as far as the system tells: in a bare chroot without /proc,
 // process.memoryUsage() throws.
 
-import { v8 } from '../upstream/on-demand.ts';
+import { getHeapStatistics } from 'node:v8';
 
 /** The calling thread's heap, in bytes. */
 export function heapUsage(): Pick<NodeJS.MemoryUsage, 'heapUsed' | 'heapTotal' | 'external'> {
-  const { used_heap_size, total_heap_size, external_memory } = v8().getHeapStatistics();
+  const { used_heap_size, total_heap_size, external_memory } = getHeapStatistics();
   return { heapUsed: used_heap_size, heapTotal: total_heap_size, external: external_memory };
 }
 

@@ -16,12 +16,12 @@ const SAMPLES_PER_HEAP_READING = 10;
 export function watchVitalSigns(vitals: WorkerVitals): void {
   let samples = 0;
   let dueMs = performance.now() + DELAY_SAMPLE_MS;
+  vitals.setHeap(heapUsage());
   setInterval(() => {
     const nowMs = performance.now();
     vitals.addDelay(Math.max(0, nowMs - dueMs));
     dueMs = nowMs + DELAY_SAMPLE_MS;
-    // The first time as well, and not before: what reads it is loaded then.
-    if (samples % SAMPLES_PER_HEAP_READING === 0) vitals.setHeap(heapUsage());
     samples++;
+    if (samples % SAMPLES_PER_HEAP_READING === 0) vitals.setHeap(heapUsage());
   }, DELAY_SAMPLE_MS).unref();
 }

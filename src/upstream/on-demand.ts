@@ -21,11 +21,6 @@ export function zlib(): typeof import('node:zlib') {
   return process.getBuiltinModule('node:zlib');
 }
 
-/** node:v8, for what is known of the heap. */
-export function v8(): typeof import('node:v8') {
-  return process.getBuiltinModule('node:v8');
-}
-
 /** node:dns, for upstreams and proxies that have names. */
 export function dns(): typeof import('node:dns') {
   return process.getBuiltinModule('node:dns');

@@ -7,38 +7,32 @@ import { zlib } from '../../upstream/on-demand.ts';
 const ZLIB_METHOD = 8;
 const ZLIB_CHECK = 31;
 
-type MakeDecoder = (begin: Buffer, strict: boolean) => Transform;
+type Zlib = ReturnType<typeof zlib>;
+type MakeDecoder = (from: Zlib, begin: Buffer, strict: boolean) => Transform;
 
 const flushed = (strict: boolean, finishFlush: number) => (strict ? {} : { finishFlush });
-const gunzip: MakeDecoder = (_, strict) => {
-  const { constants, createGunzip } = zlib();
-  return createGunzip(flushed(strict, constants.Z_SYNC_FLUSH));
-};
+const gunzip: MakeDecoder = ({ constants, createGunzip }, _, strict) =>
+  createGunzip(flushed(strict, constants.Z_SYNC_FLUSH));
 
 const DECODERS = new Map<string, MakeDecoder>([
   ['gzip', gunzip],
   ['x-gzip', gunzip],
   [
     'deflate',
-    (begin, strict) => {
-      const { constants, createInflate, createInflateRaw } = zlib();
+    ({ constants, createInflate, createInflateRaw }, begin, strict) => {
       const options = flushed(strict, constants.Z_SYNC_FLUSH);
       return isRaw(begin) ? createInflateRaw(options) : createInflate(options);
     },
   ],
   [
     'br',
-    (_, strict) => {
-      const { constants, createBrotliDecompress } = zlib();
-      return createBrotliDecompress(flushed(strict, constants.BROTLI_OPERATION_FLUSH));
-    },
+    ({ constants, createBrotliDecompress }, _, strict) =>
+      createBrotliDecompress(flushed(strict, constants.BROTLI_OPERATION_FLUSH)),
   ],
   [
     'zstd',
-    (_, strict) => {
-      const { constants, createZstdDecompress } = zlib();
-      return createZstdDecompress(flushed(strict, constants.ZSTD_e_flush));
-    },
+    ({ constants, createZstdDecompress }, _, strict) =>
+      createZstdDecompress(flushed(strict, constants.ZSTD_e_flush)),
   ],
 ]);
 
@@ -54,7 +48,7 @@ export function isDecodable(coding: string): boolean {
  * @returns undefined for a coding that is not known
  */
 export function decoderOf(coding: string, begin: Buffer, strict: boolean): Transform | undefined {
-  return DECODERS.get(coding)?.(begin, strict);
+  return DECODERS.get(coding)?.(zlib(), begin, strict);
 }
 
 /** Some servers send the bare format where "deflate" means zlib's (RFC 9110 8.4.1.2). */

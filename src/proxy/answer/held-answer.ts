@@ -229,26 +229,24 @@ export const MAX_CODINGS = 3;
  * @param strict false: the bytes may be cut off, and what follows the cut is simply missing
  */
 function decode(raw: Buffer, coding: string, strict: boolean): Buffer | undefined {
-  const { Z_SYNC_FLUSH, BROTLI_OPERATION_FLUSH, ZSTD_e_flush } = zlib().constants;
+  const { constants, brotliDecompressSync, gunzipSync, zstdDecompressSync } = zlib();
+  const { Z_SYNC_FLUSH, BROTLI_OPERATION_FLUSH, ZSTD_e_flush } = constants;
   const limits = { maxOutputLength: MAX_DECODED_BYTES };
   const zlibLimits = strict ? limits : { ...limits, finishFlush: Z_SYNC_FLUSH };
   try {
     switch (coding) {
       case 'gzip':
       case 'x-gzip':
-        return zlib().gunzipSync(raw, zlibLimits);
+        return gunzipSync(raw, zlibLimits);
       case 'deflate':
         return inflate(raw, zlibLimits);
       case 'br':
-        return zlib().brotliDecompressSync(
+        return brotliDecompressSync(
           raw,
           strict ? limits : { ...limits, finishFlush: BROTLI_OPERATION_FLUSH },
         );
       case 'zstd':
-        return zlib().zstdDecompressSync(
-          raw,
-          strict ? limits : { ...limits, finishFlush: ZSTD_e_flush },
-        );
+        return zstdDecompressSync(raw, strict ? limits : { ...limits, finishFlush: ZSTD_e_flush });
       default:
         return undefined;
     }
@@ -259,9 +257,10 @@ function decode(raw: Buffer, coding: string, strict: boolean): Buffer | undefine
 
 /** "deflate" means zlib's format (RFC 9110 8.4.1.2), and some servers send the bare one. */
 function inflate(raw: Buffer, limits: ZlibOptions): Buffer {
+  const { inflateRawSync, inflateSync } = zlib();
   try {
-    return zlib().inflateSync(raw, limits);
+    return inflateSync(raw, limits);
   } catch {
-    return zlib().inflateRawSync(raw, limits);
+    return inflateRawSync(raw, limits);
   }
 }

@@ -40,6 +40,8 @@ export const requestTarget: FuzzTarget = {
     const sent = upstreamTarget(BASE, target, LEASED);
     const keys = new URLSearchParams(`&${sent.slice(sent.indexOf('?') + 1)}`).getAll('key');
     assert.equal(keys.join(''), LEASED, sent);
+    const masked = target.key === undefined ? own : upstreamTarget('', target, '****');
+    assert.equal(loggedTarget(target), masked, 'what is logged is the rest, and nothing else');
     for (const value of keysOf(loggedTarget(target))) assert.match(value, /^(?:\*{4})?$/, own);
     // The WHATWG parser undoes `..`, `%2e%2e` and backslashes: where it ends, a server may.
     const url = URL.parse(`${BASE}${target.path.split('#', 1)[0]}`, 'http://upstream.test');
