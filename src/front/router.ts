@@ -8,11 +8,11 @@ import type { Config } from '../config/config.ts';
 import type { AccessLog } from '../log/access-log.ts';
 import type { Logger } from '../log/log.ts';
 import { ownRequestId } from '../log/request-id.ts';
-import type { TrailBatches } from '../log/trail-batch.ts';
 import type { RequestTarget } from '../policy/request-target.ts';
 import type { ClientCounts } from '../pool/counts/client-counts.ts';
 import type { WorkerCounters } from '../pool/counts/counters.ts';
 import type { ClientLimits } from '../pool/limits/client-limits.ts';
+import type { TrailWriter } from '../pool/trails/trail-writer.ts';
 import type { Answers } from '../proxy/answer/answer.ts';
 import type { Cors } from '../proxy/answer/cors.ts';
 import { sendError } from '../proxy/answer/own-answer.ts';
@@ -57,7 +57,7 @@ export interface RouterParts {
   readonly trustedProxies: TrustedProxies;
   readonly log: Logger;
   readonly accessLog: AccessLog;
-  readonly trails: Pick<TrailBatches, 'add'>;
+  readonly trails: Pick<TrailWriter, 'add'>;
   /** The models of all groups, as their upstreams list them. */
   readonly listModels: () => Promise<ListsOfModels>;
   /** Begins every request id of this worker, so that ids differ between workers and runs. */

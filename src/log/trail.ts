@@ -1,6 +1,6 @@
 // What is remembered of a request that is over: who asked for what, and every attempt with its
-// verdict and the rule behind it. Never a body, never a key whole. How it is written down is
-// trail-sheet.ts, where it is kept serve/trail-memory.ts.
+// verdict and the rule behind it. Never a body, never a key whole. Where and how it is written down
+// is pool/trails.
 
 import { redact } from '../policy/redact.ts';
 import type { AccessAttempt, AccessFields } from './access-log.ts';

@@ -7,7 +7,7 @@ import type { TokenUsage } from '../policy/token-usage.ts';
 const HOUR_MS = 3_600_000;
 /** What is counted reaches the coordinator so soon. */
 const FLUSH_MS = 250;
-/** Different rows between two flushes; more are handed over at once. */
+/** Different rows of one hour that are known at a time. */
 const MAX_ROWS = 4_096;
 /** Names of models come from clients. */
 const MAX_MODEL_CHARS = 128;
@@ -53,25 +53,43 @@ export interface UsageOf {
   readonly row: number;
 }
 
+const NOTHING = {
+  requests: 0,
+  failed: 0,
+  unknown: 0,
+  input: 0,
+  cached: 0,
+  cacheWrite: 0,
+  output: 0,
+  reasoning: 0,
+};
+
 export class UsageTally {
-  readonly #flush: (rows: UsageRow[]) => void;
-  #rows = new Map<string, UsageRow>();
+  readonly #send: (rows: readonly UsageRow[]) => void;
+  /** Of one hour, also those that count nothing at the moment: made anew each time they would age
+   * until a whole collection of garbage. */
+  readonly #rows = new Map<string, UsageRow>();
+  /** Rows that have counted something since the last flush. */
+  readonly #counting: UsageRow[] = [];
+  #hour = 0;
   #timer: NodeJS.Timeout | undefined;
   #last: UsageRow | undefined;
   /** By the row of the key, those that have all else in common with the last one. */
   #alike: (UsageRow | undefined)[] = [];
 
-  /** @param flush takes what has been added up */
-  constructor(flush: (rows: UsageRow[]) => void) {
-    this.#flush = flush;
+  /** @param send copies what has been added up: the rows are used again */
+  constructor(send: (rows: readonly UsageRow[]) => void) {
+    this.#send = send;
   }
 
   /**
-   * Counts one request that has ended. That an hour is over is noticed at the next flush: asking
+   * Counts one request that has ended. That an hour is over is noticed after the next flush: asking
    * for the time would cost as much as counting.
    */
   add(of: UsageOf, failed: boolean, usage: TokenUsage | undefined): void {
+    if (this.#counting.length === 0) this.#begin();
     const sums = this.#rowOf(of);
+    if (sums.requests === 0) this.#counting.push(sums);
     sums.requests += 1;
     if (failed) sums.failed += 1;
     if (usage === undefined) {
@@ -85,6 +103,28 @@ export class UsageTally {
     sums.reasoning += usage.reasoning;
   }
 
+  /** Hands over what there is, now. */
+  flush(): void {
+    clearTimeout(this.#timer);
+    if (this.#counting.length === 0) return;
+    this.#send(this.#counting);
+    for (const row of this.#counting) Object.assign(row, NOTHING);
+    this.#counting.length = 0;
+  }
+
+  #begin(): void {
+    this.#timer = setTimeout(() => this.flush(), FLUSH_MS).unref();
+    const hour = Math.floor(Date.now() / HOUR_MS);
+    if (hour !== this.#hour) this.#forget();
+    this.#hour = hour;
+  }
+
+  #forget(): void {
+    this.#rows.clear();
+    this.#last = undefined;
+    this.#alike = [];
+  }
+
   #rowOf(of: UsageOf): UsageRow {
     // Most requests differ from the one before in their key alone.
     const last = this.#last;
@@ -94,47 +134,25 @@ export class UsageTally {
       const known = this.#alike[of.row + 1];
       if (known !== undefined) return known;
     } else this.#alike = [];
-    const sums = this.#search(of, Math.floor(Date.now() / HOUR_MS));
+    const sums = this.#search(of);
     // -1 stands for no key.
     this.#alike[of.row + 1] = sums;
     this.#last = sums;
     return sums;
   }
 
-  #search({ client, group, model, row }: UsageOf, hour: number): UsageRow {
-    const name = `${row} ${model ?? ''}\n${group}\n${client}\n${hour}`;
+  #search({ client, group, model, row }: UsageOf): UsageRow {
+    const name = `${row} ${model ?? ''}\n${group}\n${client}`;
     const known = this.#rows.get(name);
     if (known !== undefined) return known;
-    if (this.#rows.size >= MAX_ROWS) this.flush();
-    const sums: UsageRow = {
-      hour,
-      client,
-      group,
-      model: (model ?? '').slice(0, MAX_MODEL_CHARS),
-      row,
-      requests: 0,
-      failed: 0,
-      unknown: 0,
-      input: 0,
-      cached: 0,
-      cacheWrite: 0,
-      output: 0,
-      reasoning: 0,
-    };
+    if (this.#rows.size >= MAX_ROWS) {
+      this.flush();
+      this.#forget();
+      this.#begin();
+    }
+    const shownModel = (model ?? '').slice(0, MAX_MODEL_CHARS);
+    const sums = { hour: this.#hour, client, group, model: shownModel, row, ...NOTHING };
     this.#rows.set(name, sums);
-    this.#timer ??= setTimeout(() => this.flush(), FLUSH_MS).unref();
     return sums;
-  }
-
-  /** Hands over what there is, now. */
-  flush(): void {
-    clearTimeout(this.#timer);
-    this.#timer = undefined;
-    this.#last = undefined;
-    this.#alike = [];
-    if (this.#rows.size === 0) return;
-    const rows = [...this.#rows.values()];
-    this.#rows = new Map();
-    this.#flush(rows);
   }
 }

@@ -21,6 +21,7 @@ import { FleetMemory } from '../pool/fleet-memory.ts';
 import { ClientLimits } from '../pool/limits/client-limits.ts';
 import { WaitingLine } from '../pool/limits/waiting-line.ts';
 import { Semaphore } from '../pool/semaphore.ts';
+import { TrailPages } from '../pool/trails/trail-pages.ts';
 import { loadTlsFiles } from '../upstream/dial/tls-files.ts';
 import { Alerts } from './alerts/alerts.ts';
 import { tellDescriptors, tellStart, tellWarnings } from './banner.ts';
@@ -84,7 +85,7 @@ export async function serve(given: Config, runtime: ServeRuntime): Promise<numbe
   const reusePort = address.inEveryWorker && process.platform === 'linux';
   const own = new WorkerCounters(shared.counters, COORDINATOR);
   const catalogue = new ModelCatalogue(config, own, clock.now);
-  const trails = new TrailMemory(config.authKey);
+  const trails = new TrailMemory(new TrailPages(shared.trails), config.authKey);
   // What is so from the start is no news.
   alerts?.keepHouse(groups.views, clock.now());
   dashboard.begin(groups.views, clock.now());
@@ -252,7 +253,6 @@ function eventsOf({
       const keeper = groups.keepers.find(({ name }) => name === action.group);
       return keeper?.act(action, catalogue) ?? { ok: false, message: 'no such group' };
     },
-    onTrails: (batch) => more.trails.take(batch),
     onUsage: (rows) => usage.take(rows),
     onDeath: (workerId) => giveBack(workerId, more.shared, groups, clock.now()),
     onStart: more.runtime.onWorker ?? (() => {}),
@@ -271,6 +271,7 @@ function giveBack(
   new Counters(shared.counters).workerDied(workerId);
   new ClientLimits(shared.clientLimits, 0).reclaim(workerId);
   new WaitingLine(shared.permitLine, 0).reclaim(workerId);
+  new TrailPages(shared.trails).reclaim(workerId);
   for (const { table, line } of views) {
     table.healAfterCrash(nowMs, workerId);
     new WaitingLine(line, 0).reclaim(workerId);
@@ -378,6 +379,7 @@ function createShared(config: Config): SharedMemory {
     clientLimits: ClientLimits.create(MAX_COUNTED_CLIENTS + 1, config.workers, { fleet, clock }),
     vitals: WorkerVitals.create(),
     viewers: Semaphore.create(MAX_VIEWERS),
+    trails: TrailPages.create(config.workers),
     fleet,
     clock,
   };

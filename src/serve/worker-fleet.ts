@@ -6,7 +6,6 @@ import type { Worker } from 'node:worker_threads';
 import type { ActionReport, KeyAction } from '../admin/dashboard/dashboard.ts';
 import type { ListsOfModels } from '../front/model-list.ts';
 import type { Logger } from '../log/log.ts';
-import type { TrailBatch } from '../log/trail-batch.ts';
 import type { UsageRow } from '../proxy/usage-tally.ts';
 import type {
   FromWorker,
@@ -55,7 +54,6 @@ export interface FleetEvents {
   readonly onAct: (action: KeyAction) => Promise<ActionReport>;
   /** Answers what only the coordinator knows, or promises to; never throws. */
   readonly onAsk: (question: Question) => unknown;
-  readonly onTrails: (batch: TrailBatch) => void;
   readonly onUsage: (rows: readonly UsageRow[]) => void;
   /** A thread is gone: whatever it held must be given back. */
   readonly onDeath: (workerId: number) => void;
@@ -196,10 +194,6 @@ export class WorkerFleet {
         Promise.resolve(this.#events.onAsk(message.question))
           .catch(() => undefined)
           .then((answer) => this.#tell(member.worker, { kind: 'answer', id: message.id, answer }));
-        return;
-      case 'trails':
-        this.#events.onTrails(message.batch);
-        this.#tell(member.worker, { kind: 'trails_taken' });
         return;
       case 'usage':
         this.#events.onUsage(message.rows);

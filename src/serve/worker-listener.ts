@@ -7,7 +7,6 @@ import type { MessagePort } from 'node:worker_threads';
 import type { ListenAddress } from '../front/listen-address.ts';
 import type { ListsOfModels } from '../front/model-list.ts';
 import type { Logger } from '../log/log.ts';
-import type { TrailBatches } from '../log/trail-batch.ts';
 import type { CoordinatorRequests } from './coordinator-requests.ts';
 import type {
   FromWorker,
@@ -30,7 +29,6 @@ interface Parts {
   readonly resets: CoordinatorRequests<ReloadReport>;
   readonly models: CoordinatorRequests<ListsOfModels>;
   readonly questions: CoordinatorRequests<unknown>;
-  readonly trails: TrailBatches;
   /** Ends what would not end by itself. */
   readonly onDrain: () => void;
   /** The last request is over. */
@@ -43,7 +41,7 @@ interface Parts {
 
 /** Listens and obeys the coordinator until drained; then the thread ends. */
 export function serveOn(server: Server, start: WorkerStart, parts: Parts): void {
-  const { port, log, resets, models, questions, trails } = parts;
+  const { port, log, resets, models, questions } = parts;
   const { onServe, onDrain, onDrained, reloadTls } = parts;
   const tell = (message: FromWorker): void => port.postMessage(message);
   server.on('error', (error) => tell({ kind: 'listen_failed', message: error.message }));
@@ -59,8 +57,6 @@ export function serveOn(server: Server, start: WorkerStart, parts: Parts): void 
         return resets.answered(message.id, message.report);
       case 'answer':
         return questions.answered(message.id, message.answer);
-      case 'trails_taken':
-        return trails.taken();
       case 'models':
         return models.answered(message.id, message.lists);
       case 'start':

@@ -7,7 +7,6 @@ import type { Config } from '../config/config.ts';
 import type { ShownGrouping } from '../config/grouping-view.ts';
 import type { ListenAddress } from '../front/listen-address.ts';
 import type { ListsOfModels } from '../front/model-list.ts';
-import type { TrailBatch } from '../log/trail-batch.ts';
 import type { GroupStart } from '../pool/group-view.ts';
 import type { LimitBuffers } from '../pool/limits/client-limits.ts';
 import type { PlacedClient } from '../proxy/client.ts';
@@ -25,6 +24,8 @@ export interface SharedMemory {
   readonly vitals: SharedArrayBuffer;
   /** Seats of those who have the page open. */
   readonly viewers: SharedArrayBuffer;
+  /** From pool/trails/trail-pages.ts: what the last requests were. */
+  readonly trails: SharedArrayBuffer;
   readonly fleet: SharedArrayBuffer;
   /** From pool/clock-memory.ts: the clock that nobody sets back. */
   readonly clock: SharedArrayBuffer;
@@ -84,9 +85,7 @@ export type ToWorker =
   | { readonly kind: 'serve'; readonly served: ServedStart }
   | { readonly kind: 'reloaded'; readonly id: number; readonly report: ReloadReport }
   | { readonly kind: 'answer'; readonly id: number; readonly answer: unknown }
-  | { readonly kind: 'models'; readonly id: number; readonly lists: ListsOfModels }
-  /** The last batch has arrived. */
-  | { readonly kind: 'trails_taken' };
+  | { readonly kind: 'models'; readonly id: number; readonly lists: ListsOfModels };
 
 export type FromWorker =
   | { readonly kind: 'listening'; readonly port: number }
@@ -96,6 +95,5 @@ export type FromWorker =
   | { readonly kind: 'list_models'; readonly id: number }
   | { readonly kind: 'act'; readonly id: number; readonly action: KeyAction }
   | { readonly kind: 'ask'; readonly id: number; readonly question: Question }
-  | { readonly kind: 'trails'; readonly batch: TrailBatch }
   | { readonly kind: 'usage'; readonly rows: readonly UsageRow[] }
   | { readonly kind: 'drained' };

@@ -16,7 +16,6 @@ import { createHttpServer } from '../front/server.ts';
 import { createTlsServer } from '../front/server-tls.ts';
 import { AccessLog } from '../log/access-log.ts';
 import { createLogger, type Logger, type LoggerOptions } from '../log/log.ts';
-import { TrailBatches } from '../log/trail-batch.ts';
 import { ClientCounts } from '../pool/counts/client-counts.ts';
 import { Counters, WorkerCounters } from '../pool/counts/counters.ts';
 import { WorkerVitals } from '../pool/counts/worker-vitals.ts';
@@ -24,6 +23,8 @@ import { FleetMemory } from '../pool/fleet-memory.ts';
 import { ClientLimits } from '../pool/limits/client-limits.ts';
 import { WaitingLine } from '../pool/limits/waiting-line.ts';
 import { Semaphore } from '../pool/semaphore.ts';
+import { TrailPages } from '../pool/trails/trail-pages.ts';
+import { TrailWriter } from '../pool/trails/trail-writer.ts';
 import { Accounting } from '../proxy/accounting.ts';
 import { Answers } from '../proxy/answer/answer.ts';
 import { Cors } from '../proxy/answer/cors.ts';
@@ -88,14 +89,12 @@ function startWorker(start: WorkerStart, port: MessagePort): void {
   const models = new CoordinatorRequests<ListsOfModels>(port);
   const questions = new CoordinatorRequests<unknown>(port, false);
   const idPrefix = `${randomWord()}${workerId.toString(36)}`;
-  const trails = new TrailBatches(idPrefix, (batch) => {
-    port.postMessage({ kind: 'trails', batch } satisfies FromWorker, [batch.numbers.buffer]);
-  });
+  const trails = new TrailWriter(new TrailPages(shared.trails), workerId, idPrefix);
   const ask = (question: Question) => questions.ask((id) => ({ kind: 'ask', id, question }));
   const act = (action: KeyAction) => questions.ask((id) => ({ kind: 'act', id, action }));
   watchVitalSigns(new WorkerVitals(shared.vitals, workerId));
   const sums = new Counters(shared.counters);
-  const sources = { counters: sums, clientCounts, groups, now, ask, act, trails };
+  const sources = { counters: sums, clientCounts, groups, now, ask, act };
   const admin = adminFor(start, sources, resets);
   const ownSite = new OwnSite(config.host, config.allowedHosts);
   const trustedProxies = new TrustedProxies(config.trustedProxies);
@@ -130,7 +129,7 @@ function startWorker(start: WorkerStart, port: MessagePort): void {
   const onServe = (served: ServedStart): void => router.serve(groups.take(served));
   const reloadTls = (): void => secured?.reload();
   const server = secured?.server ?? createHttpServer(limits, router.handle);
-  const told = { resets, models, questions, trails };
+  const told = { resets, models, questions };
   const onDrained = (): void => tally.flush();
   serveOn(server, start, { port, log, ...told, onServe, onDrain, onDrained, reloadTls });
 }
@@ -157,7 +156,7 @@ interface TransportParts {
 /** Our own endpoints, and where what they tell comes from. */
 function adminFor(
   { config, version, shared, startedAtMs, workerId, instance }: WorkerStart,
-  { groups, ask, act, trails, ...sources }: AdminSources,
+  { groups, ask, act, ...sources }: AdminSources,
   resets: CoordinatorRequests<ReloadReport>,
 ): Admin {
   return new Admin({
@@ -173,8 +172,6 @@ function adminFor(
     startedAtMs,
     reset: (group) => resets.ask((id) => ({ kind: 'reset', id, group })),
     requests: (question) => {
-      // What this worker has served is there before the question is.
-      trails.flush();
       return ask({ about: 'trails', trails: question }) as ReturnType<AskRequests>;
     },
     usage: (asked) => ask({ about: 'usage', asked }) as Promise<WrittenUsage>,
@@ -198,7 +195,6 @@ interface AdminSources {
   readonly now: () => number;
   readonly ask: (question: Question) => Promise<unknown>;
   readonly act: (action: KeyAction) => Promise<unknown>;
-  readonly trails: TrailBatches;
 }
 
 /** Eight hexadecimal digits, to tell one run's request ids from another's. */

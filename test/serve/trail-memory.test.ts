@@ -6,15 +6,17 @@ import { test } from 'node:test';
 import type { TrailQuestion } from '../../src/admin/requests.ts';
 import { ownRequestId } from '../../src/log/request-id.ts';
 import type { Trail } from '../../src/log/trail.ts';
-import { TrailSheet } from '../../src/log/trail-sheet.ts';
-import { MAX_TRAIL_BYTES, MAX_TRAILS, TrailMemory } from '../../src/serve/trail-memory.ts';
-import { trailWith } from '../log/trail-fixture.ts';
+import { MAX_TRAIL_BYTES, MAX_TRAILS, TrailPages } from '../../src/pool/trails/trail-pages.ts';
+import { TrailWriter } from '../../src/pool/trails/trail-writer.ts';
+import { TrailMemory } from '../../src/serve/trail-memory.ts';
+import { trailWith } from '../pool/trails/trail-fixture.ts';
 
-const sheet = new TrailSheet();
-
-function batchOf(...trails: readonly Trail[]) {
-  for (const trail of trails) assert.ok(sheet.write(trail));
-  return { ...sheet.take(), dropped: 0 };
+/** The memory of two workers, and what the coordinator says of it. */
+function written(authKey = '') {
+  const pages = new TrailPages(TrailPages.create(2));
+  const workers = [0, 1].map((id) => new TrailWriter(pages, id, `abcd${id}`));
+  const add = (trail: Trail, workerId = 0): void => workers[workerId]?.add(trail);
+  return { add, pages, memory: new TrailMemory(pages, authKey) };
 }
 
 const ALL = {
@@ -38,67 +40,53 @@ async function list(memory: TrailMemory, asked: Partial<Extract<TrailQuestion, {
   return { ids: requests.map(({ id }) => id), requests, ...more };
 }
 
-for (const size of [1, 50, 700]) {
-  test(`it keeps the last ${MAX_TRAILS} requests, of batches of ${size}`, async () => {
-    const memory = new TrailMemory('');
-    const total = MAX_TRAILS + 2_500;
-    for (let from = 0; from < total; from += size) {
-      const count = Math.min(size, total - from);
-      const trails = Array.from({ length: count }, (_, i) => trailWith({ id: `r${from + i}` }));
-      memory.take(batchOf(...trails));
-    }
-    const { ids, kept } = await list(memory, {});
-    const expected = Array.from({ length: MAX_TRAILS }, (_, i) => `r${total - 1 - i}`);
-    assert.deepEqual(ids, expected);
-    assert.equal(kept, MAX_TRAILS);
-    const forgotten = `r${total - MAX_TRAILS - 1}`;
-    assert.equal(await memory.answer({ kind: 'one', id: forgotten }), null);
-    assert.notEqual(await memory.answer({ kind: 'one', id: `r${total - 1}` }), null);
-  });
-}
+test(`it keeps the last ${MAX_TRAILS} requests of all workers`, async () => {
+  const { add, memory } = written();
+  const total = 2 * MAX_TRAILS + 2_500;
+  for (let i = 0; i < total; i += 1) add(trailWith({ id: `r${i}` }), i % 7 === 0 ? 1 : 0);
+  const { ids, kept } = await list(memory, {});
+  const expected = Array.from({ length: MAX_TRAILS }, (_, i) => `r${total - 1 - i}`);
+  assert.deepEqual(ids, expected);
+  assert.equal(kept, MAX_TRAILS);
+  const forgotten = `r${total - MAX_TRAILS - 1}`;
+  assert.equal(await memory.answer({ kind: 'one', id: forgotten }), null);
+  assert.notEqual(await memory.answer({ kind: 'one', id: `r${total - 1}` }), null);
+});
 
 test('a request is found by an id that its worker made, among those of others', async () => {
-  const memory = new TrailMemory('');
-  for (const prefix of ['abcd0', 'abcd1']) {
-    const own = new TrailSheet(prefix);
-    for (let serial = 1; serial <= 70; serial += 1) {
-      own.write(trailWith({ id: ownRequestId(prefix, serial), serial, path: `/${prefix}` }));
-      // The latter come in many small batches, which are merged.
-      if (prefix === 'abcd1') memory.take({ ...own.take(), dropped: 0 });
+  const { add, memory } = written();
+  for (let serial = 1; serial <= 70; serial += 1) {
+    for (const workerId of [0, 1]) {
+      const id = ownRequestId(`abcd${workerId}`, serial);
+      add(trailWith({ id, serial, path: `/of-${workerId}` }), workerId);
     }
-    if (prefix === 'abcd0') memory.take({ ...own.take(), dropped: 0 });
   }
-  for (const prefix of ['abcd0', 'abcd1']) {
-    const id = ownRequestId(prefix, 7);
+  for (const workerId of [0, 1]) {
+    const id = ownRequestId(`abcd${workerId}`, 7);
     const found = JSON.parse((await memory.answer({ kind: 'one', id })) ?? 'null');
-    assert.deepEqual([found?.id, found?.path], [id, `/${prefix}`]);
+    assert.deepEqual([found?.id, found?.path], [id, `/of-${workerId}`]);
   }
   assert.equal(await memory.answer({ kind: 'one', id: ownRequestId('abcd0', 71) }), null);
-  const after = await list(memory, { sinceId: ownRequestId('abcd1', 68) });
-  assert.deepEqual(after.ids, [ownRequestId('abcd1', 70), ownRequestId('abcd1', 69)]);
+  const after = await list(memory, { sinceId: ownRequestId('abcd1', 69) });
+  assert.deepEqual(after.ids, [ownRequestId('abcd1', 70), ownRequestId('abcd0', 70)]);
 });
 
 test('long paths cost the oldest requests their place, not more memory', async () => {
-  const memory = new TrailMemory('');
-  for (let i = 0; i < MAX_TRAILS; i += 50) {
-    const path = (j: number) => `/${i + j}/${'x y '.repeat(300)}`;
-    memory.take(batchOf(...Array.from({ length: 50 }, (_, j) => trailWith({ path: path(j) }))));
-  }
+  const { add, memory } = written();
+  for (let i = 0; i < 2 * MAX_TRAILS; i += 1)
+    add(trailWith({ path: `/${i}/${'模型 '.repeat(400)}` }));
   const { requests, kept } = await list(memory, {});
-  const bytes = requests.reduce((sum, { path }) => sum + 2 * path.length, 0);
+  const bytes = requests.reduce((sum, { path }) => sum + Buffer.byteLength(path), 0);
   assert.ok(kept < MAX_TRAILS && kept > 1_000, String(kept));
-  assert.ok(bytes < MAX_TRAIL_BYTES, String(bytes));
+  assert.equal(requests[0]?.path.startsWith(`/${2 * MAX_TRAILS - 1}/`), true);
+  assert.ok(bytes > 0.8 * MAX_TRAIL_BYTES && bytes < 1.1 * MAX_TRAIL_BYTES, String(bytes));
 });
 
 test('requests are found by client, group, model, status and what came before', async () => {
-  const memory = new TrailMemory('');
-  memory.take(
-    batchOf(
-      trailWith({ id: 'a', clientName: 'ci', groupName: 'openai', status: 200 }),
-      trailWith({ id: 'b', model: 'o3', groupName: 'openai', status: 429 }),
-      trailWith({ id: 'c', client: '10.0.0.9', status: 503 }),
-    ),
-  );
+  const { add, memory } = written();
+  add(trailWith({ id: 'a', clientName: 'ci', groupName: 'openai', status: 200 }));
+  add(trailWith({ id: 'b', model: 'o3', groupName: 'openai', status: 429 }));
+  add(trailWith({ id: 'c', client: '10.0.0.9', status: 503 }));
   assert.deepEqual((await list(memory, {})).ids, ['c', 'b', 'a']);
   assert.deepEqual((await list(memory, { client: 'ci' })).ids, ['a']);
   assert.deepEqual((await list(memory, { client: '10.0.0.9' })).ids, ['c']);
@@ -113,16 +101,17 @@ test('requests are found by client, group, model, status and what came before', 
   assert.deepEqual((await list(memory, { sinceId: 'long gone' })).ids, ['c', 'b', 'a']);
 });
 
-test('a request that is reported a moment later is found', async () => {
-  const memory = new TrailMemory('');
+test('a request that is over a moment after it was asked for is found', async () => {
+  const { add, memory } = written();
   const asked = memory.answer({ kind: 'one', id: 'late' });
-  memory.take(batchOf(trailWith({ id: 'late' })));
+  add(trailWith({ id: 'late' }));
   assert.match((await asked) ?? '', /"id":"late"/);
 });
 
 test('AUTH_KEY is shown in no trail', async () => {
-  const memory = new TrailMemory('correct horse "battery"');
-  const path = '/v1/correct horse "battery"/models';
-  memory.take(batchOf(trailWith({ id: 'a', path })));
-  assert.doesNotMatch(JSON.stringify(await list(memory, {})), /horse/);
+  const { add, memory } = written('correct horse "battery"');
+  add(trailWith({ id: 'a', path: '/v1/correct horse "battery"/models' }));
+  const shown = JSON.stringify(await list(memory, {}));
+  assert.match(shown, /models/);
+  assert.doesNotMatch(shown, /horse/);
 });

@@ -1,6 +1,6 @@
 // A trail like most, with what a test wants different.
 
-import type { Trail, TrailAttempt } from '../../src/log/trail.ts';
+import type { Trail, TrailAttempt } from '../../../src/log/trail.ts';
 
 export const ATTEMPT: TrailAttempt = {
   upstream: 'https://api.example.com',

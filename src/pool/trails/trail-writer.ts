@@ -1,0 +1,254 @@
+// Writes the trails of one worker down where all threads can read them: nothing is made that the
+// garbage collector would have to copy, and nothing has to be sent.
+
+import { Remembered } from '../../log/remembered.ts';
+import { shownText, type Trail, type TrailAttempt, type TrailChange } from '../../log/trail.ts';
+import { PAGE_START, PAGE_WORDS, type Page, type TrailPages } from './trail-pages.ts';
+import {
+  ATTEMPT,
+  ATTEMPT_PLACES,
+  COUNTED,
+  HEAD,
+  HEAD_PLACES,
+  KIND_BITS,
+  NO_TEXT,
+  NONE,
+  RECORD,
+  SECOND_WORD,
+  STREAMED,
+  TEXT,
+  wordsOf,
+} from './trail-record.ts';
+
+/** A request that had more attempts keeps the last ones. */
+const MAX_ATTEMPTS = 64;
+/** A character of UTF-16 takes no more in UTF-8. */
+const MAX_CHAR_BYTES = 3;
+/** Stands for a record or an attempt that is not there. */
+const NOWHERE = 0;
+
+/** Texts of a record, and where it is. */
+interface Asked extends Pick<Trail, 'client' | 'clientName' | 'groupName' | 'method' | 'path'> {
+  readonly at: number;
+  readonly model: string | undefined;
+}
+/** Texts of an attempt, and where it is. */
+interface Outcome extends Pick<TrailAttempt, 'upstream' | 'verdict' | 'rule' | 'code'> {
+  readonly at: number;
+}
+const NOTHING_ASKED: Asked = {
+  at: NOWHERE,
+  client: '',
+  clientName: undefined,
+  groupName: '',
+  method: '',
+  path: '',
+  model: undefined,
+};
+const NO_OUTCOME: Outcome = {
+  at: NOWHERE,
+  upstream: '',
+  verdict: '',
+  rule: undefined,
+  code: undefined,
+};
+
+/** Writes down the trails of one worker. */
+export class TrailWriter {
+  readonly #pages: TrailPages;
+  readonly #workerId: number;
+  readonly #idPrefix: string;
+  /** Where on the page a text stands. */
+  readonly #places = new Map<string, number>();
+  /** Masked and cut; of texts that come again and again this is known. */
+  readonly #shown = new Remembered(shownText);
+  /** Where on the page texts stand together that most trails have in common with the one before. */
+  #asked = NOTHING_ASKED;
+  #outcome = NO_OUTCOME;
+  #page: Page | undefined;
+  #words: Uint32Array = new Uint32Array();
+  #used = 0;
+  #isFull = false;
+
+  /** @param idPrefix begins the ids of requests whose number is given */
+  constructor(pages: TrailPages, workerId: number, idPrefix: string) {
+    this.#pages = pages;
+    this.#workerId = workerId;
+    this.#idPrefix = idPrefix;
+  }
+
+  /** Takes a trail; never throws, never waits. One for which no page has room is counted. */
+  add(trail: Trail): void {
+    if (this.#page !== undefined && this.#write(this.#page, trail)) return;
+    const page = this.#turn();
+    if (page !== undefined && this.#write(page, trail)) return;
+    this.#leave();
+    this.#pages.drop();
+  }
+
+  #turn(): Page | undefined {
+    this.#leave();
+    const page = this.#pages.take(this.#workerId);
+    if (page === undefined) return undefined;
+    this.#page = page;
+    this.#words = page.words;
+    this.#used = PAGE_START;
+    this.#newText('', this.#idPrefix);
+    return page;
+  }
+
+  #leave(): void {
+    if (this.#page !== undefined) this.#pages.leave(this.#page);
+    this.#page = undefined;
+    this.#places.clear();
+    this.#asked = NOTHING_ASKED;
+    this.#outcome = NO_OUTCOME;
+  }
+
+  /** @returns false: the page has no room for it, and is to be left */
+  #write(page: Page, trail: Trail): boolean {
+    const { attempts } = trail;
+    const told = Math.min(attempts.length, MAX_ATTEMPTS);
+    const at = this.#used;
+    const end = at + HEAD_PLACES + told * ATTEMPT_PLACES;
+    if (end > PAGE_WORDS) return false;
+    this.#isFull = false;
+    // New texts come to stand behind it.
+    this.#used = end;
+    this.#words[at] = (told << KIND_BITS) | RECORD;
+    this.#writeHead(at, trail);
+    let place = at + HEAD_PLACES;
+    for (let i = attempts.length - told; i < attempts.length; i += 1) {
+      this.#writeAttempt(place, attempts[i] as TrailAttempt);
+      place += ATTEMPT_PLACES;
+    }
+    if (this.#isFull) return false;
+    const number = this.#pages.nextNumber();
+    this.#words[at + HEAD.number] = number;
+    this.#pages.publish(page, this.#used, number);
+    return true;
+  }
+
+  #writeHead(at: number, trail: Trail): void {
+    const { tokens, waitedMs = 0, firstByteMs, serial = -1 } = trail;
+    const words = this.#words;
+    // No two are the same: a number where it can be, and not looked up.
+    words[at + HEAD.id] = serial < 0 ? this.#newText('', shownText(trail.id)) : NO_TEXT;
+    words[at + HEAD.asked] = this.#writeAsked(at, trail);
+    words[at + HEAD.bits] = (trail.streamed ? STREAMED : 0) | (tokens === undefined ? 0 : COUNTED);
+    words[at + HEAD.status] = trail.status;
+    words[at + HEAD.firstByte] = firstByteMs === null ? NONE : rounded(firstByteMs) + 1;
+    words[at + HEAD.total] = rounded(trail.totalMs);
+    words[at + HEAD.waited] = rounded(waitedMs);
+    words[at + HEAD.ended] = this.#text(trail.ended);
+    words[at + HEAD.refusal] = this.#text(trail.refusal);
+    this.#writeLong(at + HEAD.arrival, trail.atMs);
+    this.#writeLong(at + HEAD.bytesIn, trail.bytesIn);
+    this.#writeLong(at + HEAD.bytesOut, trail.bytesOut);
+    this.#writeLong(at + HEAD.serial, serial);
+    if (tokens === undefined) return;
+    words[at + HEAD.input] = tokens.input;
+    words[at + HEAD.cached] = tokens.cached;
+    words[at + HEAD.cacheWrite] = tokens.cacheWrite;
+    words[at + HEAD.output] = tokens.output;
+    words[at + HEAD.reasoning] = tokens.reasoning;
+  }
+
+  /** @returns the record on this page that has these texts */
+  #writeAsked(at: number, trail: Trail): number {
+    const { client, clientName, groupName, method, path, model } = trail;
+    const last = this.#asked;
+    const isAlike =
+      last.at !== NOWHERE &&
+      last.path === path &&
+      last.model === model &&
+      last.client === client &&
+      last.clientName === clientName &&
+      last.groupName === groupName &&
+      last.method === method;
+    if (isAlike) return last.at;
+    const words = this.#words;
+    words[at + HEAD.client] = this.#text(client);
+    words[at + HEAD.clientName] = this.#text(clientName);
+    words[at + HEAD.groupName] = this.#text(groupName);
+    words[at + HEAD.method] = this.#text(method);
+    words[at + HEAD.path] = this.#text(path);
+    words[at + HEAD.model] = this.#text(model);
+    this.#asked = { at, client, clientName, groupName, method, path, model };
+    return at;
+  }
+
+  #writeAttempt(at: number, attempt: TrailAttempt): void {
+    const { changes } = attempt;
+    const words = this.#words;
+    words[at + ATTEMPT.key] = this.#text(attempt.key);
+    words[at + ATTEMPT.outcome] = this.#writeOutcome(at, attempt);
+    words[at + ATTEMPT.status] = attempt.status;
+    words[at + ATTEMPT.taken] = rounded(attempt.ms);
+    words[at + ATTEMPT.end] = rounded(attempt.endMs);
+    words[at + ATTEMPT.waited] = rounded(attempt.waitedMs);
+    words[at + ATTEMPT.changes] =
+      changes.length === 0 ? NO_TEXT : this.#newText('', changesText(changes));
+  }
+
+  /** @returns the attempt on this page that has these texts */
+  #writeOutcome(at: number, { upstream, verdict, rule, code }: TrailAttempt): number {
+    const last = this.#outcome;
+    const isAlike =
+      last.at !== NOWHERE &&
+      last.upstream === upstream &&
+      last.verdict === verdict &&
+      last.rule === rule &&
+      last.code === code;
+    if (isAlike) return last.at;
+    const words = this.#words;
+    words[at + ATTEMPT.upstream] = this.#text(upstream);
+    words[at + ATTEMPT.verdict] = this.#text(verdict);
+    words[at + ATTEMPT.rule] = this.#text(rule);
+    words[at + ATTEMPT.code] = this.#text(code);
+    this.#outcome = { at, upstream, verdict, rule, code };
+    return at;
+  }
+
+  /** A whole number that one place has no room for, up to 2^53. */
+  #writeLong(at: number, value: number): void {
+    // What is beyond 32 bits falls away by itself.
+    this.#words[at] = value;
+    this.#words[at + 1] = value / SECOND_WORD;
+  }
+
+  #text(text: string | undefined): number {
+    if (text === undefined) return NO_TEXT;
+    return this.#places.get(text) ?? this.#newText(text, this.#shown.of(text));
+  }
+
+  /** @param known under what it is found again; '': it is not looked for */
+  #newText(known: string, shown: string): number {
+    const place = this.#used;
+    const at = 4 * (place + 1);
+    const room = 4 * PAGE_WORDS - at;
+    if (this.#page === undefined || shown.length * MAX_CHAR_BYTES > room) {
+      this.#isFull = true;
+      return NO_TEXT;
+    }
+    const bytes = this.#page.bytes.write(shown, at);
+    this.#words[place] = (bytes << KIND_BITS) | TEXT;
+    this.#used = place + 1 + wordsOf(bytes);
+    if (known !== '') this.#places.set(known, place);
+    return place;
+  }
+}
+
+/** Milliseconds as they are kept: whole ones, and none below 0. */
+function rounded(ms: number): number {
+  return ms > 0 ? ms + 0.5 : 0;
+}
+
+function changesText(changes: readonly TrailChange[]): string {
+  const plain = changes.map(({ kind, model, untilMs }) => ({
+    kind,
+    ...(model === undefined ? {} : { model: model === null ? null : shownText(model) }),
+    ...(untilMs === undefined ? {} : { untilMs: Math.round(untilMs) }),
+  }));
+  return JSON.stringify(plain);
+}
