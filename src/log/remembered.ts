@@ -6,6 +6,11 @@ const MAX_REMEMBERED = 1024;
 /** Longer texts are not worth remembering. */
 export const MAX_REMEMBERED_CHARS = 256;
 
+/** The same text, which does not keep alive a longer one that it was cut from, as slices do. */
+export function ownCopy(text: string): string {
+  return ` ${text}`.slice(1);
+}
+
 /** Makes something of a text, and knows it the next time. */
 export class Remembered {
   readonly #make: (text: string) => string;
@@ -21,7 +26,8 @@ export class Remembered {
     const made = this.#make(text);
     if (text.length > MAX_REMEMBERED_CHARS) return made;
     if (this.#known.size >= MAX_REMEMBERED) this.#known.clear();
-    this.#known.set(text, made);
+    const own = ownCopy(text);
+    this.#known.set(own, made === text ? own : made);
     return made;
   }
 }

@@ -2,12 +2,13 @@
 // coordinator takes it: a few messages a second, however many requests there are. What an answer
 // used is policy/token-usage.ts; what becomes of the sums is serve/usage-keeper.ts.
 
+import { ownCopy } from '../log/remembered.ts';
 import type { TokenUsage } from '../policy/token-usage.ts';
 
 const HOUR_MS = 3_600_000;
 /** What is counted reaches the coordinator so soon. */
 const FLUSH_MS = 250;
-/** Different rows of one hour that are known at a time. */
+/** Rows that are known at a time; before there is one more, all are handed over and forgotten. */
 const MAX_ROWS = 4_096;
 /** Names of models come from clients. */
 const MAX_MODEL_CHARS = 128;
@@ -66,8 +67,10 @@ const NOTHING = {
 
 export class UsageTally {
   readonly #send: (rows: readonly UsageRow[]) => void;
-  /** Of one hour, also those that count nothing at the moment: made anew each time they would age
-   * until a whole collection of garbage. */
+  /**
+   * Those of one hour. They stay when they count nothing: new ones each time would live until the
+   * next full garbage collection.
+   */
   readonly #rows = new Map<string, UsageRow>();
   /** Rows that have counted something since the last flush. */
   readonly #counting: UsageRow[] = [];
@@ -142,7 +145,8 @@ export class UsageTally {
   }
 
   #search({ client, group, model, row }: UsageOf): UsageRow {
-    const name = `${row} ${model ?? ''}\n${group}\n${client}`;
+    const shownModel = ownCopy((model ?? '').slice(0, MAX_MODEL_CHARS));
+    const name = `${row} ${shownModel}\n${group}\n${client}`;
     const known = this.#rows.get(name);
     if (known !== undefined) return known;
     if (this.#rows.size >= MAX_ROWS) {
@@ -150,7 +154,6 @@ export class UsageTally {
       this.#forget();
       this.#begin();
     }
-    const shownModel = (model ?? '').slice(0, MAX_MODEL_CHARS);
     const sums = { hour: this.#hour, client, group, model: shownModel, row, ...NOTHING };
     this.#rows.set(name, sums);
     return sums;

@@ -48,9 +48,7 @@ export class TrailMemory {
   }
 
   #find(id: string): Trail | undefined {
-    const wanted = shownText(id);
-    const trails = new WrittenTrails(this.#pages).newestFirst();
-    return trails.find((trail) => trail.id === wanted);
+    return new WrittenTrails(this.#pages).find(shownText(id));
   }
 
   #json(value: object): string {

@@ -3,12 +3,16 @@
 
 import assert from 'node:assert/strict';
 import { mock, test } from 'node:test';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { type UsageOf, type UsageRow, UsageTally } from '../../src/proxy/usage-tally.ts';
 
 const USED = { input: 10, cached: 4, cacheWrite: 0, output: 3, reasoning: 1 };
 const HOUR_MS = 3_600_000;
 /** Longer than what is counted may wait. */
 const SOON_MS = 1_000;
+setFlagsFromString('--expose-gc');
+const collect = runInNewContext('gc') as () => void;
 
 /** As a message to another thread would have them. */
 function recorded() {
@@ -88,7 +92,7 @@ test('an hour that is over takes no more requests', () => {
   );
 });
 
-test('any number of models is counted, each request once', () => {
+test('any number of models is counted, each request once, some thousand at a time', () => {
   using _ = clock();
   const { sent, tally } = recorded();
   const models = 10_000;
@@ -96,9 +100,27 @@ test('any number of models is counted, each request once', () => {
   mock.timers.tick(SOON_MS);
   tally.flush();
   const rows = sent.flat();
+  assert.ok(sent.length > 1 && sent.every((some) => some.length <= 4_096));
   assert.equal(new Set(rows.map(({ model }) => model)).size, models);
   assert.equal(
     rows.reduce((sum, { requests }) => sum + requests, 0),
     models,
   );
+});
+
+test('of a long name only what is counted is kept', () => {
+  const { sent, tally } = recorded();
+  for (let i = 0; i < 2_000; i += 1) {
+    tally.add(of({ model: `${i}-${'x'.repeat(30_000)}`.slice(0, 25_000) }), false, USED);
+    tally.add(
+      of({ model: `/models/m-of-some-length-${i}/${'x'.repeat(30_000)}`.slice(8, 26) }),
+      false,
+      USED,
+    );
+  }
+  tally.flush();
+  assert.equal(sent.flat()[0]?.model.length, 128);
+  sent.length = 0;
+  collect();
+  assert.ok(process.memoryUsage().heapUsed < 30 * 1024 * 1024);
 });

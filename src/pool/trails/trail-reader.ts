@@ -2,7 +2,7 @@
 
 import { ownRequestId } from '../../log/request-id.ts';
 import type { Trail, TrailAttempt, TrailChange, TrailTokens } from '../../log/trail.ts';
-import { MAX_TRAILS, PAGE_START, type TrailPages } from './trail-pages.ts';
+import { ageOf, MAX_TRAILS, PAGE_START, type TrailPages } from './trail-pages.ts';
 import {
   ATTEMPT,
   ATTEMPT_PLACES,
@@ -20,7 +20,10 @@ import {
 
 /** The last trails of all workers, as they stand at one moment. */
 export class WrittenTrails {
-  /** By age. Of a request that ends just now the number may be given and nothing be there yet. */
+  /**
+   * By age. Of a request that ends at this very moment the number may be given and nothing be there
+   * yet: it is seen with the next look, and may then stand behind one that was seen before.
+   */
   readonly #records: (Place | undefined)[] = [];
 
   constructor(pages: TrailPages) {
@@ -28,7 +31,7 @@ export class WrittenTrails {
     for (const words of pages.copies(newest)) {
       const page = new WrittenPage(words);
       for (const at of page.records()) {
-        const age = (newest - page.number(at + HEAD.number)) | 0;
+        const age = ageOf(page.number(at + HEAD.number), newest);
         if (age >= 0 && age < MAX_TRAILS) this.#records[age] = { page, at };
       }
     }
@@ -36,6 +39,11 @@ export class WrittenTrails {
 
   get count(): number {
     return this.#records.reduce((count) => count + 1, 0);
+  }
+
+  find(id: string): Trail | undefined {
+    const found = this.#records.find((record) => record?.page.id(record.at) === id);
+    return found?.page.trail(found.at);
   }
 
   *newestFirst(): Generator<Trail, undefined> {
@@ -67,7 +75,7 @@ class WrittenPage {
       const word = this.number(at);
       const isRecord = (word & RECORD) === RECORD;
       if (isRecord) yield at;
-      const size = word >> KIND_BITS;
+      const size = word >>> KIND_BITS;
       at += isRecord ? HEAD_PLACES + size * ATTEMPT_PLACES : 1 + wordsOf(size);
     }
   }
@@ -78,7 +86,7 @@ class WrittenPage {
     const firstByteMs = this.number(at + HEAD.firstByte);
     return {
       atMs: this.#long(at + HEAD.arrival),
-      id: this.#id(at),
+      id: this.id(at),
       client: this.#text(asked + HEAD.client),
       clientName: this.#optional(asked + HEAD.clientName),
       groupName: this.#text(asked + HEAD.groupName),
@@ -95,7 +103,7 @@ class WrittenPage {
       ended: this.#optional(at + HEAD.ended),
       refusal: this.#optional(at + HEAD.refusal),
       tokens: (bits & COUNTED) === 0 ? undefined : this.#tokens(at),
-      attempts: Array.from({ length: this.number(at) >> KIND_BITS }, (_, index) =>
+      attempts: Array.from({ length: this.number(at) >>> KIND_BITS }, (_, index) =>
         this.#attempt(at + HEAD_PLACES + index * ATTEMPT_PLACES),
       ),
     };
@@ -105,7 +113,7 @@ class WrittenPage {
     return this.#words[at] ?? 0;
   }
 
-  #id(at: number): string {
+  id(at: number): string {
     // The page's first text begins the ids that are written as numbers.
     if (this.number(at + HEAD.id) !== NO_TEXT) return this.#text(at + HEAD.id);
     return ownRequestId(this.#textAt(PAGE_START), this.#long(at + HEAD.serial));
@@ -155,7 +163,7 @@ class WrittenPage {
     const known = this.#texts.get(place);
     if (known !== undefined) return known;
     const at = 4 * (place + 1);
-    const text = this.#bytes.toString('utf8', at, at + (this.number(place) >> KIND_BITS));
+    const text = this.#bytes.toString('utf8', at, at + (this.number(place) >>> KIND_BITS));
     this.#texts.set(place, text);
     return text;
   }

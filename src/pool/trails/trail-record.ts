@@ -29,7 +29,7 @@ export const HEAD = {
   waited: 14,
   ended: 15,
   refusal: 16,
-  /** Two words each, up to 2^53. */
+  /** Two words each, up to 2^53, as far as `serial`. */
   arrival: 17,
   bytesIn: 19,
   bytesOut: 21,

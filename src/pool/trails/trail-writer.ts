@@ -1,9 +1,9 @@
-// Writes the trails of one worker down where all threads can read them: nothing is made that the
-// garbage collector would have to copy, and nothing has to be sent.
+// Writes the trails of one worker down where all threads can read them: hardly anything is made
+// that the garbage collector would have to copy, and nothing has to be sent.
 
-import { Remembered } from '../../log/remembered.ts';
+import { MAX_REMEMBERED_CHARS, ownCopy, Remembered } from '../../log/remembered.ts';
 import { shownText, type Trail, type TrailAttempt, type TrailChange } from '../../log/trail.ts';
-import { PAGE_START, PAGE_WORDS, type Page, type TrailPages } from './trail-pages.ts';
+import { PAGE_START, type Page, type TrailPages } from './trail-pages.ts';
 import {
   ATTEMPT,
   ATTEMPT_PLACES,
@@ -77,13 +77,19 @@ export class TrailWriter {
     this.#idPrefix = idPrefix;
   }
 
-  /** Takes a trail; never throws, never waits. One for which no page has room is counted. */
+  /** Takes a trail; never waits. One for which no page has room is counted. */
   add(trail: Trail): void {
-    if (this.#page !== undefined && this.#write(this.#page, trail)) return;
-    const page = this.#turn();
-    if (page !== undefined && this.#write(page, trail)) return;
-    this.#leave();
-    this.#pages.drop();
+    let isWritten = false;
+    try {
+      isWritten = this.#page !== undefined && this.#write(this.#page, trail);
+      if (isWritten) return;
+      const page = this.#turn();
+      isWritten = page !== undefined && this.#write(page, trail);
+      if (!isWritten) this.#pages.drop();
+    } finally {
+      // Nobody is to read what stands on it half written.
+      if (!isWritten) this.#leave();
+    }
   }
 
   #turn(): Page | undefined {
@@ -111,7 +117,7 @@ export class TrailWriter {
     const told = Math.min(attempts.length, MAX_ATTEMPTS);
     const at = this.#used;
     const end = at + HEAD_PLACES + told * ATTEMPT_PLACES;
-    if (end > PAGE_WORDS) return false;
+    if (end > this.#pages.size) return false;
     this.#isFull = false;
     // New texts come to stand behind it.
     this.#used = end;
@@ -226,7 +232,7 @@ export class TrailWriter {
   #newText(known: string, shown: string): number {
     const place = this.#used;
     const at = 4 * (place + 1);
-    const room = 4 * PAGE_WORDS - at;
+    const room = 4 * this.#pages.size - at;
     if (this.#page === undefined || shown.length * MAX_CHAR_BYTES > room) {
       this.#isFull = true;
       return NO_TEXT;
@@ -234,7 +240,8 @@ export class TrailWriter {
     const bytes = this.#page.bytes.write(shown, at);
     this.#words[place] = (bytes << KIND_BITS) | TEXT;
     this.#used = place + 1 + wordsOf(bytes);
-    if (known !== '') this.#places.set(known, place);
+    const isShort = known !== '' && known.length <= MAX_REMEMBERED_CHARS;
+    if (isShort) this.#places.set(ownCopy(known), place);
     return place;
   }
 }
