@@ -1,6 +1,6 @@
-// Makes the one JavaScript file that every executable carries: the launcher, with the main program
-// and the worker thread's as strings and the fleet's client packed, version and commit written in.
-// How it is packed onto Node is decided in package.ts.
+// Makes the program of its sources: the launcher and its parts, which are the server's script, the
+// worker thread's, that of all commands and the fleet's client, version and commit written in. As
+// one JavaScript file for any Node, and apart for executables, whose parts are assets (package.ts).
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { brotliCompressSync } from 'node:zlib';
@@ -73,9 +73,33 @@ const ONLY_SERVES: Plugin = {
   },
 };
 
-/** Unpacked by who needs it. */
-function packed(text: string): string {
-  return JSON.stringify(brotliCompressSync(Buffer.from(text, 'latin1')).toString('base64'));
+/** What the launcher needs, each under its name: scripts as they are, packed ones as they are. */
+type Parts = Readonly<Record<string, Buffer>>;
+
+/** Where the launcher and its parts are apart, for a program. */
+export function partsOf(output: string): string {
+  return `${output}.parts`;
+}
+
+/** The launcher of an executable, in {@link partsOf}. */
+export const LAUNCHER = 'launch.cjs';
+
+/** What the launcher gives to the main program's script; see src/launch.ts. */
+const GIVEN = ['require', '__WORKER_CODE__', '__REDIS_CLIENT__', '__EARLY_WORKERS__'];
+
+function asFunction(text: string): string {
+  return `(function(${GIVEN}){${text}\n})`;
+}
+
+function script(text: string): Buffer {
+  return Buffer.from(text, 'latin1');
+}
+
+function asText(parts: Parts): Record<string, string> {
+  const texts = Object.entries(parts).map(([name, bytes]) => {
+    return [name, bytes.toString(name.endsWith('.br') ? 'base64' : 'latin1')] as const;
+  });
+  return Object.fromEntries(texts);
 }
 
 async function compile(
@@ -135,16 +159,24 @@ export async function bundle(paths: BundlePaths = PROGRAM): Promise<number> {
   const worker = await compile(paths.worker, { define: { ...identity, __DASHBOARD__: page } });
   // As part of the program it would cost those who have no fleet 5 MB and the time to parse it.
   const client = await compile(REDIS_CLIENT, { define: {} });
-  const program = await compile(paths.launch, {
-    define: {
-      __SERVER_SOURCE__: JSON.stringify(server),
-      __COMMANDS_SOURCE__: packed(commands),
-      __WORKER_SOURCE__: JSON.stringify(worker),
-      __REDIS_CLIENT__: packed(client),
-    },
-  });
-  mkdirSync(dirname(paths.output), { recursive: true });
-  writeFileSync(paths.output, program);
+  const parts: Parts = {
+    'server.js': script(asFunction(server)),
+    'worker.js': script(worker),
+    'commands.js.br': brotliCompressSync(script(asFunction(commands))),
+    'redis-client.js.br': brotliCompressSync(script(client)),
+  };
+  return await write(paths, parts);
+}
+
+async function write({ launch, output }: BundlePaths, parts: Parts): Promise<number> {
+  const texts = JSON.stringify(asText(parts));
+  const program = await compile(launch, { define: { __PARTS__: texts } });
+  const launcher = await compile(launch, { define: { __PARTS__: 'undefined' } });
+  const folder = partsOf(output);
+  mkdirSync(folder, { recursive: true });
+  writeFileSync(output, program);
+  writeFileSync(join(folder, LAUNCHER), launcher);
+  for (const [name, bytes] of Object.entries(parts)) writeFileSync(join(folder, name), bytes);
   return Buffer.byteLength(program);
 }
 

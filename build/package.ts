@@ -1,4 +1,4 @@
-// Packs the bundle onto Node, one executable per platform: `node build/package.ts` for this
+// Packs the program onto Node, one executable per platform: `node build/package.ts` for this
 // machine, `--all` for the five of a release, `linux-arm64` for that one; and build/SHA256SUMS over
 // them all. Where a Node comes from is in node-base.ts; archives for download are made by
 // release.ts.
@@ -16,7 +16,7 @@ import {
 import { createRequire } from 'node:module';
 import { dirname, join, relative } from 'node:path';
 import { parseArgs } from 'node:util';
-import { bundle, PROGRAM } from './bundle.ts';
+import { bundle, LAUNCHER, PROGRAM, partsOf } from './bundle.ts';
 import { writeChecksums } from './checksums.ts';
 import { libraryLicences } from './compiled-in.ts';
 import { holdsProgram, recogniseExecutable } from './executable.ts';
@@ -120,7 +120,7 @@ async function injectProgram(
   target: Target,
   node: string,
   version: string,
-  [program, work]: readonly [string, string],
+  [parts, work]: readonly [string, string],
 ): Promise<string> {
   // pkg looks under the home directory and works in a folder of the temporary directory.
   const temporary = join(work, 'tmp');
@@ -144,22 +144,40 @@ async function injectProgram(
     seaConfig: {
       // Relative to the folder that pkg works in: the path goes into the file, and must not tell
       // who built it where.
-      main: relative(join(temporary, 'pkg-sea-'), program),
+      main: relative(join(temporary, 'pkg-sea-'), join(parts, LAUNCHER)),
       disableExperimentalSEAWarning: true,
       useSnapshot: false,
-      // Measured at 275 kB of bundle: 91.7 ms to the first answer without, 92.3 ms with. It would
-      // also make two builds of the same sources differ.
+      // Of the launcher: measured at 275 kB, 91.7 ms to the first answer without, 92.3 ms with. It
+      // would also make two builds of the same sources differ. What counts is in the assets.
       useCodeCache: false,
       // Node looks for its own --env-file among all arguments (nodejs/node#54232), and
       // ends with code 9 when there is no such file. It looks no further than `--`.
       execArgv: [...EXEC_ARGV, '--'],
       execArgvExtension: 'none',
       // One version has one licence, and the package for Windows lacks the file.
-      assets: { LICENSE: licencesOf(generator.licence, work) },
+      assets: {
+        LICENSE: licencesOf(generator.licence, work),
+        ...filesOf(parts),
+        ...(host === target ? codeCaches(node, parts, work) : {}),
+      },
     },
   };
-  await withEnvironment(home, () => packSea(program, options));
+  await withEnvironment(home, () => packSea(join(parts, LAUNCHER), options));
   return output;
+}
+
+/** Made by the Node itself that the executable stands on, which therefore has to start here. */
+function codeCaches(node: string, parts: string, work: string): Record<string, string> {
+  const folder = join(work, 'code-caches');
+  mkdirSync(folder);
+  run(node, ['--hash-seed=1', join(ROOT, 'build/code-cache.ts'), parts, folder]);
+  return filesOf(folder);
+}
+
+/** The files in a folder by their names; the launcher among them is no asset. */
+function filesOf(folder: string): Record<string, string> {
+  const names = readdirSync(folder).filter((name) => name !== LAUNCHER);
+  return Object.fromEntries(names.map((name) => [name, join(folder, name)]));
 }
 
 /** Our own licence, Node's and the libraries', as one file in the folder `work`. */
@@ -182,7 +200,7 @@ export async function packageTarget(
   mkdirSync(join(CACHE, 'pack'), { recursive: true });
   const work = mkdtempSync(join(CACHE, 'pack', `${target.file}-`));
   try {
-    const draft = await injectProgram(target, node, base.version, [program, work]);
+    const draft = await injectProgram(target, node, base.version, [partsOf(program), work]);
     let image: Buffer = readFileSync(draft);
     if (target.platform === 'darwin') {
       image = signAdHoc(image, 'gpt-load');

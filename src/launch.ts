@@ -2,25 +2,50 @@
 // itself is compiled, since each takes some 100 ms of a slow core and now they take them at once.
 // From the sources, main.ts is run without this.
 
-import { compileFunction } from 'node:vm';
+import { getRawAsset } from 'node:sea';
+import { Script } from 'node:vm';
 import type { Worker } from 'node:worker_threads';
 import { brotliDecompressSync } from 'node:zlib';
 import { packedWorkerThread } from './serve/worker-thread.ts';
 
-/** Set by the bundler: main.ts with nothing but `serve`, and with every command (packed). */
-declare const __SERVER_SOURCE__: string;
-declare const __COMMANDS_SOURCE__: string;
-/** Set by the bundler: what serve/worker-thread.ts and store/valkey/redis-client.ts ask for. */
-declare const __WORKER_SOURCE__: string;
-declare const __REDIS_CLIENT__: string;
+/**
+ * Set by the bundler: the parts of the program, packed ones in base64. Undefined in an executable,
+ * which has them as assets: as texts in its first script they would cost 3 ms to read.
+ */
+declare const __PARTS__: Readonly<Record<string, string>> | undefined;
 
-// Named once: the bundler writes the text in wherever the name stands.
-const workerSource = __WORKER_SOURCE__;
+/** One byte a character. */
+function script(name: string): string {
+  if (__PARTS__ !== undefined) return __PARTS__[name] as string;
+  return Buffer.from(getRawAsset(name) as ArrayBuffer).toString('latin1');
+}
+
+function unpacked(name: string): string {
+  const packed =
+    __PARTS__ === undefined
+      ? Buffer.from(getRawAsset(name) as ArrayBuffer)
+      : Buffer.from(__PARTS__[name] as string, 'base64');
+  return brotliDecompressSync(packed).toString('latin1');
+}
+
+/**
+ * What V8 has made of a script when the executable was built (build/code-cache.ts): 10 ms less to
+ * compile it. Another V8, or one with other flags, compiles it anew.
+ */
+function codeCache(name: string): Uint8Array<ArrayBuffer> | undefined {
+  if (__PARTS__ !== undefined) return undefined;
+  try {
+    return new Uint8Array(getRawAsset(name) as ArrayBuffer);
+  } catch {
+    // Built on another platform.
+    return undefined;
+  }
+}
 
 /** A thread that nobody takes over does not keep the process, and one that fails is not missed. */
 function earlyWorkers(): Worker[] {
   try {
-    const worker = packedWorkerThread(workerSource);
+    const worker = packedWorkerThread(workerCode);
     worker.on('error', () => {});
     worker.unref();
     return [worker];
@@ -34,18 +59,13 @@ function onlyServes(words: readonly string[]): boolean {
   return words.every((word, i) => i === 0 && word === 'serve');
 }
 
-function commandsSource(): string {
-  return brotliDecompressSync(Buffer.from(__COMMANDS_SOURCE__, 'base64')).toString('latin1');
-}
-
 const words = process.argv.slice(2);
 const isServer = onlyServes(words);
-const given = {
-  require,
-  __WORKER_SOURCE__: workerSource,
-  __REDIS_CLIENT__,
-  __EARLY_WORKERS__: isServer || words[0] === 'demo' ? earlyWorkers() : [],
-};
-const source = isServer ? __SERVER_SOURCE__ : commandsSource();
-const program = compileFunction(source, Object.keys(given), { filename: 'gpt-load.cjs' });
-program(...Object.values(given));
+const workerCode = { source: script('worker.js'), cachedData: codeCache('worker.cache') };
+const workers = isServer || words[0] === 'demo' ? earlyWorkers() : [];
+// The server's own, or that of all commands, the server among them: a function of what it needs.
+const program = new Script(isServer ? script('server.js') : unpacked('commands.js.br'), {
+  filename: 'gpt-load.cjs',
+  cachedData: isServer ? codeCache('server.cache') : undefined,
+}).runInThisContext();
+program(require, workerCode, () => unpacked('redis-client.js.br'), workers);

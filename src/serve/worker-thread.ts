@@ -3,8 +3,14 @@
 
 import { Worker } from 'node:worker_threads';
 
-/** Given by the launcher (launch.ts): the worker's bundle. */
-declare const __WORKER_SOURCE__: string | undefined;
+/** A worker's bundle, and what V8 has made of it at another time, where that is at hand. */
+export interface WorkerCode {
+  readonly source: string;
+  readonly cachedData: Uint8Array<ArrayBuffer> | undefined;
+}
+
+/** Given by the launcher (launch.ts). */
+declare const __WORKER_CODE__: WorkerCode | undefined;
 /** Given by the launcher: a thread that was started before this program was compiled, or none. */
 declare const __EARLY_WORKERS__: Worker[] | undefined;
 
@@ -18,6 +24,13 @@ const HEAP = { maxYoungGenerationSizeMb: 12 };
 /** Without these Node tries the text as TypeScript and as a module first. */
 const FLAGS = ['--no-experimental-detect-module', '--input-type=commonjs'] as const;
 
+/** Runs a {@link WorkerCode}: `eval` itself takes no code that was compiled before. */
+const RUN = `
+  const { source, cachedData } = require('node:worker_threads').workerData;
+  const { Script } = require('node:vm');
+  new Script(source, { filename: 'worker.cjs', cachedData }).runInThisContext();
+`;
+
 /** The launcher's thread if there is one, else a new one. */
 export function workerThread(): Worker {
   const early = typeof __EARLY_WORKERS__ === 'object' ? __EARLY_WORKERS__.pop() : undefined;
@@ -25,21 +38,21 @@ export function workerThread(): Worker {
     early.ref();
     return early;
   }
-  if (typeof __WORKER_SOURCE__ === 'string') return packedWorkerThread(__WORKER_SOURCE__);
+  if (typeof __WORKER_CODE__ === 'object') return packedWorkerThread(__WORKER_CODE__);
   return new Worker(new URL('./worker.ts', import.meta.url), { resourceLimits: HEAP });
 }
 
 /** A new thread of the packed program, from the worker's bundle, with the process's flags. */
-export function packedWorkerThread(source: string): Worker {
+export function packedWorkerThread(code: WorkerCode): Worker {
   const execArgv = [...process.execArgv, ...FLAGS];
-  const options = { eval: true, resourceLimits: HEAP };
+  const options = { eval: true, resourceLimits: HEAP, workerData: code };
   try {
-    return new Worker(source, { ...options, execArgv });
+    return new Worker(RUN, { ...options, execArgv });
   } catch (error) {
-    const { code, message } = error as NodeJS.ErrnoException;
-    if (code !== 'ERR_WORKER_INVALID_EXEC_ARGV') throw error;
+    const { code: reason, message } = error as NodeJS.ErrnoException;
+    if (reason !== 'ERR_WORKER_INVALID_EXEC_ARGV') throw error;
     // V8's own flags are refused here by name, and hold for the process's threads anyway.
     const taken = execArgv.filter((flag) => !message.includes(flag));
-    return new Worker(source, { ...options, execArgv: taken });
+    return new Worker(RUN, { ...options, execArgv: taken });
   }
 }

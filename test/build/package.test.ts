@@ -7,13 +7,13 @@ import { builtinModules } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import { bundle, commit, PROGRAM, version } from '../../build/bundle.ts';
+import { bundle, commit, PROGRAM, partsOf, version } from '../../build/bundle.ts';
 import { writeChecksums } from '../../build/checksums.ts';
 import { holdsProgram, recogniseExecutable } from '../../build/executable.ts';
 import { signatureFault } from '../../build/macho-sign.ts';
-import { checkIntegrity } from '../../build/node-base.ts';
+import { checkIntegrity, nodeBase } from '../../build/node-base.ts';
 import { packageTarget } from '../../build/package.ts';
-import { hostTarget, TARGETS, type Target } from '../../build/targets.ts';
+import { hostTarget, nodePackageOf, TARGETS, type Target } from '../../build/targets.ts';
 
 const host = hostTarget();
 const skip = host === undefined ? 'no release for this platform' : false;
@@ -84,6 +84,41 @@ test('building twice gives the same bytes', { skip }, async () => {
   const again = join(folder, 'again');
   await packageTarget(host as Target, again, program);
   assert.ok(readFileSync(again).equals(readFileSync(binary)));
+});
+
+/** In a thread like a worker's, and in the main one: each is a V8 of its own. */
+const USES_CODE_CACHES = `
+  const { readFileSync } = require('node:fs');
+  const { Script } = require('node:vm');
+  const { isMainThread, Worker } = require('node:worker_threads');
+  const [parts, folder] = process.argv.slice(2);
+  const name = isMainThread ? 'server' : 'worker';
+  const source = readFileSync(parts + '/' + name + '.js', 'latin1');
+  const cachedData = readFileSync(folder + '/' + name + '.cache');
+  const { cachedDataRejected } = new Script(source, { cachedData });
+  console.log(name + (cachedDataRejected ? ' refuses' : ' takes') + ' its code cache');
+  const resourceLimits = { maxYoungGenerationSizeMb: 12 };
+  if (isMainThread) new Worker(__filename, { argv: [parts, folder], resourceLimits });
+`;
+
+test('V8 takes the code caches, which are the same each time', { skip }, () => {
+  const { binary: node } = nodeBase(nodePackageOf(host as Target));
+  const maker = join(import.meta.dirname, '../../build/code-cache.ts');
+  const made = ['a', 'b'].map((name) => {
+    const to = mkdtempSync(join(folder, `caches-${name}-`));
+    output(node, ['--hash-seed=1', maker, partsOf(program), to]);
+    return to;
+  });
+  const [first = '', second = ''] = made;
+  for (const name of ['server.cache', 'worker.cache']) {
+    const bytes = readFileSync(join(first, name));
+    assert.ok(bytes.equals(readFileSync(join(second, name))), name);
+    assert.ok(readFileSync(binary).includes(bytes), `${name} is in the executable`);
+  }
+  const user = join(folder, 'uses-code-caches.cjs');
+  writeFileSync(user, USES_CODE_CACHES);
+  const told = output(node, [user, partsOf(program), first]);
+  assert.equal(told, 'server takes its code cache\nworker takes its code cache');
 });
 
 test('an archive with another checksum is refused', () => {

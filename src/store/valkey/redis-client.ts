@@ -2,10 +2,9 @@
 // is neither unpacked nor parsed without a fleet; from the sources, as npm installed it.
 
 import { compileFunction } from 'node:vm';
-import { brotliDecompressSync } from 'node:zlib';
 
-/** Set by the bundler: the library as one CommonJS script, brotli in base64. */
-declare const __REDIS_CLIENT__: string | undefined;
+/** Given by the launcher (launch.ts): unpacks the library, one CommonJS script. */
+declare const __REDIS_CLIENT__: (() => string) | undefined;
 
 type RedisClient = typeof import('@redis/client');
 
@@ -14,12 +13,13 @@ let loaded: RedisClient | undefined;
 /** Some 30 ms the first time. */
 export async function redisClient(): Promise<RedisClient> {
   loaded ??=
-    typeof __REDIS_CLIENT__ === 'string' ? unpack(__REDIS_CLIENT__) : await import('@redis/client');
+    typeof __REDIS_CLIENT__ === 'function'
+      ? run(__REDIS_CLIENT__())
+      : await import('@redis/client');
   return loaded;
 }
 
-function unpack(packed: string): RedisClient {
-  const source = brotliDecompressSync(Buffer.from(packed, 'base64')).toString('utf8');
+function run(source: string): RedisClient {
   const module = { exports: {} };
   const words = ['module', 'exports', 'require'];
   compileFunction(source, words, { filename: 'redis-client.cjs' })(module, module.exports, builtin);
