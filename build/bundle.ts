@@ -10,7 +10,10 @@ import { run } from './node-base.ts';
 import { buildPage } from './page.ts';
 import { ROOT } from './targets.ts';
 
-/** One bundle: what starts it, the main thread's program and a worker's, and the file to write. */
+/**
+ * One bundle: what starts it, the main thread's program and a worker's, and the file to write; its
+ * parts are written into a folder beside that.
+ */
 export interface BundlePaths {
   readonly launch: string;
   readonly main: string;
@@ -18,7 +21,7 @@ export interface BundlePaths {
   readonly output: string;
 }
 
-/** Set for the main program; see src/store/valkey/redis-client.ts. */
+/** What src/store/valkey/redis-client.ts asks for. */
 const REDIS_CLIENT = join(ROOT, 'node_modules/@redis/client/dist/index.js');
 
 /** The program of this tree. */
@@ -73,15 +76,16 @@ const ONLY_SERVES: Plugin = {
   },
 };
 
-/** What the launcher needs, each under its name: scripts as they are, packed ones as they are. */
-type Parts = Readonly<Record<string, Buffer>>;
+/** What the launcher needs: scripts, those that end in .br packed with brotli. */
+export const PARTS = ['server.js', 'worker.js', 'commands.js.br', 'redis-client.js.br'] as const;
+type Parts = Readonly<Record<(typeof PARTS)[number], Buffer>>;
 
-/** Where the launcher and its parts are apart, for a program. */
+/** The folder where a program's parts are apart, and with them the launcher of an executable. */
 export function partsOf(output: string): string {
   return `${output}.parts`;
 }
 
-/** The launcher of an executable, in {@link partsOf}. */
+/** Its name in {@link partsOf}. */
 export const LAUNCHER = 'launch.cjs';
 
 /** What the launcher gives to the main program's script; see src/launch.ts. */
@@ -145,6 +149,11 @@ function assertOneByte(text: string, entry: string): void {
   throw new Error(`${entry}: a character beyond Latin-1, write it as an escape: ${near}`);
 }
 
+/** A script that is run by vm.Script cannot load another one by `import()`. */
+function assertNoImport(text: string, entry: string): void {
+  if (/\bimport\(/.test(text)) throw new Error(`${entry}: import() in a worker, write require`);
+}
+
 /** Bundles, and returns the size of the written file in bytes. */
 export async function bundle(paths: BundlePaths = PROGRAM): Promise<number> {
   const identity = {
@@ -159,6 +168,7 @@ export async function bundle(paths: BundlePaths = PROGRAM): Promise<number> {
   const worker = await compile(paths.worker, { define: { ...identity, __DASHBOARD__: page } });
   // As part of the program it would cost those who have no fleet 5 MB and the time to parse it.
   const client = await compile(REDIS_CLIENT, { define: {} });
+  assertNoImport(worker, paths.worker);
   const parts: Parts = {
     'server.js': script(asFunction(server)),
     'worker.js': script(worker),

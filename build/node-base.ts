@@ -16,11 +16,17 @@ export interface NodeBase {
 }
 
 /** Runs a tool to its end. Throws with what it said on stderr when it fails. */
-export function run(command: string, args: readonly string[], cwd = ROOT): string {
+export function run(
+  command: string,
+  args: readonly string[],
+  cwd = ROOT,
+  env = process.env,
+): string {
   // npm is a .cmd file on Windows, and those start through a shell only.
   const shell = process.platform === 'win32' && command === 'npm';
   const { status, stdout, stderr, error } = spawnSync(command, args, {
     cwd,
+    env,
     shell,
     encoding: 'utf8',
     maxBuffer: 64 * 1024 * 1024,

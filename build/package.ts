@@ -16,7 +16,7 @@ import {
 import { createRequire } from 'node:module';
 import { dirname, join, relative } from 'node:path';
 import { parseArgs } from 'node:util';
-import { bundle, LAUNCHER, PROGRAM, partsOf } from './bundle.ts';
+import { bundle, LAUNCHER, PARTS, PROGRAM, partsOf } from './bundle.ts';
 import { writeChecksums } from './checksums.ts';
 import { libraryLicences } from './compiled-in.ts';
 import { holdsProgram, recogniseExecutable } from './executable.ts';
@@ -36,10 +36,15 @@ import {
 export const EXEC_ARGV: readonly string[] = [
   // node:sqlite says that it is experimental, on every start.
   '--disable-warning=ExperimentalWarning',
-  // Workers start from a string: with this, Node does not compile it once more to see whether it is
-  // a module. 101 ms of CPU time from exec to the first answer, in place of 107.
+  // Workers start from a string: with this, Node does not look whether it is a module.
   '--no-experimental-detect-module',
 ];
+
+/**
+ * They make a code cache the same each time: hashes that do not vary, and no thread that notes in a
+ * function that it is being compiled. V8 takes it without them.
+ */
+const CODE_CACHE_FLAGS = ['--hash-seed=1', '--no-concurrent-sparkplug'];
 
 const OUTPUT = join(ROOT, 'build');
 // pkg names platforms in its own way.
@@ -120,7 +125,7 @@ async function injectProgram(
   target: Target,
   node: string,
   version: string,
-  [parts, work]: readonly [string, string],
+  [program, work]: readonly [string, string],
 ): Promise<string> {
   // pkg looks under the home directory and works in a folder of the temporary directory.
   const temporary = join(work, 'tmp');
@@ -131,6 +136,13 @@ async function injectProgram(
   const host = hostTarget();
   if (host !== undefined && host !== target) seed(work, host, generator.binary, version);
   const output = join(work, target.file);
+  // A copy, since what V8 made of one build's scripts must not be paired with those of another.
+  const parts = join(work, 'parts');
+  mkdirSync(parts);
+  for (const name of [LAUNCHER, ...PARTS]) {
+    copyFileSync(join(partsOf(program), name), join(parts, name));
+  }
+  const launcher = join(parts, LAUNCHER);
   const options = {
     targets: [
       {
@@ -144,7 +156,7 @@ async function injectProgram(
     seaConfig: {
       // Relative to the folder that pkg works in: the path goes into the file, and must not tell
       // who built it where.
-      main: relative(join(temporary, 'pkg-sea-'), join(parts, LAUNCHER)),
+      main: relative(join(temporary, 'pkg-sea-'), launcher),
       disableExperimentalSEAWarning: true,
       useSnapshot: false,
       // Of the launcher: measured at 275 kB, 91.7 ms to the first answer without, 92.3 ms with. It
@@ -157,26 +169,24 @@ async function injectProgram(
       // One version has one licence, and the package for Windows lacks the file.
       assets: {
         LICENSE: licencesOf(generator.licence, work),
-        ...filesOf(parts),
-        ...(host === target ? codeCaches(node, parts, work) : {}),
+        ...named(PARTS, parts),
+        ...(host === target ? codeCaches(node, parts) : {}),
       },
     },
   };
-  await withEnvironment(home, () => packSea(join(parts, LAUNCHER), options));
+  await withEnvironment(home, () => packSea(launcher, options));
   return output;
 }
 
-/** Made by the Node itself that the executable stands on, which therefore has to start here. */
-function codeCaches(node: string, parts: string, work: string): Record<string, string> {
-  const folder = join(work, 'code-caches');
-  mkdirSync(folder);
-  run(node, ['--hash-seed=1', join(ROOT, 'build/code-cache.ts'), parts, folder]);
-  return filesOf(folder);
+/** What V8 makes of the scripts, where their makers' Node starts here; `execArgv` as at a start. */
+export function codeCaches(node: string, parts: string): Record<string, string> {
+  const maker = join(ROOT, 'build/code-cache.ts');
+  // Without NODE_OPTIONS, whose flags V8 would not have at a start.
+  run(node, [...EXEC_ARGV, ...CODE_CACHE_FLAGS, maker, parts], ROOT, {});
+  return named(['server.cache', 'worker.cache'], parts);
 }
 
-/** The files in a folder by their names; the launcher among them is no asset. */
-function filesOf(folder: string): Record<string, string> {
-  const names = readdirSync(folder).filter((name) => name !== LAUNCHER);
+function named(names: readonly string[], folder: string): Record<string, string> {
   return Object.fromEntries(names.map((name) => [name, join(folder, name)]));
 }
 
@@ -200,7 +210,7 @@ export async function packageTarget(
   mkdirSync(join(CACHE, 'pack'), { recursive: true });
   const work = mkdtempSync(join(CACHE, 'pack', `${target.file}-`));
   try {
-    const draft = await injectProgram(target, node, base.version, [partsOf(program), work]);
+    const draft = await injectProgram(target, node, base.version, [program, work]);
     let image: Buffer = readFileSync(draft);
     if (target.platform === 'darwin') {
       image = signAdHoc(image, 'gpt-load');

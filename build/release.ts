@@ -1,6 +1,7 @@
 // Turns the five executables of `make build-all` into what users download, in release/: archives,
 // Debian packages, npm's package, the bill of materials, checksums, install.sh and the formula.
-// Same sources, same archives: files carry the commit's time, and order and owners are fixed.
+// Same sources, same archives, on one platform: files carry the commit's time, and order and owners
+// are fixed. Only the executable for the platform itself has code that V8 compiled at the build.
 import {
   chmodSync,
   copyFileSync,

@@ -25,7 +25,8 @@ const LIVED_LONG_MS = 30_000;
 
 /**
  * Flags of V8 for the workers' isolates, set once these are there: after the first of them V8 takes
- * no code cache, and Node would compile its own 139 modules of a worker anew, 60 ms.
+ * no code cache, and Node would compile its own 139 modules of a worker anew, 60 ms, and the
+ * worker's script too.
  */
 const V8_FLAGS = [
   // V8 guesses from a site's past which objects will live long, and at times guesses that all of a

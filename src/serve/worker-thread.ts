@@ -24,12 +24,17 @@ const HEAP = { maxYoungGenerationSizeMb: 12 };
 /** Without these Node tries the text as TypeScript and as a module first. */
 const FLAGS = ['--no-experimental-detect-module', '--input-type=commonjs'] as const;
 
-/** Runs a {@link WorkerCode}: `eval` itself takes no code that was compiled before. */
-const RUN = `
-  const { source, cachedData } = require('node:worker_threads').workerData;
+/**
+ * Runs a {@link WorkerCode}: `eval` itself takes no code that was compiled before. Names are in
+ * braces, as the script has its own, and nothing keeps the code once it runs.
+ */
+const RUN = `{
+  const threads = require('node:worker_threads');
+  const { source, cachedData } = threads.workerData;
+  threads.workerData = undefined;
   const { Script } = require('node:vm');
   new Script(source, { filename: 'worker.cjs', cachedData }).runInThisContext();
-`;
+}`;
 
 /** The launcher's thread if there is one, else a new one. */
 export function workerThread(): Worker {

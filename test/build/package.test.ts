@@ -1,19 +1,29 @@
 // The bundle and the executable for this machine, made of the real program by the real scripts.
 // GPT_LOAD_TEST_BUILD_ALL=1 adds the other platforms (a minute, and 200 MB from the registry once).
 import assert from 'node:assert/strict';
-import { spawnSync } from 'node:child_process';
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { spawn, spawnSync } from 'node:child_process';
+import {
+  cpSync,
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { builtinModules } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import { bundle, commit, PROGRAM, partsOf, version } from '../../build/bundle.ts';
+import { bundle, commit, LAUNCHER, PROGRAM, partsOf, version } from '../../build/bundle.ts';
 import { writeChecksums } from '../../build/checksums.ts';
 import { holdsProgram, recogniseExecutable } from '../../build/executable.ts';
 import { signatureFault } from '../../build/macho-sign.ts';
 import { checkIntegrity, nodeBase } from '../../build/node-base.ts';
-import { packageTarget } from '../../build/package.ts';
+import { codeCaches, EXEC_ARGV, packageTarget } from '../../build/package.ts';
 import { hostTarget, nodePackageOf, TARGETS, type Target } from '../../build/targets.ts';
+import { eventually } from '../support/eventually.ts';
+import { freePort } from '../support/peer-process.ts';
 
 const host = hostTarget();
 const skip = host === undefined ? 'no release for this platform' : false;
@@ -86,39 +96,56 @@ test('building twice gives the same bytes', { skip }, async () => {
   assert.ok(readFileSync(again).equals(readFileSync(binary)));
 });
 
-/** In a thread like a worker's, and in the main one: each is a V8 of its own. */
-const USES_CODE_CACHES = `
-  const { readFileSync } = require('node:fs');
-  const { Script } = require('node:vm');
-  const { isMainThread, Worker } = require('node:worker_threads');
-  const [parts, folder] = process.argv.slice(2);
-  const name = isMainThread ? 'server' : 'worker';
-  const source = readFileSync(parts + '/' + name + '.js', 'latin1');
-  const cachedData = readFileSync(folder + '/' + name + '.cache');
-  const { cachedDataRejected } = new Script(source, { cachedData });
-  console.log(name + (cachedDataRejected ? ' refuses' : ' takes') + ' its code cache');
-  const resourceLimits = { maxYoungGenerationSizeMb: 12 };
-  if (isMainThread) new Worker(__filename, { argv: [parts, folder], resourceLimits });
+/** Stands in for the assets of an executable, and says of each script what becomes of its cache. */
+const TELLS_CODE_CACHES = `
+  const { readFileSync, writeSync } = require('node:fs');
+  const vm = require('node:vm');
+  require('node:sea').getRawAsset = (name) => {
+    return Uint8Array.from(readFileSync(process.env.PARTS + '/' + name)).buffer;
+  };
+  const { Script } = vm;
+  vm.Script = class extends Script {
+    constructor(source, options) {
+      super(source, options);
+      const has = { true: 'refuses', false: 'takes' }[this.cachedDataRejected] ?? 'has no';
+      writeSync(1, options.filename + ' ' + has + ' its code cache\\n');
+    }
+  };
 `;
 
-test('V8 takes the code caches, which are the same each time', { skip }, () => {
+test('the launcher has V8 take the code caches, which are the same each time', {
+  skip,
+}, async () => {
   const { binary: node } = nodeBase(nodePackageOf(host as Target));
-  const maker = join(import.meta.dirname, '../../build/code-cache.ts');
-  const made = ['a', 'b'].map((name) => {
-    const to = mkdtempSync(join(folder, `caches-${name}-`));
-    output(node, ['--hash-seed=1', maker, partsOf(program), to]);
-    return to;
+  const folders = ['a', 'b'].map((name) => {
+    const parts = mkdtempSync(join(folder, `parts-${name}-`));
+    cpSync(partsOf(program), parts, { recursive: true });
+    codeCaches(node, parts);
+    return parts;
   });
-  const [first = '', second = ''] = made;
+  const [parts = '', again = ''] = folders;
   for (const name of ['server.cache', 'worker.cache']) {
-    const bytes = readFileSync(join(first, name));
-    assert.ok(bytes.equals(readFileSync(join(second, name))), name);
+    const bytes = readFileSync(join(parts, name));
+    assert.ok(bytes.equals(readFileSync(join(again, name))), name);
     assert.ok(readFileSync(binary).includes(bytes), `${name} is in the executable`);
   }
-  const user = join(folder, 'uses-code-caches.cjs');
-  writeFileSync(user, USES_CODE_CACHES);
-  const told = output(node, [user, partsOf(program), first]);
-  assert.equal(told, 'server takes its code cache\nworker takes its code cache');
+  const watch = join(folder, 'watch.cjs');
+  writeFileSync(watch, TELLS_CODE_CACHES);
+  writeFileSync(join(parts, 'keys.txt'), 'sk-0123456789abcdef01\n');
+  const args = [...EXEC_ARGV, '--require', watch, join(parts, LAUNCHER)];
+  const env = { PARTS: parts, HOST: '127.0.0.1', PORT: String(await freePort()), STATE_FILE: '' };
+  const child = spawn(node, args, { cwd: parts, env, stdio: ['ignore', 'pipe', 'inherit'] });
+  let told = '';
+  child.stdout.on('data', (bytes) => {
+    told += String(bytes);
+  });
+  try {
+    await eventually('both', () => told.includes('gpt-load.cjs') && told.includes('worker.cjs'));
+  } finally {
+    child.kill('SIGKILL');
+  }
+  assert.match(told, /^gpt-load\.cjs takes its code cache$/m);
+  assert.match(told, /^worker\.cjs takes its code cache$/m);
 });
 
 test('an archive with another checksum is refused', () => {

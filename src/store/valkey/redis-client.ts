@@ -1,5 +1,5 @@
-// The client library, when it is first needed: as the bundler packed it into the program, where it
-// is neither unpacked nor parsed without a fleet; from the sources, as npm installed it.
+// The client library, when it is first needed: the launcher unpacks the one that the bundler made,
+// which is neither unpacked nor parsed without a fleet; from the sources, as npm installed it.
 
 import { compileFunction } from 'node:vm';
 
