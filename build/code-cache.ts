@@ -10,14 +10,14 @@ import { Script } from 'node:vm';
 const [parts = ''] = process.argv.slice(2);
 // The scripts are run until their modules are loaded, so that what those call then is compiled too:
 // the worker has nobody to tell it what to do, and the server is asked for its version.
-const globals = { require: createRequire(import.meta.url) };
-Object.assign(globalThis, globals);
+const require = createRequire(import.meta.url);
+Object.assign(globalThis, { require });
 process.argv.splice(2, Infinity, '--version');
 
 for (const name of ['server', 'worker']) {
   const script = new Script(readFileSync(join(parts, `${name}.js`), 'latin1'));
   const program: unknown = script.runInThisContext();
-  if (typeof program === 'function') program(globals.require);
+  if (typeof program === 'function') program(require);
   // The seed of hashes is a flag, and what a V8 with other flags has made is refused: at a start it
   // is 0.
   setFlagsFromString('--hash-seed=0');

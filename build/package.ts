@@ -178,7 +178,7 @@ async function injectProgram(
   return output;
 }
 
-/** What V8 makes of the scripts, where their makers' Node starts here; `execArgv` as at a start. */
+/** What V8 makes of the scripts in a folder, with the flags of every start: `node` starts here. */
 export function codeCaches(node: string, parts: string): Record<string, string> {
   const maker = join(ROOT, 'build/code-cache.ts');
   // Without NODE_OPTIONS, whose flags V8 would not have at a start.

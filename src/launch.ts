@@ -64,7 +64,15 @@ function onlyServes(words: readonly string[]): boolean {
 
 const words = process.argv.slice(2);
 const isServer = onlyServes(words);
-const workerCode = { source: script('worker.js'), cachedData: codeCache('worker.cache') };
+// Read for each thread, and by commands that start none not at all.
+const workerCode = {
+  get source() {
+    return script('worker.js');
+  },
+  get cachedData() {
+    return codeCache('worker.cache');
+  },
+};
 const workers = isServer || words[0] === 'demo' ? earlyWorkers() : [];
 // The server's own, or that of all commands, the server among them: a function of what it needs.
 const program = new Script(isServer ? script('server.js') : unpacked('commands.js.br'), {

@@ -171,9 +171,7 @@ function adminFor(
     fleet: new FleetMemory(shared.fleet),
     startedAtMs,
     reset: (group) => resets.ask((id) => ({ kind: 'reset', id, group })),
-    requests: (question) => {
-      return ask({ about: 'trails', trails: question }) as ReturnType<AskRequests>;
-    },
+    requests: (trails) => ask({ about: 'trails', trails }) as ReturnType<AskRequests>,
     usage: (asked) => ask({ about: 'usage', asked }) as Promise<WrittenUsage>,
     askFleet: () => ask({ about: 'fleet' }) as Promise<FleetReport | undefined>,
     tokens: () => ask({ about: 'tokens' }) as Promise<readonly TokenSeries[]>,

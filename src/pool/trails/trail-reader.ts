@@ -6,6 +6,7 @@ import { ageOf, MAX_TRAILS, PAGE_START, type TrailPages } from './trail-pages.ts
 import {
   ATTEMPT,
   ATTEMPT_PLACES,
+  bytesOf,
   COUNTED,
   HEAD,
   HEAD_PLACES,
@@ -162,7 +163,7 @@ class WrittenPage {
   #textAt(place: number): string {
     const known = this.#texts.get(place);
     if (known !== undefined) return known;
-    const at = 4 * (place + 1);
+    const at = bytesOf(place);
     const text = this.#bytes.toString('utf8', at, at + (this.number(place) >>> KIND_BITS));
     this.#texts.set(place, text);
     return text;

@@ -68,7 +68,14 @@ export const NONE = 0;
 /** What counts as 1 in the second word of a number that has two. */
 export const SECOND_WORD = 2 ** 32;
 
+const WORD_BYTES = 4;
+
 /** Words that so many bytes take. */
 export function wordsOf(bytes: number): number {
-  return (bytes + 3) >> 2;
+  return Math.ceil(bytes / WORD_BYTES);
+}
+
+/** Where on the page the bytes of a text begin, by its place: behind its first word. */
+export function bytesOf(place: number): number {
+  return WORD_BYTES * (place + 1);
 }

@@ -7,6 +7,7 @@ import { PAGE_START, type Page, type TrailPages } from './trail-pages.ts';
 import {
   ATTEMPT,
   ATTEMPT_PLACES,
+  bytesOf,
   COUNTED,
   HEAD,
   HEAD_PLACES,
@@ -24,8 +25,6 @@ import {
 const MAX_ATTEMPTS = 64;
 /** A character of UTF-16 takes no more in UTF-8. */
 const MAX_CHAR_BYTES = 3;
-/** Stands for a record or an attempt that is not there. */
-const NOWHERE = 0;
 
 /** Texts of a record, and where it is. */
 interface Asked extends Pick<Trail, 'client' | 'clientName' | 'groupName' | 'method' | 'path'> {
@@ -36,22 +35,6 @@ interface Asked extends Pick<Trail, 'client' | 'clientName' | 'groupName' | 'met
 interface Outcome extends Pick<TrailAttempt, 'upstream' | 'verdict' | 'rule' | 'code'> {
   readonly at: number;
 }
-const NOTHING_ASKED: Asked = {
-  at: NOWHERE,
-  client: '',
-  clientName: undefined,
-  groupName: '',
-  method: '',
-  path: '',
-  model: undefined,
-};
-const NO_OUTCOME: Outcome = {
-  at: NOWHERE,
-  upstream: '',
-  verdict: '',
-  rule: undefined,
-  code: undefined,
-};
 
 /** Writes down the trails of one worker. */
 export class TrailWriter {
@@ -63,8 +46,8 @@ export class TrailWriter {
   /** Masked and cut; of texts that come again and again this is known. */
   readonly #shown = new Remembered(shownText);
   /** Where on the page texts stand together that most trails have in common with the one before. */
-  #asked = NOTHING_ASKED;
-  #outcome = NO_OUTCOME;
+  #asked: Asked | undefined;
+  #outcome: Outcome | undefined;
   #page: Page | undefined;
   #words: Uint32Array = new Uint32Array();
   #used = 0;
@@ -107,8 +90,8 @@ export class TrailWriter {
     if (this.#page !== undefined) this.#pages.leave(this.#page);
     this.#page = undefined;
     this.#places.clear();
-    this.#asked = NOTHING_ASKED;
-    this.#outcome = NO_OUTCOME;
+    this.#asked = undefined;
+    this.#outcome = undefined;
   }
 
   /** @returns false: the page has no room for it, and is to be left */
@@ -165,7 +148,7 @@ export class TrailWriter {
     const { client, clientName, groupName, method, path, model } = trail;
     const last = this.#asked;
     const isAlike =
-      last.at !== NOWHERE &&
+      last !== undefined &&
       last.path === path &&
       last.model === model &&
       last.client === client &&
@@ -201,7 +184,7 @@ export class TrailWriter {
   #writeOutcome(at: number, { upstream, verdict, rule, code }: TrailAttempt): number {
     const last = this.#outcome;
     const isAlike =
-      last.at !== NOWHERE &&
+      last !== undefined &&
       last.upstream === upstream &&
       last.verdict === verdict &&
       last.rule === rule &&
@@ -231,8 +214,8 @@ export class TrailWriter {
   /** @param known under what it is found again; '': it is not looked for */
   #newText(known: string, shown: string): number {
     const place = this.#used;
-    const at = 4 * (place + 1);
-    const room = 4 * this.#pages.size - at;
+    const at = bytesOf(place);
+    const room = this.#page === undefined ? 0 : this.#page.bytes.length - at;
     if (this.#page === undefined || shown.length * MAX_CHAR_BYTES > room) {
       this.#isFull = true;
       return NO_TEXT;

@@ -3,8 +3,6 @@
 
 import assert from 'node:assert/strict';
 import { mock, test } from 'node:test';
-import { setFlagsFromString } from 'node:v8';
-import { runInNewContext } from 'node:vm';
 import { Worker } from 'node:worker_threads';
 import type { Trail } from '../../../src/log/trail.ts';
 import {
@@ -15,11 +13,10 @@ import {
 } from '../../../src/pool/trails/trail-pages.ts';
 import { WrittenTrails } from '../../../src/pool/trails/trail-reader.ts';
 import { TrailWriter } from '../../../src/pool/trails/trail-writer.ts';
+import { liveHeapBytes } from '../../support/live-heap.ts';
 import { trailWith } from './trail-fixture.ts';
 
 const PAGE_BYTES = 256 * 1024;
-setFlagsFromString('--expose-gc');
-const collect = runInNewContext('gc') as () => void;
 
 test('a page that is held is given to nobody else, and to anybody once it was left', () => {
   const pages = new TrailPages(TrailPages.create(1));
@@ -149,17 +146,14 @@ test('an exception leaves nothing behind that a reader would walk into', () => {
 test('long texts are kept on pages alone', () => {
   const pages = new TrailPages(TrailPages.create(1));
   const writer = new TrailWriter(pages, 0, 'w0');
-  const heap = () => {
-    collect();
-    return process.memoryUsage().heapUsed;
-  };
   writer.add(trailWith());
-  const before = heap();
+  const before = liveHeapBytes();
   for (let i = 0; i < 1_000; i += 1) {
     const long = `${i}-a-model-of-some-length/${'x'.repeat(30_000)}`;
     writer.add(trailWith({ path: `/?token=${long}`, model: long.slice(0, 24) }));
   }
-  assert.ok(heap() - before < 5 * 1024 * 1024, String(heap() - before));
+  const grown = liveHeapBytes() - before;
+  assert.ok(grown < 5 * 1024 * 1024, String(grown));
 });
 
 test('the numbers of trails may go round', () => {
