@@ -37,8 +37,8 @@ export interface AdminParts extends MetricsSources, DashboardParts {
    * coordinator's work.
    */
   readonly reset: (group: string | undefined) => Promise<ResetReport>;
-  /** Asks the coordinator for the last requests. */
-  readonly requests: AskRequests;
+  /** Asks the coordinator for the last requests; undefined: none are remembered. */
+  readonly requests: AskRequests | undefined;
   /** Asks the coordinator's books. */
   readonly usage: AskUsage;
   /** What the coordinator knows of the other instances; undefined: there is no fleet. */

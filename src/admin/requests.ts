@@ -3,7 +3,12 @@
 
 import type { ServerResponse } from 'node:http';
 import { type OwnError, sendError, sendJson } from '../proxy/answer/own-answer.ts';
-import { badQuery, requestNotFound, TOO_MANY_QUESTIONS } from '../proxy/answer/own-errors.ts';
+import {
+  badQuery,
+  REQUESTS_NOT_KEPT,
+  requestNotFound,
+  TOO_MANY_QUESTIONS,
+} from '../proxy/answer/own-errors.ts';
 
 const ROOT = '/requests';
 const DEFAULT_LIMIT = 100;
@@ -33,21 +38,28 @@ export type TrailQuestion =
  */
 export type AskRequests = (question: TrailQuestion) => Promise<string | null | undefined>;
 
+/** Told while no requests are remembered. */
+const NONE_KEPT = { requests: [], last_id: null, kept: 0, dropped: 0, enabled: false };
+
 /** Whether a path asks for one request. */
 export function namesRequest(path: string): boolean {
   return path.startsWith(`${ROOT}/`);
 }
 
-/** Sends what the question asks for. */
+/** Sends what the question asks for. @param ask undefined: no requests are remembered */
 export async function sendRequests(
   response: ServerResponse,
   target: { readonly path: string; readonly query: URLSearchParams },
-  ask: AskRequests,
+  ask: AskRequests | undefined,
 ): Promise<void> {
   const question = namesRequest(target.path)
     ? one(target.path.slice(ROOT.length + 1))
     : list(target.query);
   if ('code' in question) return sendError(response, question);
+  if (ask === undefined) {
+    if (question.kind === 'one') return sendError(response, REQUESTS_NOT_KEPT);
+    return sendJson(response, 200, JSON.stringify(NONE_KEPT));
+  }
   const json = await ask(question).catch(() => undefined);
   if (response.destroyed) return;
   if (json === undefined) return sendError(response, TOO_MANY_QUESTIONS);

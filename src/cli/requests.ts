@@ -6,7 +6,7 @@ import type { Config } from '../config/config.ts';
 import { AskError, askInstance, type ClientOptions } from './client.ts';
 import type { JsonObject } from './client-views.ts';
 import { show, type Terminal } from './terminal.ts';
-import { followedHead, followedView, requestsView, whyView } from './trail-views.ts';
+import { followedHead, followedView, NOT_KEPT, requestsView, whyView } from './trail-views.ts';
 
 /** How often --follow asks. */
 const FOLLOW_MS = 1_000;
@@ -23,7 +23,7 @@ export type RequestsOptions = ClientOptions & {
   readonly filters: Readonly<Partial<Record<(typeof FILTERS)[number], string | undefined>>>;
 };
 
-/** Exit code: 0 fine, 2 could not ask. With --follow it ends with the process. */
+/** Exit code: 0 fine, 1 none are remembered (--follow), 2 could not ask. */
 export async function requests(
   options: RequestsOptions,
   config: Config,
@@ -57,7 +57,10 @@ export async function why(
   }
 }
 
-/** Rows as requests end, until the process is ended. An instance that is away is waited for. */
+/**
+ * Rows as requests end, until the process is ended. An instance that is away is waited for, one
+ * that remembers no requests is not.
+ */
 async function follow(
   options: RequestsOptions,
   config: Config,
@@ -65,6 +68,10 @@ async function follow(
 ): Promise<number> {
   let page: Record<string, string> = { limit: options.filters.limit ?? String(FOLLOW_FIRST) };
   let answer = (await askInstance('requests', asked(options, page), config)).answer;
+  if (answer.enabled === false) {
+    terminal.complain(`gpt-load requests: ${NOT_KEPT}\n`);
+    return 1;
+  }
   if (!options.json) show(terminal, followedHead(terminal.columns));
   let isAway = false;
   for (;;) {

@@ -45,9 +45,13 @@ function columnsFor(columns: number | undefined): readonly Column[] {
   return chosen;
 }
 
+/** Said where there can be none. */
+export const NOT_KEPT = 'requests are not remembered: ENABLE_TRAILS is false';
+
 /** The requests of an answer, oldest first. */
 export function requestsView(answer: JsonObject, columns: number | undefined): string {
   const requests = objects(answer.requests).toReversed();
+  if (answer.enabled === false) return `${NOT_KEPT}\n`;
   if (requests.length === 0) return 'no matching requests\n';
   const chosen = columnsFor(columns);
   const rows = requests.map((request) => {

@@ -90,6 +90,10 @@ const KEYS = {
     en: 'Count tokens by client, group, model and key for /usage',
     zh: '按客户端、分组、模型和密钥统计 Token 用量，供 /usage 查询',
   }),
+  enableTrails: variable('ENABLE_TRAILS', 'true', rule.flag, {
+    en: 'Remember the last 10,000 requests and their attempts, for /requests and `gpt-load why`',
+    zh: '在内存中保留最近 10,000 个请求及其各次尝试，供 /requests 和 `gpt-load why` 查询',
+  }),
   pricesFile: variable('PRICES_FILE', '', rule.path, {
     en: "Model prices for cost_usd, in the format of LiteLLM's model_prices_and_context_window.json",
     zh: '模型价格文件，用于计算 cost_usd；格式同 LiteLLM 的 model_prices_and_context_window.json',

@@ -7,18 +7,20 @@ import type { Exchange } from '../proxy/exchange.ts';
 
 export class EndedRequest implements Trail {
   readonly #exchange: Exchange;
+  readonly atMs: number;
   readonly totalMs: number;
   readonly #isOnlyGroup: boolean;
 
   /** @param isOnlyGroup the access line need not say whose keys served */
-  constructor(exchange: Exchange, totalMs: number, isOnlyGroup: boolean) {
+  constructor(
+    exchange: Exchange,
+    { atMs, totalMs }: { readonly atMs: number; readonly totalMs: number },
+    isOnlyGroup: boolean,
+  ) {
     this.#exchange = exchange;
+    this.atMs = atMs;
     this.totalMs = totalMs;
     this.#isOnlyGroup = isOnlyGroup;
-  }
-
-  get atMs(): number {
-    return Date.now() - Math.round(this.totalMs);
   }
 
   get id(): string {

@@ -33,6 +33,7 @@ import { EndedRequest } from './ended-request.ts';
 import { KnownTargets } from './known-targets.ts';
 import { asksForModels, type ListsOfModels, sendModels } from './model-list.ts';
 import type { OwnSite } from './own-site.ts';
+import { WallClock } from './wall-clock.ts';
 import { malformation } from './well-formed.ts';
 
 /** Who is served with whose keys, as the configuration was read last. */
@@ -57,7 +58,8 @@ export interface RouterParts {
   readonly trustedProxies: TrustedProxies;
   readonly log: Logger;
   readonly accessLog: AccessLog;
-  readonly trails: Pick<TrailWriter, 'add'>;
+  /** undefined: no requests are remembered (ENABLE_TRAILS). */
+  readonly trails: Pick<TrailWriter, 'add'> | undefined;
   /** The models of all groups, as their upstreams list them. */
   readonly listModels: () => Promise<ListsOfModels>;
   /** Begins every request id of this worker, so that ids differ between workers and runs. */
@@ -75,6 +77,7 @@ const REQUEST_ID = /^[\w.:/+=-]{1,128}$/;
 export class Router {
   readonly #parts: RouterParts;
   readonly #targets = new KnownTargets();
+  readonly #wallClock = new WallClock(Date.now);
   #served: Served;
   #requests = 0;
   #draining = false;
@@ -227,7 +230,8 @@ export class Router {
     const { accessLog, counters, clientCounts, deadlines, config, trails } = this.#parts;
     const { client } = exchange;
     if (client !== undefined && exchange.isLimited) this.#parts.clientLimits.leave(client);
-    const totalMs = deadlines.touch() - exchange.startMs;
+    const endMs = deadlines.touch();
+    const totalMs = endMs - exchange.startMs;
     if (exchange.clientLeft) exchange.ended ??= 'client_left';
     const failed = exchange.ended !== undefined || exchange.response.statusCode >= 400;
     counters.add('requests');
@@ -240,9 +244,10 @@ export class Router {
     if (exchange.waitedMs > 0) counters.observe('queueMs', exchange.waitedMs);
     const broke = exchange.ended !== undefined && exchange.ended !== 'client_left';
     const isOnlyGroup = this.#served.routing.groups.length === 1;
-    const over = new EndedRequest(exchange, totalMs, isOnlyGroup);
-    if (exchange.isReading) exchange.whenRead = () => trails.add(over);
-    else trails.add(over);
+    const atMs = this.#wallClock.of(exchange.startMs, endMs);
+    const over = new EndedRequest(exchange, { atMs, totalMs }, isOnlyGroup);
+    if (exchange.isReading) exchange.whenRead = () => trails?.add(over);
+    else trails?.add(over);
     if (broke || exchange.response.statusCode >= 500) accessLog.write('error', over);
     else if (failed || config.logEnableRequest) accessLog.write('info', over);
   };

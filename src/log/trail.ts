@@ -21,6 +21,8 @@ export interface TrailChange {
 
 /** One attempt, with what the access log does not tell. */
 export interface TrailAttempt extends AccessAttempt {
+  /** Of the key, in its group: its preview is found again by it. Not written down. */
+  readonly keyRow?: number;
   /** The upstream's; 0: no answer came. */
   readonly status: number;
   /** Of policy/answers; undefined: a success. */

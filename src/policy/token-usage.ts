@@ -2,6 +2,7 @@
 // that copy them spell it, in documents and streams. Found by the names of the numbers, whoever
 // sent them; an answer that names none is unknown, never 0. How they are read is usage-numbers.ts.
 
+import { ByteText, END, Word } from './byte-text.ts';
 import { placeOf, readNumbers, UsageNumbers } from './usage-numbers.ts';
 
 /** Tokens of one request. */
@@ -25,14 +26,19 @@ export function modelInAnswer(head: string): string | undefined {
 /** How the names of the objects begin that hold the numbers. */
 const WORD = 'usage';
 const MARK = `"${WORD}`;
+/** How Gemini's names go on. */
+const GEMINI_ENDS = [new Word('Metadata"'), new Word('_metadata"')];
 const QUOTE = 0x22;
 const COLON = 0x3a;
 const OPEN = 0x7b;
 const SPACE = 0x20;
-/** In shorter texts it is seen whether the word stands there only once. */
-const SHORT_CHARS = 2 * 1024;
+/** Instead of where an object ends. */
+const UNENDING = -1;
+const NO_OBJECT = -2;
 /** Objects that are read to their end, or to find that they have none. */
 const MAX_OBJECTS = 8;
+/** So much of a text is read: all that an answer-reader keeps. */
+const MAX_CHARS = 16 * 1024;
 
 const PROMPT = placeOf('prompt_tokens');
 const COMPLETION = placeOf('completion_tokens');
@@ -61,82 +67,81 @@ const GEMINI_TOTAL = placeOf('totalTokenCount');
 
 /** One text is read at a time: what is read next overwrites them. */
 const numbers = new UsageNumbers();
+const firstNumbers = new UsageNumbers();
+const read = new ByteText(MAX_CHARS);
+const { bytes } = read;
 
 /**
- * Reads the usage that an answer names.
+ * Reads the usage that an answer names. Both texts are bytes, as Latin-1, of which so many are read
+ * as an answer-reader keeps.
  * @param head its beginning: Anthropic's streams name the input there
  * @param tail its end, the same text where the answer is short: the last numbers count
  */
 export function tokenUsage(head: string, tail: string): TokenUsage | undefined {
-  let text = tail;
-  let from = lastUsage(tail);
-  if (from < 0 && head !== tail) {
-    text = head;
-    from = lastUsage(head);
-  }
-  if (from < 0) return undefined;
+  if (!readLast(tail) && !(head !== tail && readLast(head))) return undefined;
   // A message's last event repeats some numbers of the first one, and leaves others out. No
   // document is searched for it.
-  if (head.charCodeAt(0) !== OPEN && head.includes('"message_start"')) {
-    readFirstUsage(head);
-    readNumbers(text, from, numbers);
-  }
+  const isStream = head.charCodeAt(0) !== OPEN;
+  if (isStream && head.includes('"message_start"') && readFirst(head)) numbers.fill(firstNumbers);
   return usageFrom(numbers);
 }
 
-/** Reads the numbers of the first object that is called so. */
-function readFirstUsage(text: string): void {
-  numbers.clear();
+/** Reads the numbers of the first object that is called so. @returns false: none, or no end */
+function readFirst(text: string): boolean {
+  read.load(text);
   const at = text.indexOf('"usage"');
-  const from = at < 0 ? -1 : openingAt(text, at + '"usage"'.length);
-  if (from >= 0 && !readNumbers(text, from, numbers)) numbers.clear();
+  const from = at < 0 || at >= read.length ? -1 : openingAt(at + '"usage"'.length);
+  firstNumbers.clear();
+  return from >= 0 && readNumbers(read, from, firstNumbers) >= 0;
 }
 
-/** Reads the numbers of the last object that is called so. @returns where it begins; -1: none */
-function lastUsage(text: string): number {
-  // Forwards the engine finds a rare letter at once, backwards it tries each place: of 16 KB of a
-  // stream that names nothing 1 us, and 16.
+/** Reads the numbers of the last object that is called so. @returns false: there is none */
+function readLast(text: string): boolean {
+  // Forwards the engine finds it sooner, and most answers have but one.
   const first = text.indexOf(WORD);
-  if (first < 0) return -1;
+  if (first < 0) return false;
+  read.load(text);
+  const end = readAt(first - 1);
+  if (end >= 0 && text.indexOf(WORD, end) < 0) return true;
   // Streams that were asked for no usage say `"usage":null` in each event, also behind a real one.
   let objects = 0;
-  const isOnly = text.length <= SHORT_CHARS && text.indexOf(WORD, first + WORD.length) < 0;
-  for (
-    let at = isOnly ? beforeWord(text, first) : text.lastIndexOf(MARK);
-    at >= 0 && objects < MAX_OBJECTS;
-  ) {
-    const name = endOfName(text, at + MARK.length);
-    const from = name < 0 ? -1 : openingAt(text, name);
-    if (from >= 0) {
-      numbers.clear();
-      if (readNumbers(text, from, numbers)) return from;
-      objects += 1;
-    }
-    at = at === 0 || isOnly ? -1 : text.lastIndexOf(MARK, at - 1);
+  for (let at = text.lastIndexOf(MARK); at >= 0 && objects < MAX_OBJECTS; ) {
+    const behind = readAt(at);
+    if (behind >= 0) return true;
+    if (behind === UNENDING) objects += 1;
+    at = at === 0 ? -1 : text.lastIndexOf(MARK, at - 1);
   }
-  return -1;
+  return false;
 }
 
-/** Where the quote before a word is; -1: it does not begin a string. */
-function beforeWord(text: string, at: number): number {
-  return at > 0 && text.charCodeAt(at - 1) === QUOTE ? at - 1 : -1;
+/**
+ * Reads the object whose name begins there.
+ * @returns where it ends, {@link UNENDING} or {@link NO_OBJECT}
+ */
+function readAt(at: number): number {
+  const isName = at >= 0 && bytes[at] === QUOTE;
+  const from = isName ? openingAt(endOfName(at + MARK.length)) : -1;
+  if (from < 0) return NO_OBJECT;
+  numbers.clear();
+  return readNumbers(read, from, numbers);
 }
 
 /** Where the name ends that begins so: `usage`, Gemini's `usageMetadata`; -1: it is another. */
-function endOfName(text: string, at: number): number {
-  if (text.charCodeAt(at) === QUOTE) return at + 1;
-  const isGemini = text.startsWith('Metadata"', at) || text.startsWith('_metadata"', at);
-  return isGemini ? text.indexOf('"', at) + 1 : -1;
+function endOfName(at: number): number {
+  if (bytes[at] === QUOTE) return at + 1;
+  const end = GEMINI_ENDS.find((known) => known.standsAt(read, at));
+  return end === undefined ? -1 : at + end.bytes.length;
 }
 
-/** Where the object behind a colon begins; -1: something else stands there. */
-function openingAt(text: string, name: number): number {
+/** Where the object behind a name and a colon begins; -1: something else stands there. */
+function openingAt(name: number): number {
+  if (name < 0) return -1;
   let at = name;
-  for (let code = text.charCodeAt(at); code <= SPACE || code === COLON; ) {
-    at++;
-    code = text.charCodeAt(at);
+  for (let code = bytes[at] as number; code === COLON || (code <= SPACE && code !== END); ) {
+    at += 1;
+    code = bytes[at] as number;
   }
-  return text.charCodeAt(at) === OPEN ? at : -1;
+  return bytes[at] === OPEN ? at : -1;
 }
 
 function usageFrom(named: UsageNumbers): TokenUsage | undefined {

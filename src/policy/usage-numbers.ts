@@ -2,6 +2,8 @@
 // of it: of each answer that passes only a few numbers are wanted. What they mean is
 // token-usage.ts.
 
+import { type ByteText, END, Word } from './byte-text.ts';
+
 /** The numbers that count, in the order of their places; those in inner objects after a dot. */
 const NAMES = [
   'prompt_tokens',
@@ -55,32 +57,47 @@ export class UsageNumbers {
   get(place: number): number {
     return this.has(place) ? (this.#values[place] as number) : 0;
   }
+
+  /** Takes over what others name and these do not. */
+  fill(others: UsageNumbers): void {
+    for (let place = 0; place < NAMES.length; place += 1) {
+      if (others.has(place) && !this.has(place)) this.set(place, others.get(place));
+    }
+  }
 }
 
 /** A name in an object: the place of its number, or the names in the object that it stands for. */
 interface Known {
-  readonly name: Uint8Array;
+  readonly name: string;
+  /** As it stands in a text, in its quotes; and as it usually does, with the colon behind it. */
+  readonly quoted: Word;
+  readonly usual: Word;
+  /** -1: an object, or a name that means nothing. */
   readonly place: number;
   readonly inner: Names;
+  /** Those of its own object. */
+  readonly among: Names;
+  /** The name that was found next when this one was found last: answers are alike. */
+  next: Known | undefined;
 }
 /** By their length: a name is compared with the few that are as long. */
-type Names = readonly (readonly Known[])[];
+type Names = readonly Known[][];
 
 const MAX_NAME_CHARS = Math.max(...NAMES.map((name) => name.length));
 const NONE: Names = [];
 const TOP = namesOf('');
+/** Shorter names that mean nothing are not learned, and so many others are. */
+const MIN_NAME_CHARS = 2;
+const MAX_STRANGERS = 256;
+let strangers = 0;
+/** Stands before the first name of an object. */
+const FIRST = { next: undefined as Known | undefined };
 /** No request uses so many: what says so is none of its numbers, and sums of them stay exact. */
 const MAX_TOKENS = 1_000_000_000;
 /** Digits that are read as they stand; MAX_TOKENS has fewer. */
 const MAX_DIGITS = 15;
 /** Of a number that is written in another way so much is read. */
 const MAX_NUMBER_CHARS = 64;
-/** So much of a text has a usual object in it, whole. */
-const USUAL_CHARS = 2 * 1024;
-/** What is being read; a character takes three bytes at most. */
-const usual = Buffer.alloc(3 * USUAL_CHARS + 1);
-/** Stands behind the last byte: no loop and no pattern reads on. */
-const END = 0;
 
 const QUOTE = 0x22;
 const BACKSLASH = 0x5c;
@@ -101,66 +118,73 @@ export function placeOf(name: UsageName): number {
 /**
  * Reads the numbers of the object that begins at `from`, over those that are there already: what it
  * does not name, or as null, stays.
- * @returns false: the object does not end
+ * @returns where the object ends; -1: it does not
  */
-export function readNumbers(text: string, from: number, into: UsageNumbers): boolean {
-  // A byte is read in half the time that a character takes, once there are some hundred of them.
-  const length = usual.write(text.slice(from, from + USUAL_CHARS));
-  usual[length] = END;
-  if (readBytes(usual, length, into)) return true;
-  if (text.length - from <= USUAL_CHARS) return false;
-  const whole = Buffer.from(`${text.slice(from)}\0`);
-  return readBytes(whole, whole.length - 1, into);
-}
-
-/** @param bytes behind those that count stands {@link END} */
-function readBytes(bytes: Buffer, length: number, into: UsageNumbers): boolean {
+export function readNumbers(text: ByteText, from: number, into: UsageNumbers): number {
+  const { bytes, length } = text;
   let depth = 0;
-  /** The names that count in the inner object; deeper ones and lists have none. */
+  /** The names that count here, and in the inner object; deeper ones and lists have none. */
+  let names = NONE;
   let inner = NONE;
   let known: Known | undefined;
-  /** Where the last string stands: a name, if a colon follows. */
+  let last: typeof FIRST = FIRST;
+  /** Where the last string stands that is not known: a name, if a colon follows. */
   let start = 0;
   let end = 0;
-  for (let at = 0; at < length; at += 1) {
+  for (let at = from; at < length; at += 1) {
     const code = bytes[at] as number;
     if (code === QUOTE) {
+      const { next } = last;
+      if (next?.among === names && next.usual.standsAt(text, at)) {
+        known = next;
+        last = next;
+        at += next.usual.bytes.length - 1;
+        if (next.place >= 0) at = readNumber(bytes, at, into, next.place);
+        continue;
+      }
       start = at + 1;
       end = endOfString(bytes, start, length);
       at = end;
     } else if (code === COLON) {
-      if (depth > 2) continue;
-      known = knownIn(depth === 1 ? TOP : inner, bytes, start, end);
+      known = knownIn(names, text, start, end) ?? learned(names, text, start, end);
       // One colon for each name: that of an event stream's `data:` has none.
       start = end;
-      if (known !== undefined && known.place >= 0) at = readNumber(bytes, at, into, known.place);
+      if (known === undefined) continue;
+      last.next = known;
+      last = known;
+      if (known.place >= 0) at = readNumber(bytes, at, into, known.place);
     } else if (code === OPEN || code === OPEN_LIST) {
       depth += 1;
       if (depth === 2) inner = (code === OPEN ? known?.inner : undefined) ?? NONE;
+      names = depth === 1 ? TOP : depth === 2 ? inner : NONE;
     } else if (code === CLOSE || code === CLOSE_LIST) {
       depth -= 1;
-      if (depth === 0) return true;
+      if (depth === 0) return at + 1;
+      names = depth === 1 ? TOP : depth === 2 ? inner : NONE;
     } else if (code === COMMA) known = undefined;
   }
-  return false;
+  return -1;
 }
 
-function knownIn(names: Names, bytes: Buffer, start: number, end: number): Known | undefined {
+function knownIn(names: Names, text: ByteText, start: number, end: number): Known | undefined {
   const length = end - start;
   if (length >= names.length) return undefined;
   const alike = names[length] as readonly Known[];
   for (let i = 0; i < alike.length; i += 1) {
     const known = alike[i] as Known;
-    if (standsAt(bytes, known.name, start)) return known;
+    if (known.quoted.standsAt(text, start - 1)) return known;
   }
   return undefined;
 }
 
-function standsAt(bytes: Buffer, name: Uint8Array, start: number): boolean {
-  for (let i = 0; i < name.length; i += 1) {
-    if (bytes[start + i] !== name[i]) return false;
-  }
-  return true;
+/** A name that means nothing becomes known as such: it is passed over sooner the next time. */
+function learned(names: Names, { bytes }: ByteText, start: number, end: number): Known | undefined {
+  const alike = names[end - start];
+  if (alike === undefined || end - start < MIN_NAME_CHARS || strangers === MAX_STRANGERS) return;
+  strangers += 1;
+  const known = knownAs(bytes.toString('latin1', start, end), -1, NONE, names);
+  alike.push(known);
+  return known;
 }
 
 /** The place of the closing quote; `length`: there is none. */
@@ -216,11 +240,14 @@ function namesOf(outer: string): Names {
     const [name = '', ...rest] = path.startsWith(outer) ? path.slice(outer.length).split('.') : [];
     const isInner = rest.length > 0;
     const alike = names[name.length];
-    const own = Buffer.from(name, 'latin1');
-    if (alike === undefined || name === '' || alike.some((known) => own.equals(known.name)))
-      continue;
+    if (alike === undefined || name === '' || alike.some((known) => known.name === name)) continue;
     const inner = isInner ? namesOf(`${outer}${name}.`) : NONE;
-    alike.push({ name: own, place: isInner ? -1 : place, inner });
+    alike.push(knownAs(name, isInner ? -1 : place, inner, names));
   }
   return names;
+}
+
+function knownAs(name: string, place: number, inner: Names, among: Names): Known {
+  const [quoted, usual] = [new Word(`"${name}"`), new Word(`"${name}":`)];
+  return { name, quoted, usual, place, inner, among, next: undefined };
 }

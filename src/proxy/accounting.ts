@@ -9,6 +9,11 @@ import type { Plan } from './plan.ts';
 import { rememberMade } from './resources.ts';
 import type { UsageTally } from './usage-tally.ts';
 
+interface Ends {
+  readonly head: string;
+  readonly tail: string;
+}
+
 /** The accounts of one worker. */
 export class Accounting {
   readonly #tally: UsageTally | undefined;
@@ -35,13 +40,13 @@ export class Accounting {
    */
   answered(exchange: Exchange, plan: Plan, lease: Lease): void {
     const { text, reader } = exchange;
-    if (text !== undefined) this.#read(exchange, plan, lease, [text, text]);
+    if (text !== undefined) this.#read(exchange, plan, lease, { head: text, tail: text });
     if (reader === undefined) return;
     // Nobody else counts it meanwhile.
     exchange.isCounted = true;
     exchange.isReading = true;
     reader.finish((head, tail) => {
-      this.#read(exchange, plan, lease, [head, tail]);
+      this.#read(exchange, plan, lease, { head, tail });
       exchange.isReading = false;
       exchange.whenRead?.();
     });
@@ -53,9 +58,8 @@ export class Accounting {
   }
 
   /** @param ends the answer's beginning and its end, which are the same where it is short */
-  #read(exchange: Exchange, plan: Plan, lease: Lease, ends: readonly [string, string]): void {
+  #read(exchange: Exchange, plan: Plan, lease: Lease, { head, tail }: Ends): void {
     exchange.isCounted = true;
-    const [head, tail] = ends;
     rememberMade(exchange, lease, head);
     const usage = tokenUsage(head, tail);
     exchange.usage = usage;

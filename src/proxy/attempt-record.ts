@@ -20,6 +20,7 @@ export function attemptRecord(
   return {
     upstream: lease.upstream.href,
     key: lease.keyPreview,
+    keyRow: lease.row,
     status: held?.answer.status ?? 0,
     verdict: grounds === undefined ? verdict.kind : `${verdict.kind} ${grounds.reason}`,
     rule: grounds?.rule,

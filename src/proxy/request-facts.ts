@@ -53,8 +53,9 @@ export function modelInBody(
   if (value === undefined || value.end - value.start > MAX_MODEL_BYTES) return undefined;
   const text = textOf(body, value, 'utf8');
   if (!text.startsWith('"')) return undefined;
-  const name = parseString(text);
-  return name === undefined ? undefined : { name, isQuoted: true, ...value };
+  const name = spelt(text);
+  if (name === undefined) return undefined;
+  return { name, isQuoted: true, start: value.start, end: value.end };
 }
 
 /**
@@ -155,6 +156,9 @@ function parseString(json: string): string | undefined {
   const value = parsed(json);
   return typeof value === 'string' && value !== '' ? value : undefined;
 }
+
+/** Most requests name the same model: with the same text, that need not be compared again. */
+const spelt = rememberLast(parseString);
 
 function parsed(json: string): unknown {
   try {

@@ -6,15 +6,15 @@ import { ownCopy } from '../log/remembered.ts';
 import type { TokenUsage } from '../policy/token-usage.ts';
 
 const HOUR_MS = 3_600_000;
-/** What is counted reaches the coordinator so soon. */
-const FLUSH_MS = 250;
+/** What is counted reaches the coordinator so soon; each time costs it a look at every row. */
+const FLUSH_MS = 600;
 /** Rows that are known at a time; before there is one more, all are handed over and forgotten. */
 const MAX_ROWS = 4_096;
 /** Names of models come from clients. */
 const MAX_MODEL_CHARS = 128;
 
-/** Sums over requests of one hour that have all else in common. */
-export interface UsageRow {
+/** What requests that are counted together have in common. */
+interface Common {
   /** Hours since 1970, UTC. */
   readonly hour: number;
   readonly client: string;
@@ -23,15 +23,19 @@ export interface UsageRow {
   readonly model: string;
   /** The row of the key that was used last; -1: none was. */
   readonly row: number;
-  requests: number;
-  failed: number;
+}
+
+/** Sums over requests of one hour that have all else in common. */
+export interface UsageRow extends Common {
+  readonly requests: number;
+  readonly failed: number;
   /** Successful ones whose answers named no usage. */
-  unknown: number;
-  input: number;
-  cached: number;
-  cacheWrite: number;
-  output: number;
-  reasoning: number;
+  readonly unknown: number;
+  readonly input: number;
+  readonly cached: number;
+  readonly cacheWrite: number;
+  readonly output: number;
+  readonly reasoning: number;
 }
 
 /** Tokens since the start, for /metrics. */
@@ -54,33 +58,32 @@ export interface UsageOf {
   readonly row: number;
 }
 
-const NOTHING = {
-  requests: 0,
-  failed: 0,
-  unknown: 0,
-  input: 0,
-  cached: 0,
-  cacheWrite: 0,
-  output: 0,
-  reasoning: 0,
-};
+/** Where the sums of a row stand, from its place on: as many as one line of a cache holds. */
+const REQUESTS = 0;
+const FAILED = 1;
+const UNKNOWN = 2;
+const INPUT = 3;
+const CACHED = 4;
+const CACHE_WRITE = 5;
+const OUTPUT = 6;
+const REASONING = 7;
+const SUMS = 8;
 
 export class UsageTally {
   readonly #send: (rows: readonly UsageRow[]) => void;
-  /**
-   * Those of one hour. They stay when they count nothing: new ones each time would live until the
-   * next full garbage collection.
-   */
-  readonly #rows = new Map<string, UsageRow>();
-  /** Rows that have counted something since the last flush. */
-  readonly #counting: UsageRow[] = [];
+  /** Of one hour. They stay when they count nothing, and have their places by their names. */
+  readonly #places = new Map<string, number>();
+  readonly #rows: Common[] = [];
+  readonly #sums = new Float64Array(SUMS * MAX_ROWS);
+  /** The places of rows that have counted something since the last flush. */
+  readonly #counting: number[] = [];
   #hour = 0;
   #timer: NodeJS.Timeout | undefined;
-  #last: UsageRow | undefined;
-  /** By the row of the key, those that have all else in common with the last one. */
-  #alike: (UsageRow | undefined)[] = [];
+  #last: Common | undefined;
+  /** By the row of the key, the places of those that have all else in common with the last one. */
+  #alike: (number | undefined)[] = [];
 
-  /** @param send copies what has been added up: the rows are used again */
+  /** @param send gets what has been added up */
   constructor(send: (rows: readonly UsageRow[]) => void) {
     this.#send = send;
   }
@@ -91,28 +94,44 @@ export class UsageTally {
    */
   add(of: UsageOf, failed: boolean, usage: TokenUsage | undefined): void {
     if (this.#counting.length === 0) this.#begin();
-    const sums = this.#rowOf(of);
-    if (sums.requests === 0) this.#counting.push(sums);
-    sums.requests += 1;
-    if (failed) sums.failed += 1;
+    const at = this.#placeOf(of);
+    const sums = this.#sums;
+    if (sums[at + REQUESTS] === 0) this.#counting.push(at);
+    add(sums, at + REQUESTS, 1);
+    if (failed) add(sums, at + FAILED, 1);
     if (usage === undefined) {
-      if (!failed) sums.unknown += 1;
+      if (!failed) add(sums, at + UNKNOWN, 1);
       return;
     }
-    sums.input += usage.input;
-    sums.cached += usage.cached;
-    sums.cacheWrite += usage.cacheWrite;
-    sums.output += usage.output;
-    sums.reasoning += usage.reasoning;
+    add(sums, at + INPUT, usage.input);
+    add(sums, at + CACHED, usage.cached);
+    add(sums, at + CACHE_WRITE, usage.cacheWrite);
+    add(sums, at + OUTPUT, usage.output);
+    add(sums, at + REASONING, usage.reasoning);
   }
 
   /** Hands over what there is, now. */
   flush(): void {
     clearTimeout(this.#timer);
     if (this.#counting.length === 0) return;
-    this.#send(this.#counting);
-    for (const row of this.#counting) Object.assign(row, NOTHING);
+    this.#send(this.#counting.map((at) => this.#rowAt(at)));
+    for (const at of this.#counting) this.#sums.fill(0, at, at + SUMS);
     this.#counting.length = 0;
+  }
+
+  #rowAt(at: number): UsageRow {
+    const sums = this.#sums;
+    return {
+      ...(this.#rows[at / SUMS] as Common),
+      requests: sums[at + REQUESTS] as number,
+      failed: sums[at + FAILED] as number,
+      unknown: sums[at + UNKNOWN] as number,
+      input: sums[at + INPUT] as number,
+      cached: sums[at + CACHED] as number,
+      cacheWrite: sums[at + CACHE_WRITE] as number,
+      output: sums[at + OUTPUT] as number,
+      reasoning: sums[at + REASONING] as number,
+    };
   }
 
   #begin(): void {
@@ -123,12 +142,13 @@ export class UsageTally {
   }
 
   #forget(): void {
-    this.#rows.clear();
+    this.#places.clear();
+    this.#rows.length = 0;
     this.#last = undefined;
     this.#alike = [];
   }
 
-  #rowOf(of: UsageOf): UsageRow {
+  #placeOf(of: UsageOf): number {
     // Most requests differ from the one before in their key alone.
     const last = this.#last;
     const isAlike =
@@ -137,25 +157,30 @@ export class UsageTally {
       const known = this.#alike[of.row + 1];
       if (known !== undefined) return known;
     } else this.#alike = [];
-    const sums = this.#search(of);
+    const place = this.#search(of);
     // -1 stands for no key.
-    this.#alike[of.row + 1] = sums;
-    this.#last = sums;
-    return sums;
+    this.#alike[of.row + 1] = place;
+    this.#last = this.#rows[place / SUMS];
+    return place;
   }
 
-  #search({ client, group, model, row }: UsageOf): UsageRow {
+  #search({ client, group, model, row }: UsageOf): number {
     const shownModel = ownCopy((model ?? '').slice(0, MAX_MODEL_CHARS));
     const name = `${row} ${shownModel}\n${group}\n${client}`;
-    const known = this.#rows.get(name);
+    const known = this.#places.get(name);
     if (known !== undefined) return known;
-    if (this.#rows.size >= MAX_ROWS) {
+    if (this.#rows.length >= MAX_ROWS) {
       this.flush();
       this.#forget();
       this.#begin();
     }
-    const sums = { hour: this.#hour, client, group, model: shownModel, row, ...NOTHING };
-    this.#rows.set(name, sums);
-    return sums;
+    const place = SUMS * this.#rows.length;
+    this.#rows.push({ hour: this.#hour, client, group, model: shownModel, row });
+    this.#places.set(name, place);
+    return place;
   }
+}
+
+function add(sums: Float64Array, at: number, count: number): void {
+  sums[at] = (sums[at] as number) + count;
 }

@@ -3,6 +3,7 @@
 // the start and tends it once a second: a clock that was set changes what people are shown and no
 // rest; a machine that slept has rested, and so have its keys.
 
+import { performance } from 'node:perf_hooks';
 import { ClockMemory } from '../pool/clock-memory.ts';
 
 /** Less than this is a clock being slewed, or a timer that was late between two readings. */

@@ -14,8 +14,8 @@ import type { StoredUsage, UsageAnswer, UsageQuestion } from '../store/usage-que
 import type { StateKeeper } from './state-keeper.ts';
 import { addRow, addUsage, mergeUsage, rowName } from './usage-sums.ts';
 
-/** With the workers' quarter of a second, nothing older than a second is lost by kill -9. */
-const WRITE_MS = 600;
+/** With what the workers take (proxy/usage-tally.ts), kill -9 loses nothing older than a second. */
+const WRITE_MS = 250;
 /**
  * While the disk is full, so many different rows wait; then they are added up without their keys.
  */

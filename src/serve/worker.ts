@@ -1,6 +1,8 @@
 // One worker thread: the wiring of the request path. Everything it shares with its siblings is
 // memory handed over by the coordinator (serve.ts), which also replaces it when it dies.
 
+// Named: the global of this name is looked up anew each time.
+import { performance } from 'node:perf_hooks';
 import { type MessagePort, parentPort } from 'node:worker_threads';
 import { Admin } from '../admin/admin.ts';
 import type { ActionReport, KeyAction } from '../admin/dashboard/dashboard.ts';
@@ -89,7 +91,8 @@ function startWorker(start: WorkerStart, port: MessagePort): void {
   const models = new CoordinatorRequests<ListsOfModels>(port);
   const questions = new CoordinatorRequests<unknown>(port, false);
   const idPrefix = `${randomWord()}${workerId.toString(36)}`;
-  const trails = new TrailWriter(new TrailPages(shared.trails), workerId, idPrefix);
+  const pages = config.enableTrails ? new TrailPages(shared.trails) : undefined;
+  const trails = pages && new TrailWriter(pages, workerId, idPrefix);
   const ask = (question: Question) => questions.ask((id) => ({ kind: 'ask', id, question }));
   const act = (action: KeyAction) => questions.ask((id) => ({ kind: 'act', id, action }));
   watchVitalSigns(new WorkerVitals(shared.vitals, workerId));
@@ -171,7 +174,9 @@ function adminFor(
     fleet: new FleetMemory(shared.fleet),
     startedAtMs,
     reset: (group) => resets.ask((id) => ({ kind: 'reset', id, group })),
-    requests: (trails) => ask({ about: 'trails', trails }) as ReturnType<AskRequests>,
+    requests: config.enableTrails
+      ? (trails) => ask({ about: 'trails', trails }) as ReturnType<AskRequests>
+      : undefined,
     usage: (asked) => ask({ about: 'usage', asked }) as Promise<WrittenUsage>,
     askFleet: () => ask({ about: 'fleet' }) as Promise<FleetReport | undefined>,
     tokens: () => ask({ about: 'tokens' }) as Promise<readonly TokenSeries[]>,

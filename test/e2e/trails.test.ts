@@ -279,3 +279,26 @@ test('requests --follow shows each request as it ends', async () => {
     }
   });
 });
+
+test('ENABLE_TRAILS=false remembers nothing and says so', async () => {
+  await withPool({ keys: [good], env: { ENABLE_TRAILS: 'false' } }, async (proxy) => {
+    const id = await chat(proxy);
+    const told = { requests: [], last_id: null, kept: 0, dropped: 0, enabled: false };
+    assert.deepEqual(await listed(proxy), told);
+    assert.equal((await proxy.ask('/requests?limit=x')).status, 400);
+    const one = await proxy.ask(`/requests/${id}`);
+    assert.equal(one.status, 404);
+    assert.match(one.body, /"code":"requests_not_kept"/);
+    const said = /requests are not remembered: ENABLE_TRAILS is false/;
+    for (const [args, code] of [
+      [['requests'], 0],
+      [['requests', '--follow'], 1],
+      [['why', id], 1],
+    ] as const) {
+      const shown = await command(proxy, args);
+      assert.equal(shown.code, code, args.join(' '));
+      assert.match(shown.out + shown.err, said);
+    }
+    assert.match((await proxy.ask('/stats')).body, /"total_count":1\b/);
+  });
+});

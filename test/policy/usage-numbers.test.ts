@@ -4,6 +4,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
+import { ByteText } from '../../src/policy/byte-text.ts';
 import {
   placeOf,
   readNumbers,
@@ -56,6 +57,15 @@ const outer = fc.oneof(
 const deep = fc.dictionary(inner, fc.oneof(scalar, fc.array(scalar), fc.dictionary(inner, scalar)));
 const usage = fc.dictionary(outer, fc.oneof(scalar, deep, fc.array(deep)));
 
+/** Longer than any object here. */
+const roomy = new ByteText(1024 * 1024);
+
+/** Where the object ends that begins at a place of a text; -1: it does not. */
+function read(text: string, from: number, numbers: UsageNumbers, bytes = roomy): number {
+  bytes.load(Buffer.from(text).toString('latin1'));
+  return readNumbers(bytes, from, numbers);
+}
+
 function numberOf(numbers: UsageNumbers, name: UsageName): number {
   const place = placeOf(name);
   return numbers.has(place) ? numbers.get(place) : Number.NaN;
@@ -66,7 +76,8 @@ test('every number that JSON.parse finds, with any spacing', () => {
     fc.property(usage, fc.constantFrom('', ' ', '\t', '  \n'), (object, space) => {
       const text = JSON.stringify(object, null, space);
       const numbers = new UsageNumbers();
-      assert.equal(readNumbers(`..${text} "behind":{"prompt_tokens":1}`, 2, numbers), true);
+      const end = read(`..${text} "behind":{"prompt_tokens":1}`, 2, numbers);
+      assert.equal(end, 2 + Buffer.byteLength(text));
       for (const name of NAMES) assert.equal(numberOf(numbers, name), expected(object, name), name);
     }),
     { numRuns: 3_000 },
@@ -78,7 +89,7 @@ test('an object that does not end is none', () => {
     fc.property(usage, fc.double({ min: 0, max: 1, noNaN: true }), (object, share) => {
       const text = JSON.stringify(object);
       const cut = text.slice(0, Math.floor(share * text.length));
-      assert.equal(readNumbers(cut, 0, new UsageNumbers()), cut === text);
+      assert.equal(read(cut, 0, new UsageNumbers()) >= 0, cut === text);
     }),
     { numRuns: 1_000 },
   );
@@ -86,18 +97,49 @@ test('an object that does not end is none', () => {
 
 test('what is not named, or as null, stays what it was', () => {
   const numbers = new UsageNumbers();
-  readNumbers('{"prompt_tokens" : 12.0 ,"total_tokens":3}', 0, numbers);
-  readNumbers('{"prompt_tokens":null,"cached_tokens":4}', 0, numbers);
+  read('{"prompt_tokens" : 12.0 ,"total_tokens":3}', 0, numbers);
+  read('{"prompt_tokens":null,"cached_tokens":4}', 0, numbers);
   const [prompt, total, cached] = NAMES.map((name) => numberOf(numbers, name));
   assert.deepEqual([prompt, total, cached], [12, 3, 4]);
 });
 
-test('a long object is read as a short one is, wherever a piece of it ends', () => {
-  for (let chars = 1_960; chars < 2_060; chars += 1) {
+test('the names of the objects before change nothing', () => {
+  const objects = fc.array(fc.tuple(usage, fc.constantFrom('', ' ')), { minLength: 2 });
+  fc.assert(
+    fc.property(objects, (all) => {
+      for (const [object, space] of all) {
+        const numbers = new UsageNumbers();
+        read(JSON.stringify(object, null, space), 0, numbers);
+        for (const name of NAMES) assert.equal(numberOf(numbers, name), expected(object, name));
+      }
+    }),
+    { numRuns: 500 },
+  );
+});
+
+test('any number of names that mean nothing, in objects one behind the other', () => {
+  for (let round = 0; round < 3; round += 1) {
+    for (let i = 0; i < 300; i += 1) {
+      const numbers = new UsageNumbers();
+      const object = { [`n${i}`]: i, prompt_tokens: i, [`m${i}`]: { prompt_tokens: 1 } };
+      read(JSON.stringify({ ...object, total_tokens: i }), 0, numbers);
+      const found = NAMES.slice(0, 2).map((name) => numberOf(numbers, name));
+      assert.deepEqual(found, [i, i]);
+    }
+  }
+});
+
+test('of a text only so much is read, whatever was read before', () => {
+  const object = (chars: number) => {
+    return JSON.stringify({ note: 'x'.repeat(chars), prompt_tokens: 7, total_tokens: 9 });
+  };
+  const maxChars = 1_000;
+  const bytes = new ByteText(maxChars);
+  const fitting = maxChars - object(0).length;
+  for (const chars of [0, fitting, fitting + 1, 2 * maxChars, 10]) {
     const numbers = new UsageNumbers();
-    const object = { note: 'ü'.repeat(chars), prompt_tokens: 1234, total_tokens: null };
-    assert.equal(readNumbers(JSON.stringify(object), 0, numbers), true);
-    assert.equal(numberOf(numbers, 'prompt_tokens'), 1234);
-    assert.equal(numbers.has(placeOf('total_tokens')), false, `after ${chars} characters`);
+    const isWhole = chars <= fitting;
+    assert.equal(read(object(chars), 0, numbers, bytes) >= 0, isWhole, `${chars} characters`);
+    if (isWhole) assert.equal(numberOf(numbers, 'total_tokens'), 9);
   }
 });

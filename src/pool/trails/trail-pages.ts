@@ -103,7 +103,8 @@ export class TrailPages {
   /** From now on the page can be read up to `used`, where its last trail ends. */
   publish({ index }: Page, used: number, number: number): void {
     const at = this.#at(index);
-    Atomics.store(this.#words, at + LAST, number);
+    // Whoever sees what was stored below sees this too, and what stands on the page.
+    this.#words[at + LAST] = number;
     Atomics.store(this.#words, at + USED, used);
   }
 

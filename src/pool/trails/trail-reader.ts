@@ -4,6 +4,7 @@ import { ownRequestId } from '../../log/request-id.ts';
 import type { Trail, TrailAttempt, TrailChange, TrailTokens } from '../../log/trail.ts';
 import { ageOf, MAX_TRAILS, PAGE_START, type TrailPages } from './trail-pages.ts';
 import {
+  ASKED,
   ATTEMPT,
   ATTEMPT_PLACES,
   bytesOf,
@@ -11,11 +12,14 @@ import {
   HEAD,
   HEAD_PLACES,
   KIND_BITS,
+  KINDS,
   NO_TEXT,
   NONE,
+  OUTCOME,
   RECORD,
   SECOND_WORD,
   STREAMED,
+  TEXTS,
   wordsOf,
 } from './trail-record.ts';
 
@@ -74,10 +78,12 @@ class WrittenPage {
   *records(): Generator<number, void> {
     for (let at = PAGE_START; at < this.#words.length; ) {
       const word = this.number(at);
-      const isRecord = (word & RECORD) === RECORD;
-      if (isRecord) yield at;
+      const kind = word & KINDS;
       const size = word >>> KIND_BITS;
-      at += isRecord ? HEAD_PLACES + size * ATTEMPT_PLACES : 1 + wordsOf(size);
+      if (kind === RECORD) {
+        yield at;
+        at += HEAD_PLACES + size * ATTEMPT_PLACES;
+      } else at += 1 + (kind === TEXTS ? size : wordsOf(size));
     }
   }
 
@@ -88,12 +94,12 @@ class WrittenPage {
     return {
       atMs: this.#long(at + HEAD.arrival),
       id: this.id(at),
-      client: this.#text(asked + HEAD.client),
-      clientName: this.#optional(asked + HEAD.clientName),
-      groupName: this.#text(asked + HEAD.groupName),
-      method: this.#text(asked + HEAD.method),
-      path: this.#text(asked + HEAD.path),
-      model: this.#optional(asked + HEAD.model),
+      client: this.#text(asked + ASKED.client),
+      clientName: this.#optional(asked + ASKED.clientName),
+      groupName: this.#text(asked + ASKED.groupName),
+      method: this.#text(asked + ASKED.method),
+      path: this.#text(asked + ASKED.path),
+      model: this.#optional(asked + ASKED.model),
       streamed: (bits & STREAMED) !== 0,
       status: this.number(at + HEAD.status),
       firstByteMs: firstByteMs === NONE ? null : firstByteMs - 1,
@@ -135,11 +141,11 @@ class WrittenPage {
     const changes = this.#optional(at + ATTEMPT.changes);
     return {
       key: this.#text(at + ATTEMPT.key),
-      upstream: this.#text(outcome + ATTEMPT.upstream),
+      upstream: this.#text(outcome + OUTCOME.upstream),
       status: this.number(at + ATTEMPT.status),
-      verdict: this.#text(outcome + ATTEMPT.verdict),
-      rule: this.#optional(outcome + ATTEMPT.rule),
-      code: this.#optional(outcome + ATTEMPT.code),
+      verdict: this.#text(outcome + OUTCOME.verdict),
+      rule: this.#optional(outcome + OUTCOME.rule),
+      code: this.#optional(outcome + OUTCOME.code),
       ms: this.number(at + ATTEMPT.taken),
       endMs: this.number(at + ATTEMPT.end),
       waitedMs: this.number(at + ATTEMPT.waited),

@@ -2,61 +2,67 @@
 // are written once for all the trails that have them. Written by trail-writer.ts, read by
 // trail-reader.ts.
 
-/** A page is a row of items. The first word of each says what it is, in its lowest bit. */
+/** A page is a row of items. The first word of each says what it is, in its lowest bits. */
 export const TEXT = 0;
 export const RECORD = 1;
-/** Above that bit: the bytes of a text, the attempts of a record. */
-export const KIND_BITS = 1;
+/** Texts that trails have in common, by their own places, one word each. */
+export const TEXTS = 2;
+/** Above these bits: the bytes of a text, the attempts of a record, how many texts. */
+export const KIND_BITS = 2;
+export const KINDS = (1 << KIND_BITS) - 1;
 
 /**
- * The places of a record, in words of 32 bits. Texts are there by their own places; `asked` is that
- * of a record which has the next six, often an earlier one.
+ * The places of a record, in words of 32 bits; `asked` is the place of {@link ASKED}. What nearly
+ * every trail has for itself is here and stands together: it is memory that no cache has.
  */
 export const HEAD = {
   number: 1,
   id: 2,
   asked: 3,
-  client: 4,
-  clientName: 5,
-  groupName: 6,
-  method: 7,
-  path: 8,
-  model: 9,
-  bits: 10,
-  status: 11,
-  firstByte: 12,
-  total: 13,
-  waited: 14,
-  ended: 15,
-  refusal: 16,
+  bits: 4,
+  status: 5,
+  firstByte: 6,
+  total: 7,
+  waited: 8,
+  ended: 9,
+  refusal: 10,
   /** Two words each, up to 2^53, as far as `serial`. */
-  arrival: 17,
-  bytesIn: 19,
-  bytesOut: 21,
-  serial: 23,
-  input: 25,
-  cached: 26,
-  cacheWrite: 27,
-  output: 28,
-  reasoning: 29,
+  arrival: 11,
+  bytesIn: 13,
+  bytesOut: 15,
+  serial: 17,
+  input: 19,
+  cached: 20,
+  cacheWrite: 21,
+  output: 22,
+  reasoning: 23,
 } as const;
-export const HEAD_PLACES = 30;
+export const HEAD_PLACES = 24;
 
-/** Those of an attempt, behind the record; `outcome` is an attempt that has the next four. */
+/** Those of an attempt, behind the record; `outcome` is the place of {@link OUTCOME}. */
 export const ATTEMPT = {
   key: 0,
   outcome: 1,
-  upstream: 2,
-  verdict: 3,
-  rule: 4,
-  code: 5,
-  status: 6,
-  taken: 7,
-  end: 8,
-  waited: 9,
-  changes: 10,
+  status: 2,
+  taken: 3,
+  end: 4,
+  waited: 5,
+  changes: 6,
 } as const;
-export const ATTEMPT_PLACES = 11;
+export const ATTEMPT_PLACES = 7;
+
+/** The texts of requests that asked for the same. */
+export const ASKED = {
+  client: 1,
+  clientName: 2,
+  groupName: 3,
+  method: 4,
+  path: 5,
+  model: 6,
+} as const;
+
+/** Those of attempts that ended alike. */
+export const OUTCOME = { upstream: 1, verdict: 2, rule: 3, code: 4 } as const;
 
 /** Bits of one place: it was streamed; its tokens are known. */
 export const STREAMED = 1;

@@ -18,20 +18,23 @@ import {
   SECOND_WORD,
   STREAMED,
   TEXT,
+  TEXTS,
   wordsOf,
 } from './trail-record.ts';
 
 /** A request that had more attempts keeps the last ones. */
 const MAX_ATTEMPTS = 64;
+/** Keys whose previews are found by their rows, the last of each so many. */
+const KNOWN_KEYS = 1_024;
 /** A character of UTF-16 takes no more in UTF-8. */
 const MAX_CHAR_BYTES = 3;
 
-/** Texts of a record, and where it is. */
+/** Texts of a request, and where they are. */
 interface Asked extends Pick<Trail, 'client' | 'clientName' | 'groupName' | 'method' | 'path'> {
   readonly at: number;
   readonly model: string | undefined;
 }
-/** Texts of an attempt, and where it is. */
+/** Those of an attempt. */
 interface Outcome extends Pick<TrailAttempt, 'upstream' | 'verdict' | 'rule' | 'code'> {
   readonly at: number;
 }
@@ -48,6 +51,9 @@ export class TrailWriter {
   /** Where on the page texts stand together that most trails have in common with the one before. */
   #asked: Asked | undefined;
   #outcome: Outcome | undefined;
+  /** Previews of keys that stand on the page, by their rows, and where. */
+  readonly #keys = new Array<string>(KNOWN_KEYS).fill('');
+  readonly #keyPlaces = new Uint32Array(KNOWN_KEYS);
   #page: Page | undefined;
   #words: Uint32Array = new Uint32Array();
   #used = 0;
@@ -92,6 +98,8 @@ export class TrailWriter {
     this.#places.clear();
     this.#asked = undefined;
     this.#outcome = undefined;
+    this.#keys.fill('');
+    this.#keyPlaces.fill(NO_TEXT);
   }
 
   /** @returns false: the page has no room for it, and is to be left */
@@ -119,22 +127,23 @@ export class TrailWriter {
   }
 
   #writeHead(at: number, trail: Trail): void {
-    const { tokens, waitedMs = 0, firstByteMs, serial = -1 } = trail;
+    const { tokens, waitedMs = 0, firstByteMs, serial = -1, ended, refusal } = trail;
     const words = this.#words;
+    // Texts first: between calls of other functions nothing that was read is known any longer.
+    words[at + HEAD.asked] = this.#askedOf(trail);
+    words[at + HEAD.ended] = ended === undefined ? NO_TEXT : this.#text(ended);
+    words[at + HEAD.refusal] = refusal === undefined ? NO_TEXT : this.#text(refusal);
     // No two are the same: a number where it can be, and not looked up.
     words[at + HEAD.id] = serial < 0 ? this.#newText('', shownText(trail.id)) : NO_TEXT;
-    words[at + HEAD.asked] = this.#writeAsked(at, trail);
     words[at + HEAD.bits] = (trail.streamed ? STREAMED : 0) | (tokens === undefined ? 0 : COUNTED);
     words[at + HEAD.status] = trail.status;
     words[at + HEAD.firstByte] = firstByteMs === null ? NONE : rounded(firstByteMs) + 1;
     words[at + HEAD.total] = rounded(trail.totalMs);
     words[at + HEAD.waited] = rounded(waitedMs);
-    words[at + HEAD.ended] = this.#text(trail.ended);
-    words[at + HEAD.refusal] = this.#text(trail.refusal);
-    this.#writeLong(at + HEAD.arrival, trail.atMs);
-    this.#writeLong(at + HEAD.bytesIn, trail.bytesIn);
-    this.#writeLong(at + HEAD.bytesOut, trail.bytesOut);
-    this.#writeLong(at + HEAD.serial, serial);
+    writeLong(words, at + HEAD.arrival, trail.atMs);
+    writeLong(words, at + HEAD.bytesIn, trail.bytesIn);
+    writeLong(words, at + HEAD.bytesOut, trail.bytesOut);
+    writeLong(words, at + HEAD.serial, serial);
     if (tokens === undefined) return;
     words[at + HEAD.input] = tokens.input;
     words[at + HEAD.cached] = tokens.cached;
@@ -143,8 +152,8 @@ export class TrailWriter {
     words[at + HEAD.reasoning] = tokens.reasoning;
   }
 
-  /** @returns the record on this page that has these texts */
-  #writeAsked(at: number, trail: Trail): number {
+  /** Where its texts stand together. */
+  #askedOf(trail: Trail): number {
     const { client, clientName, groupName, method, path, model } = trail;
     const last = this.#asked;
     const isAlike =
@@ -156,13 +165,7 @@ export class TrailWriter {
       last.groupName === groupName &&
       last.method === method;
     if (isAlike) return last.at;
-    const words = this.#words;
-    words[at + HEAD.client] = this.#text(client);
-    words[at + HEAD.clientName] = this.#text(clientName);
-    words[at + HEAD.groupName] = this.#text(groupName);
-    words[at + HEAD.method] = this.#text(method);
-    words[at + HEAD.path] = this.#text(path);
-    words[at + HEAD.model] = this.#text(model);
+    const at = this.#newTexts([client, clientName, groupName, method, path, model]);
     this.#asked = { at, client, clientName, groupName, method, path, model };
     return at;
   }
@@ -170,8 +173,8 @@ export class TrailWriter {
   #writeAttempt(at: number, attempt: TrailAttempt): void {
     const { changes } = attempt;
     const words = this.#words;
-    words[at + ATTEMPT.key] = this.#text(attempt.key);
-    words[at + ATTEMPT.outcome] = this.#writeOutcome(at, attempt);
+    words[at + ATTEMPT.key] = this.#keyText(attempt);
+    words[at + ATTEMPT.outcome] = this.#outcomeOf(attempt);
     words[at + ATTEMPT.status] = attempt.status;
     words[at + ATTEMPT.taken] = rounded(attempt.ms);
     words[at + ATTEMPT.end] = rounded(attempt.endMs);
@@ -180,8 +183,7 @@ export class TrailWriter {
       changes.length === 0 ? NO_TEXT : this.#newText('', changesText(changes));
   }
 
-  /** @returns the attempt on this page that has these texts */
-  #writeOutcome(at: number, { upstream, verdict, rule, code }: TrailAttempt): number {
+  #outcomeOf({ upstream, verdict, rule, code }: TrailAttempt): number {
     const last = this.#outcome;
     const isAlike =
       last !== undefined &&
@@ -190,25 +192,39 @@ export class TrailWriter {
       last.rule === rule &&
       last.code === code;
     if (isAlike) return last.at;
-    const words = this.#words;
-    words[at + ATTEMPT.upstream] = this.#text(upstream);
-    words[at + ATTEMPT.verdict] = this.#text(verdict);
-    words[at + ATTEMPT.rule] = this.#text(rule);
-    words[at + ATTEMPT.code] = this.#text(code);
+    const at = this.#newTexts([upstream, verdict, rule, code]);
     this.#outcome = { at, upstream, verdict, rule, code };
     return at;
   }
 
-  /** A whole number that one place has no room for, up to 2^53. */
-  #writeLong(at: number, value: number): void {
-    // What is beyond 32 bits falls away by itself.
-    this.#words[at] = value;
-    this.#words[at + 1] = value / SECOND_WORD;
+  #keyText({ key, keyRow = 0 }: TrailAttempt): number {
+    const row = keyRow % KNOWN_KEYS;
+    // Other keys may have this row too, in other groups.
+    if (this.#keys[row] === key) return this.#keyPlaces[row] as number;
+    const place = this.#text(key);
+    if (place === NO_TEXT) return place;
+    this.#keys[row] = key;
+    this.#keyPlaces[row] = place;
+    return place;
   }
 
   #text(text: string | undefined): number {
     if (text === undefined) return NO_TEXT;
     return this.#places.get(text) ?? this.#newText(text, this.#shown.of(text));
+  }
+
+  #newTexts(texts: readonly (string | undefined)[]): number {
+    const places = texts.map((text) => this.#text(text));
+    const at = this.#used;
+    const end = at + 1 + places.length;
+    if (end > this.#pages.size) {
+      this.#isFull = true;
+      return NO_TEXT;
+    }
+    this.#words[at] = (places.length << KIND_BITS) | TEXTS;
+    this.#words.set(places, at + 1);
+    this.#used = end;
+    return at;
   }
 
   /** @param known under what it is found again; '': it is not looked for */
@@ -227,6 +243,13 @@ export class TrailWriter {
     if (isShort) this.#places.set(ownCopy(known), place);
     return place;
   }
+}
+
+/** A whole number that one place has no room for, up to 2^53. */
+function writeLong(words: Uint32Array, at: number, value: number): void {
+  // What is beyond 32 bits falls away by itself.
+  words[at] = value;
+  words[at + 1] = value / SECOND_WORD;
 }
 
 /** Milliseconds as they are kept: whole ones, and none below 0. */

@@ -181,6 +181,14 @@ export function requestNotFound(id: string): OwnError {
   };
 }
 
+/** /requests/ID while ENABLE_TRAILS is false. */
+export const REQUESTS_NOT_KEPT: OwnError = {
+  status: 404,
+  type: 'invalid_request_error',
+  code: 'requests_not_kept',
+  message: 'requests are not remembered: ENABLE_TRAILS is false',
+};
+
 /** As many questions of this kind as are allowed wait for the coordinator's answer. */
 export const TOO_MANY_QUESTIONS: OwnError = {
   status: 503,

@@ -37,6 +37,9 @@ const MAX_TRAILS = 10_000;
 const ROW = 34;
 const EVERY_MS = 2_000;
 
+/** Requests are not remembered at all. */
+const NOT_KEPT: readonly Trail[] = [];
+
 /** The last requests, newest first, growing as they come. */
 function useTrails(query: string): readonly Trail[] | undefined {
   const [trails, setTrails] = useState<readonly Trail[] | undefined>(undefined);
@@ -49,9 +52,11 @@ function useTrails(query: string): readonly Trail[] | undefined {
           const since =
             known[0] === undefined ? '' : `&since_id=${encodeURIComponent(known[0].id)}`;
           try {
-            const answer = await askJson<{ requests: readonly Trail[] }>(
+            const answer = await askJson<{ requests: readonly Trail[]; enabled?: false }>(
               `/requests?limit=${known.length === 0 ? MAX_TRAILS : 1_000}${query}${since}`,
             );
+            if (answer.enabled === false && !isOver) setTrails(NOT_KEPT);
+            if (answer.enabled === false) return;
             const ids = new Set(known.slice(0, 1_000).map(({ id }) => id));
             const fresh = answer.requests.filter(({ id }) => !ids.has(id));
             fresh.sort((a, b) => b.time.localeCompare(a.time));
@@ -114,7 +119,9 @@ export function RequestsView() {
         <p class="empty">{t('onlyOf', { name: whole.value.instance })}</p>
       )}
       {trails === undefined && <p class="empty">{t('loading')}</p>}
-      {trails !== undefined && shown.length === 0 && <p class="empty">{t('noRequests')}</p>}
+      {trails !== undefined && shown.length === 0 && (
+        <p class="empty">{t(trails === NOT_KEPT ? 'requestsNotKept' : 'noRequests')}</p>
+      )}
       {shown.length > 0 && <TrailList trails={shown} open={setOpen} />}
       {open !== undefined && <TrailDetails trail={open} close={() => setOpen(undefined)} />}
     </>

@@ -79,6 +79,7 @@ export const EN = {
   filter: 'Filter',
   onlyErrors: 'errors only',
   noRequests: 'No requests yet. Send one, and it appears here.',
+  requestsNotKept: 'Requests are not remembered: ENABLE_TRAILS is false.',
   verdict: 'Verdict',
   rule: 'Rule',
   upstream: 'Upstream',

@@ -80,6 +80,7 @@ export const ZH: Readonly<Record<Word, string>> = {
   filter: '筛选',
   onlyErrors: '仅看错误',
   noRequests: '暂无请求。发出请求后会显示在这里。',
+  requestsNotKept: '未保留请求记录：ENABLE_TRAILS 为 false。',
   verdict: '判定',
   rule: '规则',
   upstream: '上游',
