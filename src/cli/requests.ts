@@ -68,13 +68,13 @@ async function follow(
 ): Promise<number> {
   let page: Record<string, string> = { limit: options.filters.limit ?? String(FOLLOW_FIRST) };
   let answer = (await askInstance('requests', asked(options, page), config)).answer;
-  if (answer.enabled === false) {
-    terminal.complain(`gpt-load requests: ${NOT_KEPT}\n`);
-    return 1;
-  }
-  if (!options.json) show(terminal, followedHead(terminal.columns));
+  if (!options.json && answer.enabled !== false) show(terminal, followedHead(terminal.columns));
   let isAway = false;
   for (;;) {
+    if (answer.enabled === false) {
+      terminal.complain(`gpt-load requests: ${NOT_KEPT}\n`);
+      return 1;
+    }
     if (options.json) terminal.write(jsonLines(answer));
     else show(terminal, followedView(answer, terminal.columns));
     if (typeof answer.last_id === 'string') {

@@ -50,8 +50,8 @@ export const NOT_KEPT = 'requests are not remembered: ENABLE_TRAILS is false';
 
 /** The requests of an answer, oldest first. */
 export function requestsView(answer: JsonObject, columns: number | undefined): string {
-  const requests = objects(answer.requests).toReversed();
   if (answer.enabled === false) return `${NOT_KEPT}\n`;
+  const requests = objects(answer.requests).toReversed();
   if (requests.length === 0) return 'no matching requests\n';
   const chosen = columnsFor(columns);
   const rows = requests.map((request) => {

@@ -1,7 +1,7 @@
 // When something was, as people count the time: to ask the system for it with each request costs as
 // much as writing the request's trail down, so it is reckoned from a clock that was read already.
 
-/** A clock that was set is followed so late. */
+/** That the clock was set, or that the machine has slept, is noticed so late at most. */
 const AGAIN_MS = 1_000;
 
 export class WallClock {

@@ -21,7 +21,7 @@ export interface TrailChange {
 
 /** One attempt, with what the access log does not tell. */
 export interface TrailAttempt extends AccessAttempt {
-  /** Of the key, in its group: its preview is found again by it. Not written down. */
+  /** Of the key: by it a writer finds where its preview stands already. Not written down. */
   readonly keyRow?: number;
   /** The upstream's; 0: no answer came. */
   readonly status: number;

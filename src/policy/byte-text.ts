@@ -1,7 +1,7 @@
 // A text as the bytes that it came as, to be searched for names: a byte is looked at in half the
 // time that a character takes, and four of them at once in no more. Its memory is used again.
 
-/** Stands behind the last byte, so often that no loop and no comparison reads on. */
+/** Stands behind the last byte; what is compared there may reach into bytes of an earlier text. */
 export const END = 0;
 const MAX_WORD_BYTES = 64;
 const STEP = 4;

@@ -32,12 +32,9 @@ const QUOTE = 0x22;
 const COLON = 0x3a;
 const OPEN = 0x7b;
 const SPACE = 0x20;
-/** Instead of where an object ends. */
-const UNENDING = -1;
-const NO_OBJECT = -2;
 /** Objects that are read to their end, or to find that they have none. */
 const MAX_OBJECTS = 8;
-/** So much of a text is read: all that an answer-reader keeps. */
+/** So much of a beginning is read, and of an end: no reader of answers keeps more. */
 const MAX_CHARS = 16 * 1024;
 
 const PROMPT = placeOf('prompt_tokens');
@@ -68,12 +65,11 @@ const GEMINI_TOTAL = placeOf('totalTokenCount');
 /** One text is read at a time: what is read next overwrites them. */
 const numbers = new UsageNumbers();
 const firstNumbers = new UsageNumbers();
-const read = new ByteText(MAX_CHARS);
-const { bytes } = read;
+const loaded = new ByteText(MAX_CHARS);
+const { bytes } = loaded;
 
 /**
- * Reads the usage that an answer names. Both texts are bytes, as Latin-1, of which so many are read
- * as an answer-reader keeps.
+ * Reads the usage that an answer names. Both texts are bytes, as Latin-1.
  * @param head its beginning: Anthropic's streams name the input there
  * @param tail its end, the same text where the answer is short: the last numbers count
  */
@@ -88,48 +84,46 @@ export function tokenUsage(head: string, tail: string): TokenUsage | undefined {
 
 /** Reads the numbers of the first object that is called so. @returns false: none, or no end */
 function readFirst(text: string): boolean {
-  read.load(text);
+  loaded.load(text);
   const at = text.indexOf('"usage"');
-  const from = at < 0 || at >= read.length ? -1 : openingAt(at + '"usage"'.length);
+  const from = at < 0 || at >= loaded.length ? -1 : openingAt(at + '"usage"'.length);
   firstNumbers.clear();
-  return from >= 0 && readNumbers(read, from, firstNumbers) >= 0;
+  return from >= 0 && readNumbers(loaded, from, firstNumbers);
 }
 
 /** Reads the numbers of the last object that is called so. @returns false: there is none */
-function readLast(text: string): boolean {
+function readLast(whole: string): boolean {
+  const text = whole.length > MAX_CHARS ? whole.slice(-MAX_CHARS) : whole;
   // Forwards the engine finds it sooner, and most answers have but one.
   const first = text.indexOf(WORD);
   if (first < 0) return false;
-  read.load(text);
-  const end = readAt(first - 1);
-  if (end >= 0 && text.indexOf(WORD, end) < 0) return true;
+  loaded.load(text);
+  const isOnly = text.indexOf(WORD, first + WORD.length) < 0;
+  if (isOnly) return readAt(first - 1) === true;
   // Streams that were asked for no usage say `"usage":null` in each event, also behind a real one.
   let objects = 0;
   for (let at = text.lastIndexOf(MARK); at >= 0 && objects < MAX_OBJECTS; ) {
-    const behind = readAt(at);
-    if (behind >= 0) return true;
-    if (behind === UNENDING) objects += 1;
+    const isWhole = readAt(at);
+    if (isWhole) return true;
+    if (isWhole === false) objects += 1;
     at = at === 0 ? -1 : text.lastIndexOf(MARK, at - 1);
   }
   return false;
 }
 
-/**
- * Reads the object whose name begins there.
- * @returns where it ends, {@link UNENDING} or {@link NO_OBJECT}
- */
-function readAt(at: number): number {
+/** Reads the object whose name begins there. @returns whether it ends; undefined: there is none */
+function readAt(at: number): boolean | undefined {
   const isName = at >= 0 && bytes[at] === QUOTE;
   const from = isName ? openingAt(endOfName(at + MARK.length)) : -1;
-  if (from < 0) return NO_OBJECT;
+  if (from < 0) return undefined;
   numbers.clear();
-  return readNumbers(read, from, numbers);
+  return readNumbers(loaded, from, numbers);
 }
 
 /** Where the name ends that begins so: `usage`, Gemini's `usageMetadata`; -1: it is another. */
 function endOfName(at: number): number {
   if (bytes[at] === QUOTE) return at + 1;
-  const end = GEMINI_ENDS.find((known) => known.standsAt(read, at));
+  const end = GEMINI_ENDS.find((known) => known.standsAt(loaded, at));
   return end === undefined ? -1 : at + end.bytes.length;
 }
 

@@ -66,19 +66,23 @@ export class UsageNumbers {
   }
 }
 
+/** What stands before a name: the object's beginning, or another name. */
+interface Before {
+  /** The name that was found next the last time: answers are alike. */
+  next: Known | undefined;
+}
+
 /** A name in an object: the place of its number, or the names in the object that it stands for. */
-interface Known {
+interface Known extends Before {
   readonly name: string;
-  /** As it stands in a text, in its quotes; and as it usually does, with the colon behind it. */
+  /** In its quotes; and as it usually stands in a text, with its colon. */
   readonly quoted: Word;
   readonly usual: Word;
   /** -1: an object, or a name that means nothing. */
   readonly place: number;
   readonly inner: Names;
-  /** Those of its own object. */
+  /** The names that it belongs to. */
   readonly among: Names;
-  /** The name that was found next when this one was found last: answers are alike. */
-  next: Known | undefined;
 }
 /** By their length: a name is compared with the few that are as long. */
 type Names = readonly Known[][];
@@ -86,12 +90,12 @@ type Names = readonly Known[][];
 const MAX_NAME_CHARS = Math.max(...NAMES.map((name) => name.length));
 const NONE: Names = [];
 const TOP = namesOf('');
-/** Shorter names that mean nothing are not learned, and so many others are. */
+/** Shorter names are not learned. */
 const MIN_NAME_CHARS = 2;
-const MAX_STRANGERS = 256;
-let strangers = 0;
+/** With so many known names of one length no other one is learned: each is compared with them. */
+const MAX_ALIKE = 8;
 /** Stands before the first name of an object. */
-const FIRST = { next: undefined as Known | undefined };
+const FIRST: Before = { next: undefined };
 /** No request uses so many: what says so is none of its numbers, and sums of them stay exact. */
 const MAX_TOKENS = 1_000_000_000;
 /** Digits that are read as they stand; MAX_TOKENS has fewer. */
@@ -118,16 +122,16 @@ export function placeOf(name: UsageName): number {
 /**
  * Reads the numbers of the object that begins at `from`, over those that are there already: what it
  * does not name, or as null, stays.
- * @returns where the object ends; -1: it does not
+ * @returns false: the object does not end
  */
-export function readNumbers(text: ByteText, from: number, into: UsageNumbers): number {
+export function readNumbers(text: ByteText, from: number, into: UsageNumbers): boolean {
   const { bytes, length } = text;
   let depth = 0;
   /** The names that count here, and in the inner object; deeper ones and lists have none. */
   let names = NONE;
   let inner = NONE;
   let known: Known | undefined;
-  let last: typeof FIRST = FIRST;
+  let last: Before = FIRST;
   /** Where the last string stands that is not known: a name, if a colon follows. */
   let start = 0;
   let end = 0;
@@ -159,11 +163,14 @@ export function readNumbers(text: ByteText, from: number, into: UsageNumbers): n
       names = depth === 1 ? TOP : depth === 2 ? inner : NONE;
     } else if (code === CLOSE || code === CLOSE_LIST) {
       depth -= 1;
-      if (depth === 0) return at + 1;
+      if (depth === 0) return true;
       names = depth === 1 ? TOP : depth === 2 ? inner : NONE;
-    } else if (code === COMMA) known = undefined;
+    } else if (code === COMMA) {
+      known = undefined;
+      start = end;
+    }
   }
-  return -1;
+  return false;
 }
 
 function knownIn(names: Names, text: ByteText, start: number, end: number): Known | undefined {
@@ -180,8 +187,7 @@ function knownIn(names: Names, text: ByteText, start: number, end: number): Know
 /** A name that means nothing becomes known as such: it is passed over sooner the next time. */
 function learned(names: Names, { bytes }: ByteText, start: number, end: number): Known | undefined {
   const alike = names[end - start];
-  if (alike === undefined || end - start < MIN_NAME_CHARS || strangers === MAX_STRANGERS) return;
-  strangers += 1;
+  if (alike === undefined || alike.length >= MAX_ALIKE || end - start < MIN_NAME_CHARS) return;
   const known = knownAs(bytes.toString('latin1', start, end), -1, NONE, names);
   alike.push(known);
   return known;

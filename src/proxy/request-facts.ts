@@ -157,7 +157,7 @@ function parseString(json: string): string | undefined {
   return typeof value === 'string' && value !== '' ? value : undefined;
 }
 
-/** Most requests name the same model: with the same text, that need not be compared again. */
+/** Most requests name the same model: it need not be cut out again, and is one string for all. */
 const spelt = rememberLast(parseString);
 
 function parsed(json: string): unknown {

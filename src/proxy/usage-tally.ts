@@ -1,13 +1,15 @@
 // Adds up what one worker's requests used, by hour, client, group, model and key, until the
-// coordinator takes it: a few messages a second, however many requests there are. What an answer
+// coordinator takes it: two messages a second, however many requests there are. What an answer
 // used is policy/token-usage.ts; what becomes of the sums is serve/usage-keeper.ts.
 
 import { ownCopy } from '../log/remembered.ts';
 import type { TokenUsage } from '../policy/token-usage.ts';
 
 const HOUR_MS = 3_600_000;
-/** What is counted reaches the coordinator so soon; each time costs it a look at every row. */
+/** What is counted reaches the coordinator so soon, which looks at each row that has counted. */
 const FLUSH_MS = 600;
+/** The same while the process shuts down: who ends it at once loses no more. */
+const LAST_FLUSH_MS = 20;
 /** Rows that are known at a time; before there is one more, all are handed over and forgotten. */
 const MAX_ROWS = 4_096;
 /** Names of models come from clients. */
@@ -58,7 +60,7 @@ export interface UsageOf {
   readonly row: number;
 }
 
-/** Where the sums of a row stand, from its place on: as many as one line of a cache holds. */
+/** Where the sums of a row stand, from its place on: close together, not in an object with its names. */
 const REQUESTS = 0;
 const FAILED = 1;
 const UNKNOWN = 2;
@@ -78,6 +80,7 @@ export class UsageTally {
   /** The places of rows that have counted something since the last flush. */
   readonly #counting: number[] = [];
   #hour = 0;
+  #flushMs = FLUSH_MS;
   #timer: NodeJS.Timeout | undefined;
   #last: Common | undefined;
   /** By the row of the key, the places of those that have all else in common with the last one. */
@@ -110,6 +113,12 @@ export class UsageTally {
     add(sums, at + REASONING, usage.reasoning);
   }
 
+  /** From now on what is counted is handed over almost at once. */
+  hasten(): void {
+    this.#flushMs = LAST_FLUSH_MS;
+    this.flush();
+  }
+
   /** Hands over what there is, now. */
   flush(): void {
     clearTimeout(this.#timer);
@@ -135,7 +144,7 @@ export class UsageTally {
   }
 
   #begin(): void {
-    this.#timer = setTimeout(() => this.flush(), FLUSH_MS).unref();
+    this.#timer = setTimeout(() => this.flush(), this.#flushMs).unref();
     const hour = Math.floor(Date.now() / HOUR_MS);
     if (hour !== this.#hour) this.#forget();
     this.#hour = hour;

@@ -1,7 +1,7 @@
 // One worker thread: the wiring of the request path. Everything it shares with its siblings is
 // memory handed over by the coordinator (serve.ts), which also replaces it when it dies.
 
-// Named: the global of this name is looked up anew each time.
+// As a global it would be looked up anew each time.
 import { performance } from 'node:perf_hooks';
 import { type MessagePort, parentPort } from 'node:worker_threads';
 import { Admin } from '../admin/admin.ts';
@@ -124,6 +124,7 @@ function startWorker(start: WorkerStart, port: MessagePort): void {
   const secured = secureServer(start, log, (tls) => createTlsServer(limits, router.handle, tls));
   const onDrain = (): void => {
     workerLog.end();
+    tally.hasten();
     router.drain();
     tunnels.drain();
     admin.drain();
@@ -132,9 +133,8 @@ function startWorker(start: WorkerStart, port: MessagePort): void {
   const onServe = (served: ServedStart): void => router.serve(groups.take(served));
   const reloadTls = (): void => secured?.reload();
   const server = secured?.server ?? createHttpServer(limits, router.handle);
-  const told = { resets, models, questions };
-  const onDrained = (): void => tally.flush();
-  serveOn(server, start, { port, log, ...told, onServe, onDrain, onDrained, reloadTls });
+  const told = { resets, models, questions, onDrained: () => tally.flush() };
+  serveOn(server, start, { port, log, ...told, onServe, onDrain, reloadTls });
 }
 
 /** Towards upstreams: HTTP/2 where it may be spoken. */

@@ -182,3 +182,15 @@ test('any bytes are read without a fault, and numbers are counts', () => {
     { numRuns: 2_000 },
   );
 });
+
+test('of objects within each other the inner one counts, whatever stands behind', () => {
+  const nested = '"usage":{"prompt_tokens":9,"total":{"usage":{"prompt_tokens":3}}}';
+  for (const behind of ['', ',"object":"usage"', ',"usage":null']) {
+    assert.equal(whole(`{${nested}${behind}}`)?.input, 3, behind);
+  }
+});
+
+test('of a long text the end counts', () => {
+  const long = `{"choices":"${'x'.repeat(40_000)}","usage":{"prompt_tokens":5}}`;
+  assert.equal(tokenUsage(long.slice(0, 4_096), long)?.input, 5);
+});

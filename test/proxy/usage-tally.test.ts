@@ -43,6 +43,20 @@ test('requests that have all in common are one row, sent soon and only once', ()
   assert.equal(sent.length, 1);
 });
 
+test('what is counted while the process shuts down is sent almost at once', () => {
+  using _ = clock();
+  const { sent, tally } = recorded();
+  tally.add(of(), false, USED);
+  tally.hasten();
+  assert.equal(sent.length, 1);
+  tally.add(of(), false, USED);
+  mock.timers.tick(20);
+  assert.deepEqual(
+    sent.flat().map(({ requests }) => requests),
+    [1, 1],
+  );
+});
+
 test('a row begins at nothing after it was sent, and is sent again only when it counts', () => {
   using _ = clock();
   const { sent, tally } = recorded();

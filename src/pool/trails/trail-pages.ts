@@ -8,7 +8,7 @@ export const MAX_TRAILS = 10_000;
 /** What their trails may take in all, beside the pages that workers hold. */
 export const MAX_TRAIL_BYTES = 16 * 1024 * 1024;
 
-/** Bytes of a page: some 1,600 usual trails; of many workers each has its own, of 400. */
+/** Bytes of a page: some 2,100 usual trails; of many workers each has its own, of 500. */
 const PAGE_BYTES = 256 * 1024;
 const SMALL_PAGE_BYTES = 64 * 1024;
 const MANY_WORKERS = 8;

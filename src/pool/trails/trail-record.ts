@@ -13,7 +13,7 @@ export const KINDS = (1 << KIND_BITS) - 1;
 
 /**
  * The places of a record, in words of 32 bits; `asked` is the place of {@link ASKED}. What nearly
- * every trail has for itself is here and stands together: it is memory that no cache has.
+ * every trail has for itself is here and stands together: it is written once and in no cache.
  */
 export const HEAD = {
   number: 1,

@@ -24,7 +24,7 @@ import {
 
 /** A request that had more attempts keeps the last ones. */
 const MAX_ATTEMPTS = 64;
-/** Keys whose previews are found by their rows, the last of each so many. */
+/** Places for previews of keys, by row modulo this, a power of 2: the last one of each is known. */
 const KNOWN_KEYS = 1_024;
 /** A character of UTF-16 takes no more in UTF-8. */
 const MAX_CHAR_BYTES = 3;
@@ -129,7 +129,7 @@ export class TrailWriter {
   #writeHead(at: number, trail: Trail): void {
     const { tokens, waitedMs = 0, firstByteMs, serial = -1, ended, refusal } = trail;
     const words = this.#words;
-    // Texts first: between calls of other functions nothing that was read is known any longer.
+    // Texts first: after each call the engine has to read again what it knew of the trail.
     words[at + HEAD.asked] = this.#askedOf(trail);
     words[at + HEAD.ended] = ended === undefined ? NO_TEXT : this.#text(ended);
     words[at + HEAD.refusal] = refusal === undefined ? NO_TEXT : this.#text(refusal);
@@ -198,13 +198,13 @@ export class TrailWriter {
   }
 
   #keyText({ key, keyRow = 0 }: TrailAttempt): number {
-    const row = keyRow % KNOWN_KEYS;
-    // Other keys may have this row too, in other groups.
-    if (this.#keys[row] === key) return this.#keyPlaces[row] as number;
+    const slot = keyRow & (KNOWN_KEYS - 1);
+    // Other keys may have it too.
+    if (this.#keys[slot] === key) return this.#keyPlaces[slot] as number;
     const place = this.#text(key);
     if (place === NO_TEXT) return place;
-    this.#keys[row] = key;
-    this.#keyPlaces[row] = place;
+    this.#keys[slot] = key;
+    this.#keyPlaces[slot] = place;
     return place;
   }
 

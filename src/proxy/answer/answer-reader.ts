@@ -82,7 +82,7 @@ export class AnswerReader {
     const last = chunk.length > TAIL_BYTES ? chunk.subarray(-TAIL_BYTES) : chunk;
     const at = (this.#bytes - last.length) % TAIL_BYTES;
     const room = TAIL_BYTES - at;
-    // Half as dear as a copy of a part, which most events need not be.
+    // This costs half of what `copy` does, and few chunks need to be split.
     if (last.length <= room) this.#memory.set(last, HEAD_BYTES + at);
     else {
       last.copy(this.#memory, HEAD_BYTES + at, 0, room);

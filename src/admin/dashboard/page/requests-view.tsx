@@ -55,13 +55,11 @@ function useTrails(query: string): readonly Trail[] | undefined {
             const answer = await askJson<{ requests: readonly Trail[]; enabled?: false }>(
               `/requests?limit=${known.length === 0 ? MAX_TRAILS : 1_000}${query}${since}`,
             );
-            if (answer.enabled === false && !isOver) setTrails(NOT_KEPT);
-            if (answer.enabled === false) return;
             const ids = new Set(known.slice(0, 1_000).map(({ id }) => id));
             const fresh = answer.requests.filter(({ id }) => !ids.has(id));
             fresh.sort((a, b) => b.time.localeCompare(a.time));
             known = [...fresh, ...known].slice(0, MAX_TRAILS);
-            if (!isOver) setTrails(known);
+            if (!isOver) setTrails(answer.enabled === false ? NOT_KEPT : known);
           } catch {
             if (!isOver && known.length === 0) setTrails([]);
           }
