@@ -60,7 +60,7 @@ export interface UsageOf {
   readonly row: number;
 }
 
-/** Where the sums of a row stand, from its place on: close together, not in an object with its names. */
+/** Where the sums of a row stand, from its place on. */
 const REQUESTS = 0;
 const FAILED = 1;
 const UNKNOWN = 2;
