@@ -4,6 +4,7 @@
 
 import { ownCopy } from '../log/remembered.ts';
 import type { TokenUsage } from '../policy/token-usage.ts';
+import type { UsageSums } from '../store/usage-question.ts';
 
 const HOUR_MS = 3_600_000;
 /** What is counted reaches the coordinator so soon, which looks at each row that has counted. */
@@ -28,17 +29,7 @@ interface Common {
 }
 
 /** Sums over requests of one hour that have all else in common. */
-export interface UsageRow extends Common {
-  readonly requests: number;
-  readonly failed: number;
-  /** Successful ones whose answers named no usage. */
-  readonly unknown: number;
-  readonly input: number;
-  readonly cached: number;
-  readonly cacheWrite: number;
-  readonly output: number;
-  readonly reasoning: number;
-}
+export interface UsageRow extends Common, UsageSums {}
 
 /** Tokens since the start, for /metrics. */
 export interface TokenSeries {

@@ -7,6 +7,7 @@ export const KEEP_USAGE_DAYS = 92;
 export interface UsageSums {
   readonly requests: number;
   readonly failed: number;
+  /** Successful ones whose answers named no usage. */
   readonly unknown: number;
   readonly input: number;
   readonly cached: number;
